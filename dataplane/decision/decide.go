@@ -1,0 +1,299 @@
+package decision
+
+import (
+	"crypto/subtle"
+	"time"
+)
+
+// Presented says what credential a request carried.
+type Presented uint8
+
+// What a request may carry.
+const (
+	NoCredential  Presented = iota
+	BadCredential           // Not one that could be ours.
+	ManyCredentials
+	KeyCredential
+)
+
+// Request is what is decided.
+type Request struct {
+	// Malformed: the request must not be routed.
+	Malformed bool
+	// Stale: the rules are older than the fleet allows.
+	Stale              bool
+	Method, Host, Path string // Host in lower case without port; Path without query.
+	Presented          Presented
+	// Of a KeyCredential.
+	KeyID   string
+	KeyHash [32]byte
+}
+
+// MaxLimits bounds the limits of one request: a plan version's rate limits and a quota.
+const MaxLimits = 17
+
+// Limit is where a request stands at one limit.
+type Limit struct {
+	Policy string
+	// Quota units per Window; Window is 0 for a lifetime.
+	Quota  int64
+	Window time.Duration
+	// Remaining is what this node surely can still grant: never more than is truly left.
+	Remaining int64
+	// Reset is how long until Remaining can grow. 0: at once, or never.
+	Reset time.Duration
+}
+
+// Charge is what a request takes of one metered feature.
+type Charge struct {
+	Meter, Feature string
+	Units          int64
+	PeriodStart    int64 // Unix seconds; 0 where no quota counts.
+	Generation     uint64
+	Lent           bool // Taken from a loan of a hard quota.
+}
+
+// Verdict is a decision and what it was based on. What was not reached is nil or zero.
+type Verdict struct {
+	Outcome Outcome
+	Code    Code
+	Epoch   Epoch
+
+	Route      *Route
+	Credential *Credential
+	License    *License
+	Customer   *Customer
+	// Features are the plan's, comma-separated.
+	Features string
+
+	// Feature is the one that is missing, for FeatureNotInPlan.
+	Feature string
+	// Policy is the limit that stopped the request, and LimitUnits, Remaining and ResetAt describe it.
+	Policy     string
+	LimitUnits int64
+	Remaining  int64
+	ResetAt    time.Time // Zero: never.
+	RetryAfter time.Duration
+
+	// Charge is what was taken. Units 0: nothing.
+	Charge Charge
+
+	// Cold: a loan is missing or dry while the pool is not known to be empty. Nothing is decided: fetch a loan
+	// and decide again, or answer with Code, which is LimitsUnavailable.
+	Cold bool
+	// Renew: it is time to borrow ahead.
+	Renew bool
+
+	limits  [MaxLimits]Limit
+	nlimits int
+}
+
+// Limits are the limits that applied. The slice is good as long as v.
+func (v *Verdict) Limits() []Limit { return v.limits[:v.nlimits] }
+
+// Accounts finds the account of a licence, making it where there is none. It must not block.
+type Accounts interface {
+	Account(license string) *Account
+}
+
+// Decide decides one request, and spends what it takes. v is overwritten; it is the caller's so that
+// nothing is allocated. s may be nil: then nothing is forwarded.
+func Decide(v *Verdict, s *State, r *Request, accounts Accounts, now time.Time) {
+	*v = Verdict{}
+	if s != nil {
+		v.Epoch = s.epoch
+	}
+	if code := v.admit(s, r, now); code != OK {
+		v.deny(code)
+		return
+	}
+	p := s.plans[planKey{v.License.Plan, v.License.PlanVersion}]
+	v.Features = p.keys
+	for _, f := range v.Route.Requires {
+		if !p.enabled[f] {
+			v.Feature = f
+			v.deny(FeatureNotInPlan)
+			return
+		}
+	}
+	var en *Entitlement
+	if v.Route.Meter != "" && v.Route.Cost > 0 {
+		e, ok := p.metered[v.Route.Meter]
+		if !ok {
+			v.Feature = v.Route.Meter
+			v.deny(FeatureNotInPlan)
+			return
+		}
+		en = &e
+	}
+	if len(p.RateLimits) == 0 && en == nil {
+		v.Outcome, v.Code = Forward, OK
+		return
+	}
+	a := accounts.Account(v.License.ID)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	v.spend(a, p, en, now)
+}
+
+func (v *Verdict) deny(c Code) {
+	v.Code = c
+	v.Outcome = ReasonOf(c).Outcome
+}
+
+// admit goes through the steps that need no counters.
+func (v *Verdict) admit(s *State, r *Request, now time.Time) Code {
+	if s == nil || r.Stale {
+		return RulesUnavailable
+	}
+	if r.Malformed {
+		return RequestMalformed
+	}
+	if v.Route = s.table.route(r.Host, r.Method, r.Path); v.Route == nil {
+		return RouteUnknown
+	}
+	switch r.Presented {
+	case NoCredential:
+		return CredentialMissing
+	case BadCredential:
+		return CredentialInvalid
+	case ManyCredentials:
+		return CredentialAmbiguous
+	}
+	c := s.credentials[r.KeyID]
+	if c == nil || subtle.ConstantTimeCompare(c.Hash[:], r.KeyHash[:]) != 1 {
+		return CredentialInvalid
+	}
+	v.Credential = c
+	if c.Revoked {
+		return CredentialRevoked
+	}
+	if !c.ExpiresAt.IsZero() && !now.Before(c.ExpiresAt) {
+		return CredentialExpired
+	}
+	lic := s.licenses[c.License]
+	if lic == nil {
+		return LicenseMissing
+	}
+	v.License, v.Customer = lic, s.customers[lic.Customer]
+	switch {
+	case lic.Status == Revoked:
+		return LicenseRevoked
+	case lic.Status == Canceled:
+		return LicenseCanceled
+	case !lic.EndsAt.IsZero() && !now.Before(lic.EndsAt):
+		return LicenseExpired
+	case now.Before(lic.StartsAt):
+		return LicenseNotStarted
+	case lic.Status != Active:
+		return LicenseSuspended
+	case v.Customer == nil || s.plans[planKey{lic.Plan, lic.PlanVersion}] == nil:
+		return LicenseMissing
+	}
+	return OK
+}
+
+// spend checks every limit, and takes from all of them or from none. The account is locked.
+func (v *Verdict) spend(a *Account, p *plan, en *Entitlement, now time.Time) {
+	cold := false
+	for i := range p.RateLimits {
+		rl := &p.RateLimits[i]
+		l := a.rate(rl.Key)
+		l.demand.add(1, now)
+		balance := l.balance(now)
+		lim := v.limit(rl.Key, rl.Limit, rl.Per, balance)
+		if balance >= 1 {
+			continue
+		}
+		if !now.Before(l.retryAt) {
+			cold = true
+			continue
+		}
+		lim.Reset = l.retryAt.Sub(now)
+		v.stop(RateLimited, lim, l.retryAt)
+	}
+	var q *quotaLoan
+	if en != nil {
+		v.Charge = Charge{Meter: v.Route.Meter, Feature: en.Feature, Units: v.Route.Cost}
+		if en.Quota != nil {
+			q = a.quota(en, v.License, v.Customer.Zone, now)
+			q.hard = en.Quota.Hard
+			cold = v.checkQuota(q, en, now) || cold
+		}
+	}
+	if v.Code != "" {
+		v.Charge = Charge{}
+		return
+	}
+	if cold {
+		v.Charge = Charge{}
+		v.Cold = true
+		v.deny(LimitsUnavailable)
+		return
+	}
+	v.Outcome, v.Code = Forward, OK
+	for i := range p.RateLimits {
+		l := a.rate(p.RateLimits[i].Key)
+		l.spent++
+		v.limits[i].Remaining--
+		v.Renew = v.Renew || (l.balance(now) < l.demand.over(rateAhead/2, now) && !now.Before(l.retryAt))
+	}
+	if q == nil {
+		return
+	}
+	q.spent += v.Charge.Units
+	v.Charge.PeriodStart, v.Charge.Generation, v.Charge.Lent = q.span.Start.Unix(), q.generation, q.hard
+	if q.hard {
+		v.limits[v.nlimits-1].Remaining -= v.Charge.Units
+		v.Renew = v.Renew || (q.low(now) && !now.Before(q.exhaustedUntil))
+	} else if q.spent > en.Quota.Limit {
+		v.Code = OKOverage
+	}
+}
+
+// checkQuota reports whether a hard quota's loan is cold. It spends nothing.
+func (v *Verdict) checkQuota(q *quotaLoan, en *Entitlement, now time.Time) (cold bool) {
+	if !en.Quota.Hard {
+		return false
+	}
+	q.demand.add(v.Charge.Units, now)
+	var window, reset time.Duration
+	if !q.span.End.IsZero() {
+		window, reset = q.span.End.Sub(q.span.Start), q.span.End.Sub(now)
+	}
+	balance := q.balance()
+	lim := v.limit(en.Feature, en.Quota.Limit, window, balance)
+	lim.Reset = reset
+	if balance >= v.Charge.Units {
+		return false
+	}
+	never := q.span.End.IsZero() || en.Quota.Limit < v.Charge.Units
+	if en.Quota.Limit >= v.Charge.Units && !now.Before(q.exhaustedUntil) {
+		return true
+	}
+	if v.Code != "" {
+		return false
+	}
+	v.stop(QuotaExhausted, lim, q.span.End)
+	if never {
+		// Nothing resets it: waiting does not help.
+		v.Outcome, v.ResetAt, v.RetryAfter = Block, time.Time{}, 0
+	}
+	return false
+}
+
+func (v *Verdict) limit(policy string, units int64, window time.Duration, remaining int64) *Limit {
+	l := &v.limits[v.nlimits]
+	v.nlimits++
+	*l = Limit{Policy: policy, Quota: units, Window: window, Remaining: max(0, remaining)}
+	return l
+}
+
+// stop denies at a limit; the first one wins.
+func (v *Verdict) stop(c Code, l *Limit, reset time.Time) {
+	if v.Code != "" {
+		return
+	}
+	v.deny(c)
+	v.Policy, v.LimitUnits, v.Remaining, v.ResetAt, v.RetryAfter = l.Policy, l.Quota, l.Remaining, reset, l.Reset
+}

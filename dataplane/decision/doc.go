@@ -1,0 +1,16 @@
+// Package decision is Tollgate's heart: what a request is answered, and why.
+//
+// Decide is a pure function of a rule State, a Request, the time, and the Account of the licence that the
+// request comes from. It does no I/O, reads no clock, waits for nothing but an account's mutex, and allocates nothing. The control
+// plane runs the same code to explain.
+//
+// A State is immutable. An Editor makes the next one aside; whoever holds a State swaps one pointer.
+//
+// # Limits
+//
+// Limits that a fleet shares are lent to nodes ahead of need. An Account holds what one boot was lent for
+// one licence: units of hard quotas, which stay lent until spent, returned or settled, and tokens of rate
+// limits, which end at a deadline. Deciding spends only from there. Where a loan is missing or dry and the
+// pool is not known to be empty, the verdict is Cold: whoever asked may fetch a loan (Account.Asks, Account.Apply) and decide
+// afresh. All limits of a request are spent together or not at all.
+package decision

@@ -1,0 +1,199 @@
+package decision
+
+import (
+	"cmp"
+	"time"
+)
+
+// Epoch names one rule state. Epochs are ordered by generation, then number.
+type Epoch struct{ Generation, Number uint64 }
+
+// Compare is negative where e is older than o, 0 where they are the same.
+func (e Epoch) Compare(o Epoch) int {
+	return cmp.Or(cmp.Compare(e.Generation, o.Generation), cmp.Compare(e.Number, o.Number))
+}
+
+// Settings hold for the whole fleet.
+type Settings struct {
+	Env          string // Label in API keys.
+	Pepper       []byte // Key of the HMAC of API keys.
+	ErrorBaseURL string
+	// Ages of the last fresh heartbeat at which a node turns stale, grace, block.
+	StaleAfter, GraceAfter, BlockAfter time.Duration
+	// LoanHorizon is the outage of the lender that hard quotas should ride out.
+	LoanHorizon time.Duration
+}
+
+// Service is an upstream.
+type Service struct {
+	Key             string
+	Endpoints       []string
+	ResponseTimeout time.Duration // 0: the proxy's default.
+}
+
+// Route is a match with what it requires and costs.
+type Route struct {
+	Key     string
+	Service string
+	Host    string // Lower case, without port; empty matches any.
+	// Path is the pattern: {x} is one segment, a final /* any rest or none.
+	Path            string
+	Methods         []string // Empty matches any.
+	Requires        []string // Keys of boolean features.
+	Meter           string   // Empty: free of charge.
+	Cost            int64    // Units of Meter.
+	StripCredential bool
+	BillOpenIntents bool
+}
+
+// Meter says what is counted. How its units add up is the control plane's business.
+type Meter struct{ Key string }
+
+// FeatureType is the kind of a feature.
+type FeatureType uint8
+
+// The feature types.
+const (
+	Boolean FeatureType = iota + 1
+	Metered
+)
+
+// Feature is a capability that plans grant.
+type Feature struct {
+	Key   string
+	Type  FeatureType
+	Meter string // Of a metered feature.
+}
+
+// PlanVersion is what a plan grants.
+type PlanVersion struct {
+	Plan         string
+	Version      uint32
+	Entitlements []Entitlement
+	RateLimits   []RateLimit
+}
+
+// Entitlement is what a plan version grants for one feature.
+type Entitlement struct {
+	Feature string
+	Enabled bool   // Of a boolean feature.
+	Quota   *Quota // Of a metered feature; nil: unlimited, and counted.
+}
+
+// Quota is units per period.
+type Quota struct {
+	Limit  int64
+	Period Period
+	Hard   bool
+}
+
+// RateLimit admits at most Burst + Limit/Per·t requests in any window t.
+type RateLimit struct {
+	Key   string
+	Limit int64
+	Per   time.Duration
+	Burst int64
+}
+
+// Customer is who pays.
+type Customer struct {
+	ID, ExternalID string
+	Zone           *time.Location // In which calendar periods are counted; nil: UTC.
+}
+
+// Status is what people decided about a licence. What time brings about follows from its dates.
+type Status uint8
+
+// The statuses.
+const (
+	Active Status = iota + 1
+	Suspended
+	Canceled
+	Revoked
+)
+
+// License is a customer on a plan version.
+type License struct {
+	ID, Customer      string
+	Plan              string
+	PlanVersion       uint32
+	Status            Status
+	StartsAt          time.Time
+	EndsAt            time.Time // Exclusive; zero: open-ended.
+	Anchor            time.Time // Of billing periods.
+	CounterGeneration uint64
+}
+
+// Credential is an API key's keyed hash.
+type Credential struct {
+	ID, License string
+	Hash        [32]byte  // HMAC-SHA-256 of the whole key under Settings.Pepper.
+	ExpiresAt   time.Time // Zero: never.
+	Revoked     bool
+}
+
+type planKey struct {
+	plan    string
+	version uint32
+}
+
+// plan is a PlanVersion made ready for deciding.
+type plan struct {
+	*PlanVersion
+	enabled map[string]bool
+	metered map[string]Entitlement // By meter.
+	keys    string                 // What the plan grants, comma-separated.
+}
+
+// State is one immutable rule state. The zero value decides nothing but route_unknown.
+type State struct {
+	epoch       Epoch
+	settings    Settings
+	services    map[string]*Service
+	routes      map[string]*Route
+	meters      map[string]*Meter
+	features    map[string]*Feature
+	versions    map[planKey]*PlanVersion
+	customers   map[string]*Customer
+	licenses    map[string]*License
+	credentials map[string]*Credential
+
+	table router
+	plans map[planKey]*plan
+}
+
+// Epoch is the epoch that the state equals.
+func (s *State) Epoch() Epoch { return s.epoch }
+
+// Settings are the fleet's.
+func (s *State) Settings() *Settings { return &s.settings }
+
+// Service finds a service by key; nil where there is none.
+func (s *State) Service(key string) *Service { return s.services[key] }
+
+// Services calls f for each service, in no order.
+func (s *State) Services(f func(*Service)) {
+	for _, v := range s.services {
+		f(v)
+	}
+}
+
+// Route finds a route by key; nil where there is none.
+func (s *State) Route(key string) *Route { return s.routes[key] }
+
+// License finds a licence by id; nil where there is none.
+func (s *State) License(id string) *License { return s.licenses[id] }
+
+// Credential finds a credential by id; nil where there is none.
+func (s *State) Credential(id string) *Credential { return s.credentials[id] }
+
+// Customer finds a customer by id; nil where there is none.
+func (s *State) Customer(id string) *Customer { return s.customers[id] }
+
+// PlanVersion finds a plan version; nil where there is none.
+func (s *State) PlanVersion(plan string, version uint32) *PlanVersion {
+	return s.versions[planKey{plan, version}]
+}
+
+// Counts says how many licences and credentials the state holds.
+func (s *State) Counts() (licenses, credentials int) { return len(s.licenses), len(s.credentials) }
