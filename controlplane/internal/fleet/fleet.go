@@ -1,0 +1,128 @@
+// Package fleet knows the nodes: what they last said of themselves, and which epoch they enforce.
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tollgate/dataplane/decision"
+)
+
+// SilentAfter is how long a node may say nothing before it is shown as silent.
+const SilentAfter = 5 * time.Second
+
+// CountedFor is how long a silent node still counts among those that an epoch has to reach: long enough to
+// see that a node hangs, short enough that one taken away for good stops waits from succeeding only for a minute.
+const CountedFor = time.Minute
+
+// Silent is the state of a node that has not reported for SilentAfter.
+const Silent = "silent"
+
+// ErrInvalid is wrapped where the caller is at fault.
+var ErrInvalid = errors.New("invalid request")
+
+// Node is a node as it last reported itself.
+type Node struct {
+	Name, Boot, Version string
+	// Epoch is what it enforces.
+	Epoch decision.Epoch
+	// State is fresh, stale, grace, block, or Silent.
+	State string
+	// Lag is the age of the last fresh heartbeat; negative where there was none.
+	Lag        time.Duration
+	SpoolBytes int64
+	ProxyRPS   float64
+	// Report orders the reports of one boot.
+	Report   uint64
+	LastSeen time.Time
+}
+
+// Store keeps the nodes. Its methods block on the database.
+type Store interface {
+	// SaveNode takes a report; the time is the database's. A report that is not newer than the stored one of the
+	// same boot is dropped.
+	SaveNode(ctx context.Context, n Node) error
+	// Nodes are all nodes in order of name, with how long ago each was seen by the database's clock.
+	Nodes(ctx context.Context) ([]Node, []time.Duration, error)
+	// HeadEpoch is the newest epoch that was written.
+	HeadEpoch(ctx context.Context) (decision.Epoch, error)
+}
+
+// Service answers questions about the fleet. Safe for concurrent use.
+type Service struct{ store Store }
+
+// NewService reads from and writes to store.
+func NewService(store Store) *Service { return &Service{store: store} }
+
+// Report takes what a node says of itself.
+func (s *Service) Report(ctx context.Context, n Node) error {
+	if n.Name == "" || n.Boot == "" {
+		return fmt.Errorf("%w: a report names its node and boot", ErrInvalid)
+	}
+	return s.store.SaveNode(ctx, n)
+}
+
+// List is every node that ever reported, in order of name; State is Silent for those that stopped.
+func (s *Service) List(ctx context.Context) ([]Node, error) {
+	nodes, ages, err := s.store.Nodes(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list nodes: %w", err)
+	}
+	for i := range nodes {
+		if ages[i] > SilentAfter {
+			nodes[i].State = Silent
+		}
+	}
+	return nodes, nil
+}
+
+// waitPoll is how often WaitForEpoch looks: an epoch takes a few tens of milliseconds to spread.
+const waitPoll = 20 * time.Millisecond
+
+// WaitForEpoch waits until every node enforces epoch or a later one, or timeout has passed, and says how many of
+// how many do. A node counts that was seen within CountedFor: one that fell silent may enforce old rules, so it is in
+// the total and, unless it had reported the epoch, not among those that enforce it. A zero epoch is the newest one written. With no
+// node at all it waits until the timeout: 0 of 0 is nothing to be sure of.
+func (s *Service) WaitForEpoch(ctx context.Context, epoch decision.Epoch, timeout time.Duration) (enforced, total int, err error) {
+	if epoch == (decision.Epoch{}) {
+		if epoch, err = s.store.HeadEpoch(ctx); err != nil {
+			return 0, 0, fmt.Errorf("wait for the current epoch: %w", err)
+		}
+	}
+	deadline := time.NewTimer(timeout)
+	defer deadline.Stop()
+	tick := time.NewTicker(waitPoll)
+	defer tick.Stop()
+	for {
+		enforced, total, err = s.count(ctx, epoch)
+		if err != nil || total > 0 && enforced == total {
+			return enforced, total, err
+		}
+		select {
+		case <-ctx.Done():
+			return enforced, total, ctx.Err()
+		case <-deadline.C:
+			return enforced, total, nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Service) count(ctx context.Context, epoch decision.Epoch) (enforced, total int, err error) {
+	nodes, ages, err := s.store.Nodes(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("wait for epoch %d.%d: %w", epoch.Generation, epoch.Number, err)
+	}
+	for i := range nodes {
+		if ages[i] > CountedFor {
+			continue
+		}
+		total++
+		if nodes[i].Epoch.Compare(epoch) >= 0 {
+			enforced++
+		}
+	}
+	return enforced, total, nil
+}

@@ -1,0 +1,203 @@
+package metering
+
+import (
+	"time"
+
+	"tollgate/dataplane/decision"
+)
+
+// Head is the last segment of a boot's log that is committed.
+type Head struct {
+	// Number is 0 where none is.
+	Number uint64
+	// Hash is the SHA-256 of that segment's header.
+	Hash []byte
+}
+
+// Place says which piece of which boot's log a segment is.
+type Place struct {
+	Node, Boot string
+	Number     uint64
+	// Hash is the SHA-256 of the segment's header, Previous that of the one before it.
+	Hash, Previous []byte
+	SealedAt       time.Time
+	// Final: no segment of this boot follows.
+	Final bool
+}
+
+// Admission is what the ledger says to a segment.
+type Admission uint8
+
+// The admissions. Only Committed has written anything.
+const (
+	Committed Admission = iota + 1
+	Duplicate           // It is in already.
+	Gap                 // One before it is missing.
+	Fork                // It contradicts what is in.
+)
+
+// String is the metric's label.
+func (a Admission) String() string {
+	return [...]string{"", "committed", "duplicate", "gap", "fork"}[a]
+}
+
+// Charge is units of one meter that a decision took.
+type Charge struct {
+	Meter, Feature string
+	Units          int64
+	PeriodStart    int64 // Unix seconds.
+	Generation     uint64
+	Lent           bool // Taken from a loan of a hard quota.
+}
+
+// Settlement is how a forwarded request ended.
+type Settlement struct {
+	Decision               string
+	License                string
+	IntentTime             time.Time
+	Charges                []Charge
+	Code                   decision.Code
+	Status, UpstreamStatus int
+	Duration, Overhead     time.Duration
+	BytesIn, BytesOut      int64
+	Billed                 bool
+}
+
+// Row is a decision to be stored, and whether its charges count as usage.
+type Row struct {
+	Decision
+	Counted bool
+}
+
+// UsageKey is where units are counted.
+type UsageKey struct {
+	License, Meter string
+	Generation     uint64
+	Minute         int64 // Unix seconds.
+}
+
+// LoanKey is a pool from which a boot spent.
+type LoanKey struct {
+	License, Feature string
+	PeriodStart      int64
+	Generation       uint64
+}
+
+// Known is what the ledger holds of an intent of an earlier segment.
+type Known struct{ Counted, Settled bool }
+
+// Entries are the records of one segment, folded: each decision is written once, and usage and loans
+// move by sums.
+type Entries struct {
+	// Rows are new decisions; those that ended within the segment are settled already.
+	Rows []Row
+	// Late are settlements of decisions of earlier segments. Their usage depends on what is known of these: see Settle.
+	Late []Settlement
+	// Usage and Loans are the units that Rows count, and that they spent of loans.
+	Usage map[UsageKey]int64
+	Loans map[LoanKey]int64
+
+	byID map[string]int
+	open map[string]intent
+}
+
+type intent struct{ charges []Charge }
+
+// NewEntries holds nothing yet; size is a hint.
+func NewEntries(size int) *Entries {
+	return &Entries{
+		Rows: make([]Row, 0, size), Usage: map[UsageKey]int64{}, Loans: map[LoanKey]int64{},
+		byID: make(map[string]int, size), open: make(map[string]intent, size),
+	}
+}
+
+// Denial adds a request that was not forwarded.
+func (e *Entries) Denial(d Decision) {
+	d.Settled = true
+	e.Rows = append(e.Rows, Row{Decision: d})
+}
+
+// Intent adds a request about to be forwarded. Its charges count at once if billIfOpen: a request that never
+// ends is billed. Otherwise they count when its settlement says so.
+func (e *Entries) Intent(d Decision, charges []Charge, billIfOpen bool) {
+	for _, c := range charges {
+		d.Cost += c.Units
+	}
+	e.byID[d.ID] = len(e.Rows)
+	e.open[d.ID] = intent{charges}
+	e.Rows = append(e.Rows, Row{Decision: d, Counted: billIfOpen})
+	if billIfOpen {
+		e.count(d.License, d.Time, charges, 1)
+	}
+	e.spend(d.License, charges, 1)
+}
+
+// Settlement adds the end of a request, whose intent is in this segment or in an earlier one.
+func (e *Entries) Settlement(s Settlement) {
+	i, here := e.byID[s.Decision]
+	if !here {
+		e.Late = append(e.Late, s)
+		return
+	}
+	row := &e.Rows[i]
+	in, open := e.open[s.Decision]
+	if !open {
+		return
+	}
+	delete(e.open, s.Decision)
+	s.Charges, s.License, s.IntentTime = in.charges, row.License, row.Time
+	e.settle(s, row.Counted)
+	row.Counted = s.Billed
+	s.apply(&row.Decision)
+}
+
+// Settle accounts for the late settlements by what is known of their decisions, and returns those that change
+// anything: one whose decision is settled already, or not known, does not.
+func (e *Entries) Settle(known map[string]Known) []Settlement {
+	var apply []Settlement
+	for _, s := range e.Late {
+		k, ok := known[s.Decision]
+		if !ok || k.Settled {
+			continue
+		}
+		known[s.Decision] = Known{Counted: s.Billed, Settled: true}
+		e.settle(s, k.Counted)
+		apply = append(apply, s)
+	}
+	return apply
+}
+
+// settle moves usage from what counts so far to what is billed. Lent units were spent with the
+// intent; they come back where the request is not billed.
+func (e *Entries) settle(s Settlement, counted bool) {
+	switch {
+	case counted && !s.Billed:
+		e.count(s.License, s.IntentTime, s.Charges, -1)
+	case !counted && s.Billed:
+		e.count(s.License, s.IntentTime, s.Charges, 1)
+	}
+	if !s.Billed {
+		e.spend(s.License, s.Charges, -1)
+	}
+}
+
+func (e *Entries) count(license string, at time.Time, charges []Charge, sign int64) {
+	for _, c := range charges {
+		e.Usage[UsageKey{license, c.Meter, c.Generation, at.Truncate(time.Minute).Unix()}] += sign * c.Units
+	}
+}
+
+func (e *Entries) spend(license string, charges []Charge, sign int64) {
+	for _, c := range charges {
+		if c.Lent {
+			e.Loans[LoanKey{license, c.Feature, c.PeriodStart, c.Generation}] += sign * c.Units
+		}
+	}
+}
+
+// apply writes into a decision what its settlement says.
+func (s *Settlement) apply(d *Decision) {
+	d.Code, d.Status, d.UpstreamStatus = s.Code, s.Status, s.UpstreamStatus
+	d.Duration, d.Overhead, d.BytesIn, d.BytesOut = s.Duration, s.Overhead, s.BytesIn, s.BytesOut
+	d.Settled = true
+}
