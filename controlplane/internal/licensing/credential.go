@@ -1,0 +1,52 @@
+package licensing
+
+import "time"
+
+// APIKey identifies a client as a licence. The key itself is shown once, when it is made.
+type APIKey struct {
+	ID          string // key_ + ULID.
+	License     string // The licence's id.
+	DisplayName string
+	Prefix      string // The key's first characters, to tell keys apart.
+	// Hash is the HMAC-SHA-256 of the whole key under the fleet's pepper.
+	Hash       [32]byte
+	ExpiresAt  time.Time // Zero: never.
+	RevokeTime time.Time // Zero: not revoked.
+	CreateTime time.Time
+}
+
+// Role is what a token's bearer may do.
+type Role string
+
+// The roles.
+const (
+	Viewer  Role = "viewer"
+	Support Role = "support"
+	// BillingRole reads and writes what concerns money.
+	BillingRole Role = "billing"
+	Editor      Role = "editor"
+	Owner       Role = "owner"
+)
+
+// Validate checks that it is a role.
+func (r Role) Validate() error {
+	switch r {
+	case Viewer, Support, BillingRole, Editor, Owner:
+		return nil
+	case "":
+		return invalid("role", "is required: viewer, support, billing, editor or owner")
+	default:
+		return invalid("role", "%q is not a role: use viewer, support, billing, editor or owner", r)
+	}
+}
+
+// Token lets its bearer call the admin API with a role. The secret is shown once, when it is made.
+type Token struct {
+	ID          string // tok_ + ULID.
+	DisplayName string
+	Role        Role
+	// Hash is the HMAC-SHA-256 of the whole token under the fleet's pepper.
+	Hash       [32]byte
+	CreateTime time.Time
+	RevokeTime time.Time // Zero: not revoked.
+}

@@ -1,0 +1,180 @@
+package licensing
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// Config is what a Service needs.
+type Config struct {
+	Store   Store   // Required.
+	Encoder Encoder // Required.
+	// Now is the clock. nil: time.Now.
+	Now func() time.Time
+	// Random is what ids and secrets are drawn from. nil: crypto/rand's Reader.
+	Random io.Reader
+}
+
+// Service is the domain's one door. Safe for concurrent use.
+type Service struct {
+	store   Store
+	encoder Encoder
+	clock   func() time.Time
+	random  io.Reader
+	// pepper never changes once the fleet exists, and every call of the API needs it.
+	pepper atomic.Pointer[[]byte]
+}
+
+// New makes a Service. Bootstrap comes before anything else.
+func New(c Config) (*Service, error) {
+	if c.Store == nil || c.Encoder == nil {
+		return nil, errors.New("licensing: Store and Encoder are required")
+	}
+	s := &Service{store: c.Store, encoder: c.Encoder, clock: c.Now, random: c.Random}
+	if s.clock == nil {
+		s.clock = time.Now
+	}
+	if s.random == nil {
+		s.random = rand.Reader
+	}
+	return s, nil
+}
+
+// now is the clock in what Postgres keeps of it: microseconds.
+func (s *Service) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }
+
+func (s *Service) newID(prefix string, now time.Time) (string, error) {
+	id, err := ulid.New(ulid.Timestamp(now), s.random)
+	if err != nil {
+		return "", err
+	}
+	return prefix + id.String(), nil
+}
+
+// Epoch is the newest rule state's.
+func (s *Service) Epoch(ctx context.Context) (Epoch, error) {
+	h, err := s.store.Head(ctx)
+	return h.Epoch, err
+}
+
+// Fleet is the fleet's settings. Its Pepper is a secret.
+func (s *Service) Fleet(ctx context.Context) (Fleet, error) { return s.store.Fleet(ctx) }
+
+// write is one write that may touch rules, while it runs.
+type write struct {
+	Tx
+	svc     *Service
+	now     time.Time
+	head    Head
+	changes []Change
+}
+
+// rule notes what nodes have to learn.
+func (w *write) rule(c ...Change) { w.changes = append(w.changes, c...) }
+
+// write runs f while no one else changes rules, and publishes what it noted. It returns the epoch that the rules
+// have then.
+func (s *Service) write(ctx context.Context, f func(*write) error) (Epoch, error) {
+	var epoch Epoch
+	err := s.store.Update(ctx, func(tx Tx) error {
+		head, err := tx.LockHead(ctx)
+		if err != nil {
+			return err
+		}
+		w := &write{Tx: tx, svc: s, now: s.now(), head: head}
+		if err := f(w); err != nil {
+			return err
+		}
+		if err := w.publish(ctx); err != nil {
+			return err
+		}
+		epoch = w.head.Epoch
+		return nil
+	})
+	return epoch, err
+}
+
+// An envelope stays well under what the broker carries in one message (1 MiB), and within 1,000 records.
+const (
+	maxRecords  = 1000
+	maxEnvelope = 700 << 10
+)
+
+// publish stores the noted changes as the next epoch, or as several where they are too many for one.
+func (w *write) publish(ctx context.Context) error {
+	if len(w.changes) == 0 {
+		return nil
+	}
+	fleet, err := w.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	// Routes stay together: half of a change of routes could tie with the other half.
+	var routes, others []Change
+	for _, c := range w.changes {
+		if _, ok := c.(*Route); ok {
+			routes = append(routes, c)
+		} else {
+			others = append(others, c)
+		}
+	}
+	if len(w.changes) <= maxRecords {
+		done, err := w.append(ctx, fleet.ID, append(others, routes...))
+		if err != nil || done {
+			return err
+		}
+	}
+	for len(others) > 0 {
+		n := min(len(others), maxRecords)
+		for {
+			done, err := w.append(ctx, fleet.ID, others[:n])
+			if err != nil {
+				return err
+			}
+			if done {
+				break
+			}
+			if n == 1 {
+				return refused("one object is too large to be sent to nodes")
+			}
+			n /= 2
+		}
+		others = others[n:]
+	}
+	if len(routes) == 0 {
+		return nil
+	}
+	done, err := w.append(ctx, fleet.ID, routes)
+	if err == nil && !done {
+		return refused("%d routes change, which is too much for one change set: apply them in parts", len(routes))
+	}
+	return err
+}
+
+// append stores changes as one epoch; false where they don't fit into one.
+func (w *write) append(ctx context.Context, fleet string, changes []Change) (bool, error) {
+	payload, err := w.svc.encoder.Encode(fleet, w.head, w.now, changes)
+	if err != nil {
+		return false, err
+	}
+	if len(payload) > maxEnvelope {
+		return false, nil
+	}
+	sum := sha256.Sum256(payload)
+	next := Envelope{
+		Epoch:   Epoch{Generation: w.head.Epoch.Generation, Number: w.head.Epoch.Number + 1},
+		Payload: payload, Hash: sum[:], CreateTime: w.now,
+	}
+	if err := w.AppendEnvelope(ctx, next); err != nil {
+		return false, err
+	}
+	w.head = Head{Epoch: next.Epoch, Hash: next.Hash}
+	return true, nil
+}

@@ -1,0 +1,143 @@
+package licensing
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps the domain's objects. Its methods block on the database and end with their context. What is not there
+// is Missing, a key or id that is taken is Taken; other errors are not for callers.
+type Store interface {
+	Reader
+	// Update runs f in one transaction, which is committed where f returns nil and leaves nothing behind
+	// otherwise. f is run again where the database asks for it, so it must not have effects of its own.
+	Update(ctx context.Context, f func(Tx) error) error
+}
+
+// Reader reads the newest committed state; inside Update, the transaction's own. Lists are ordered by key or id
+// and hold at most l.PageSize items from after l.After on.
+type Reader interface {
+	Fleet(ctx context.Context) (Fleet, error) // FailedPrecondition before Bootstrap.
+	Head(ctx context.Context) (Head, error)
+
+	Customer(ctx context.Context, id string) (Customer, error)
+	Customers(ctx context.Context, l List) ([]Customer, error)
+	Meter(ctx context.Context, key string) (Meter, error)
+	Meters(ctx context.Context, l List) ([]Meter, error)
+	Feature(ctx context.Context, key string) (Feature, error)
+	Features(ctx context.Context, l List) ([]Feature, error)
+	// FeaturesNamed are those of keys that are there, archived ones too.
+	FeaturesNamed(ctx context.Context, keys []string) ([]Feature, error)
+	Plan(ctx context.Context, key string) (Plan, error)
+	Plans(ctx context.Context, l List) ([]Plan, error)
+	PlanVersion(ctx context.Context, plan string, version uint32) (PlanVersion, error)
+	PlanVersions(ctx context.Context, plan string, l List) ([]PlanVersion, error)
+	Upstream(ctx context.Context, key string) (Upstream, error)
+	Upstreams(ctx context.Context, l List) ([]Upstream, error)
+	Route(ctx context.Context, key string) (Route, error)
+	Routes(ctx context.Context, l List) ([]Route, error)
+	// LiveRoutes are all that are not archived.
+	LiveRoutes(ctx context.Context) ([]Route, error)
+	License(ctx context.Context, id string) (License, error)
+	// Licenses computes "status" as of now.
+	Licenses(ctx context.Context, l List, now time.Time) ([]License, error)
+	APIKey(ctx context.Context, id string) (APIKey, error)
+	APIKeys(ctx context.Context, l List) ([]APIKey, error)
+	Token(ctx context.Context, id string) (Token, error)
+	TokenByHash(ctx context.Context, hash [32]byte) (Token, error)
+	Tokens(ctx context.Context, l List) ([]Token, error)
+}
+
+// Tx is a transaction. Updates replace what may change of the object with that key or id, and raise its etag.
+type Tx interface {
+	Reader
+	// LockHead makes this the only transaction that changes rules until it ends. It comes before anything else that is
+	// read, so that what is read is what the former writer left.
+	LockHead(ctx context.Context) (Head, error)
+	// AppendEnvelope stores the change set that leads from the head to e, and makes e the head.
+	AppendEnvelope(ctx context.Context, e Envelope) error
+	// CreateFleet makes the fleet and its head (generation 1, number 0). False where there is one already.
+	CreateFleet(ctx context.Context, f Fleet) (bool, error)
+	UpdateFleet(ctx context.Context, f Fleet) error
+
+	InsertCustomer(ctx context.Context, c Customer) (Customer, error)
+	UpdateCustomer(ctx context.Context, c Customer) (Customer, error)
+	InsertMeter(ctx context.Context, m Meter) (Meter, error)
+	UpdateMeter(ctx context.Context, m Meter) (Meter, error)
+	InsertFeature(ctx context.Context, f Feature) (Feature, error)
+	UpdateFeature(ctx context.Context, f Feature) (Feature, error)
+	InsertPlan(ctx context.Context, p Plan) (Plan, error)
+	UpdatePlan(ctx context.Context, p Plan) (Plan, error)
+	InsertPlanVersion(ctx context.Context, v PlanVersion) (PlanVersion, error)
+	UpdatePlanVersion(ctx context.Context, v PlanVersion) (PlanVersion, error)
+	// NewestVersion is the highest number of a plan's versions, drafts included; 0 where there is none.
+	NewestVersion(ctx context.Context, plan string) (uint32, error)
+	// RenumberDraft gives the plan's open draft another number. Nothing refers to a draft.
+	RenumberDraft(ctx context.Context, plan string, to uint32) error
+	// ArchivePlanVersions archives all versions of a plan, and returns the numbers of those that were published.
+	ArchivePlanVersions(ctx context.Context, plan string) ([]uint32, error)
+	InsertUpstream(ctx context.Context, u Upstream) (Upstream, error)
+	UpdateUpstream(ctx context.Context, u Upstream) (Upstream, error)
+	InsertRoute(ctx context.Context, r Route) (Route, error)
+	UpdateRoute(ctx context.Context, r Route) (Route, error)
+	InsertLicense(ctx context.Context, l License) (License, error)
+	UpdateLicense(ctx context.Context, l License) (License, error)
+	// MoveLicenses puts the licences of a plan that have not ended at now, and are on an older version, on version.
+	MoveLicenses(ctx context.Context, plan string, version uint32, now time.Time) ([]License, error)
+	InsertAPIKey(ctx context.Context, k APIKey) error
+	RevokeAPIKey(ctx context.Context, id string, at time.Time) error
+	InsertToken(ctx context.Context, t Token) error
+	RevokeToken(ctx context.Context, id string, at time.Time) error
+
+	// References names what refers to an object and is in use at now: not archived and, of licences, not
+	// ended. Plan versions count while they are a draft, the newest published one, or on a licence that has not ended. At
+	// most limit are named.
+	References(ctx context.Context, kind Kind, id string, now time.Time, limit int) ([]Reference, error)
+}
+
+// Reference is something that refers to an object.
+type Reference struct {
+	Kind Kind
+	ID   string // Of a plan version: plan@version.
+}
+
+// Encoder writes change sets in the form that is signed and sent. It must be deterministic.
+type Encoder interface {
+	// Encode returns the change set that leads from head to the next number.
+	Encode(fleet string, head Head, at time.Time, changes []Change) ([]byte, error)
+}
+
+// Head is the newest rule state.
+type Head struct {
+	Epoch Epoch
+	Hash  []byte // SHA-256 of the last envelope's payload; empty at number 0.
+}
+
+// Envelope is a stored change set.
+type Envelope struct {
+	Epoch      Epoch
+	Payload    []byte
+	Hash       []byte // SHA-256 of Payload.
+	CreateTime time.Time
+}
+
+// Change sets or removes one object of the rules. It is one of *Fleet, *Upstream, *Route, *Meter, *Feature,
+// *PlanVersion, *Customer, *License, *APIKey and *Removal.
+type Change interface{ change() }
+
+// Removal takes an object out of the rules.
+type Removal struct {
+	Kind Kind
+	ID   string // The object's key or id; of a plan version, plan@version.
+}
+
+func (*Fleet) change()       {}
+func (*Upstream) change()    {}
+func (*Route) change()       {}
+func (*Meter) change()       {}
+func (*Feature) change()     {}
+func (*PlanVersion) change() {}
+func (*Customer) change()    {}
+func (*License) change()     {}
+func (*APIKey) change()      {}
+func (*Removal) change()     {}
