@@ -98,16 +98,14 @@ type Entries struct {
 	Loans map[LoanKey]int64
 
 	byID map[string]int
-	open map[string]intent
+	open map[string][]Charge // Charges of intents that have not ended.
 }
-
-type intent struct{ charges []Charge }
 
 // NewEntries holds nothing yet; size is a hint.
 func NewEntries(size int) *Entries {
 	return &Entries{
 		Rows: make([]Row, 0, size), Usage: map[UsageKey]int64{}, Loans: map[LoanKey]int64{},
-		byID: make(map[string]int, size), open: make(map[string]intent, size),
+		byID: make(map[string]int, size), open: make(map[string][]Charge, size),
 	}
 }
 
@@ -124,7 +122,7 @@ func (e *Entries) Intent(d Decision, charges []Charge, billIfOpen bool) {
 		d.Cost += c.Units
 	}
 	e.byID[d.ID] = len(e.Rows)
-	e.open[d.ID] = intent{charges}
+	e.open[d.ID] = charges
 	e.Rows = append(e.Rows, Row{Decision: d, Counted: billIfOpen})
 	if billIfOpen {
 		e.count(d.License, d.Time, charges, 1)
@@ -140,12 +138,12 @@ func (e *Entries) Settlement(s Settlement) {
 		return
 	}
 	row := &e.Rows[i]
-	in, open := e.open[s.Decision]
+	charges, open := e.open[s.Decision]
 	if !open {
 		return
 	}
 	delete(e.open, s.Decision)
-	s.Charges, s.License, s.IntentTime = in.charges, row.License, row.Time
+	s.Charges, s.License, s.IntentTime = charges, row.License, row.Time
 	e.settle(s, row.Counted)
 	row.Counted = s.Billed
 	s.apply(&row.Decision)

@@ -1,0 +1,110 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Serve answers the messages of a subject in a queue group, workers at a time, until ctx ends; then it waits for
+// those in progress. handle returns nil to stay silent. suffix is what stood at the subject's final wildcard.
+func (b *Bus) Serve(ctx context.Context, subject, group string, workers int, handle func(ctx context.Context, suffix string, data []byte) []byte) error {
+	messages := make(chan *nats.Msg, 4*workers)
+	sub, err := b.nc.ChanQueueSubscribe(subject, group, messages)
+	if err != nil {
+		return fmt.Errorf("subscribe to %s: %w", subject, err)
+	}
+	prefix := strings.TrimSuffix(subject, "*")
+	var running sync.WaitGroup
+	for range workers {
+		running.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case m := <-messages:
+					b.answer(ctx, m, handle(ctx, strings.TrimPrefix(m.Subject, prefix), m.Data))
+				}
+			}
+		})
+	}
+	running.Wait()
+	if err := sub.Unsubscribe(); err != nil && b.nc.IsConnected() {
+		return fmt.Errorf("unsubscribe from %s: %w", subject, err)
+	}
+	return nil
+}
+
+func (b *Bus) answer(ctx context.Context, m *nats.Msg, reply []byte) {
+	if reply == nil || m.Reply == "" {
+		return
+	}
+	if err := m.Respond(reply); err != nil && ctx.Err() == nil {
+		b.log.Warn("cannot answer", "subject", m.Subject, "error", err)
+	}
+}
+
+// Segment is a message on a segments subject. It has to be acknowledged or refused.
+type Segment struct {
+	// Node is the last token of the subject.
+	Node string
+	Data []byte
+	msg  jetstream.Msg
+}
+
+// Ack says that the message is dealt with.
+func (s *Segment) Ack() error { return s.msg.Ack() }
+
+// Nak asks for the message again after a while.
+func (s *Segment) Nak(after time.Duration) error { return s.msg.NakWithDelay(after) }
+
+// Deliveries is how often the message was delivered; 0 where that is not known.
+func (s *Segment) Deliveries() int {
+	meta, err := s.msg.Metadata()
+	if err != nil {
+		return 0
+	}
+	return int(min(meta.NumDelivered, 1<<20))
+}
+
+// Segments waits for messages, at most limit of them, and returns those that are there. None is no error.
+func (b *Bus) Segments(ctx context.Context, limit int, wait time.Duration) ([]*Segment, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-b.up:
+	}
+	b.mu.Lock()
+	consumer := b.consumer
+	b.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	first, err := consumer.Next(jetstream.FetchContext(ctx))
+	if err != nil {
+		if missing(err) {
+			b.poke()
+		}
+		if ctx.Err() != nil {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("fetch segments: %w", err)
+	}
+	list := []*Segment{segment(first)}
+	more, err := consumer.FetchNoWait(limit - 1)
+	if err != nil {
+		return list, nil //nolint:nilerr // The first is there; the next call meets the same error with nothing in hand.
+	}
+	for m := range more.Messages() {
+		list = append(list, segment(m))
+	}
+	return list, nil
+}
+
+func segment(m jetstream.Msg) *Segment {
+	return &Segment{Node: strings.TrimPrefix(m.Subject(), strings.TrimSuffix(subjectSegments, "*")), Data: m.Data(), msg: m}
+}

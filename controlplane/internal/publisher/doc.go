@@ -1,0 +1,17 @@
+// Package publisher brings change sets from Postgres to the nodes.
+//
+// Postgres holds the exact bytes of every change set (an envelope) in the order of their epochs. A Publisher signs and sends
+// them, one after the other, on the rules stream; keeps snapshots of whole rule states beside it; and says each second, signed,
+// what is current.
+//
+// What was published last stands in the stream itself: the last message there that verifies. A Publisher reads it once and
+// remembers it. Every append names the stream's last sequence and fails if that has moved, so two publishers never both
+// append an epoch; whoever loses reads the stream again. The advisory lock behind Store.Lead merely saves the work of trying. Messages that do not
+// verify (anybody who can reach the broker may write some) are stepped over.
+//
+// If the stream is empty, for it was wiped, nothing is lost: the Publisher makes a snapshot of the newest state, appends the newest
+// envelope, and goes on from there. If the stream is ahead of Postgres, or disagrees with it, Postgres was restored to an earlier
+// point: the Publisher says so, and neither publishes nor vouches for anything.
+//
+// One goroutine does all of it: Run.
+package publisher

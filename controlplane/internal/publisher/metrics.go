@@ -1,0 +1,44 @@
+package publisher
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tollgate/dataplane/decision"
+)
+
+// Registerer is where metrics are registered.
+type Registerer = prometheus.Registerer
+
+type metrics struct {
+	leader    prometheus.Gauge
+	epoch     prometheus.Gauge
+	delay     prometheus.Histogram
+	snapshots prometheus.Counter
+}
+
+func newMetrics(r Registerer) *metrics {
+	m := &metrics{
+		leader: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tollgate_publisher_leader", Help: "1 while this control plane publishes the rules.",
+		}),
+		epoch: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tollgate_publisher_epoch", Help: "Number of the last epoch that this control plane published.",
+		}),
+		delay: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "tollgate_publisher_delay_seconds", Help: "From a change set's making to its being on the stream.",
+			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10},
+		}),
+		snapshots: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tollgate_publisher_snapshots_total", Help: "Snapshots stored.",
+		}),
+	}
+	r.MustRegister(m.leader, m.epoch, m.delay, m.snapshots)
+	return m
+}
+
+func (m *metrics) published(at decision.Epoch, delay time.Duration) {
+	m.epoch.Set(float64(at.Number))
+	m.delay.Observe(delay.Seconds())
+}

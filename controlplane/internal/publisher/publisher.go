@@ -1,0 +1,217 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"tollgate/dataplane/decision"
+	"tollgate/dataplane/envelope"
+	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
+)
+
+// Store is Postgres. Its methods block on the database and fail while it is away.
+type Store interface {
+	// Lead calls f while this process alone, of all that call Lead, holds a lock; again and again until ctx ends. f's context ends when the lock may
+	// be lost. wake gets a value after change sets were committed; it may miss some.
+	Lead(ctx context.Context, f func(ctx context.Context, wake <-chan struct{})) error
+	// Head is the newest epoch and the hash of its envelope; a zero epoch where nothing was written yet.
+	Head(ctx context.Context) (decision.Epoch, []byte, error)
+	// Envelopes calls yield for the envelopes after an epoch, in order, at most limit.
+	Envelopes(ctx context.Context, after decision.Epoch, limit int, yield func(at decision.Epoch, payload []byte, created time.Time) error) error
+	// EnvelopeHash is the hash of one envelope; nil where there is none.
+	EnvelopeHash(ctx context.Context, at decision.Epoch) ([]byte, error)
+	// RuleState calls yield for every record of the rule state at its head, read in one transaction.
+	RuleState(ctx context.Context, yield func(*rulesv1.Record) error) (decision.Epoch, []byte, error)
+}
+
+// Stream is NATS. Its methods block on the network and fail while it is away.
+type Stream interface {
+	// RulesBounds are the sequences of the first and last message; first = last + 1 where there is none.
+	RulesBounds(ctx context.Context) (first, last uint64, err error)
+	RulesMessage(ctx context.Context, sequence uint64) (data []byte, ok bool, err error)
+	// PublishRules appends if the last sequence is still last; otherwise conflict is true.
+	PublishRules(ctx context.Context, epoch string, data []byte, last uint64) (sequence uint64, conflict bool, err error)
+	PurgeRules(ctx context.Context, before uint64) error
+	PutSnapshot(ctx context.Context, name string, data []byte) error
+	Snapshot(ctx context.Context, name string) (data []byte, ok bool, err error)
+	Snapshots(ctx context.Context) ([]string, error)
+	DeleteSnapshot(ctx context.Context, name string) error
+	Heartbeat(data []byte) error
+}
+
+// Publisher publishes the rules of one fleet. See the package comment.
+type Publisher struct {
+	store    Store
+	stream   Stream
+	signer   *envelope.Signer
+	verifier *envelope.Verifier
+	log      *slog.Logger
+	metrics  *metrics
+
+	tail tail
+}
+
+// tail is where the stream ends, as far as it is known.
+type tail struct {
+	known    bool
+	sequence uint64
+	// epoch and hash are those of the last envelope on the stream.
+	epoch decision.Epoch
+	hash  []byte
+	// snapshot is the newest one that is stored.
+	snapshot decision.Epoch
+}
+
+// Config is what a Publisher works with.
+type Config struct {
+	Store  Store
+	Stream Stream
+	// Signer signs with a rules key; Verifier trusts the fleet's root.
+	Signer   *envelope.Signer
+	Verifier *envelope.Verifier
+	Logger   *slog.Logger
+	Metrics  Registerer
+}
+
+// New makes a Publisher. Call Run.
+func New(cfg Config) *Publisher {
+	return &Publisher{
+		store: cfg.Store, stream: cfg.Stream, signer: cfg.Signer, verifier: cfg.Verifier,
+		log: cfg.Logger, metrics: newMetrics(cfg.Metrics),
+	}
+}
+
+const (
+	// beat is how often a heartbeat is sent, and how long a change set that nobody told of may wait.
+	beat = time.Second
+	// batch is how many envelopes are read at once.
+	batch = 64
+)
+
+// Run publishes until ctx ends. Failures of Postgres and NATS are waited out.
+func (p *Publisher) Run(ctx context.Context) error {
+	return p.store.Lead(ctx, p.lead)
+}
+
+func (p *Publisher) lead(ctx context.Context, wake <-chan struct{}) {
+	p.log.Info("publishing rules")
+	p.metrics.leader.Set(1)
+	defer p.metrics.leader.Set(0)
+	// While another led, the stream has moved.
+	p.tail = tail{}
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	ticked := true
+	for {
+		if err := p.step(ctx, ticked); err != nil && ctx.Err() == nil {
+			p.tail.known = false
+			p.log.Warn("cannot publish rules", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			ticked = true
+		case <-wake:
+			ticked = false
+		}
+	}
+}
+
+// errConflict: the stream's end is not where it was thought to be.
+var errConflict = errors.New("the rules stream has moved")
+
+// step publishes what is new. At a tick it looks whether the stream is still what it was, and sends a heartbeat.
+func (p *Publisher) step(ctx context.Context, tick bool) error {
+	if tick && p.tail.known {
+		first, last, err := p.stream.RulesBounds(ctx)
+		if err != nil {
+			return err
+		}
+		if last != p.tail.sequence || first > last && p.tail.epoch.Number > 0 {
+			p.tail.known = false
+		}
+	}
+	err := p.publish(ctx)
+	for range 3 {
+		if !errors.Is(err, errConflict) {
+			break
+		}
+		p.tail.known = false
+		err = p.publish(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if tick && p.tail.known {
+		return p.heartbeat(time.Now())
+	}
+	return nil
+}
+
+// publish brings the stream from its end to the newest envelope.
+func (p *Publisher) publish(ctx context.Context) error {
+	if !p.tail.known {
+		if err := p.resume(ctx); err != nil || !p.tail.known {
+			return err
+		}
+	}
+	for {
+		n := 0
+		err := p.store.Envelopes(ctx, p.tail.epoch, batch, func(at decision.Epoch, payload []byte, created time.Time) error {
+			n++
+			return p.append(ctx, at, payload, created)
+		})
+		if err != nil {
+			return err
+		}
+		if n < batch {
+			break
+		}
+	}
+	if p.tail.epoch.Generation != p.tail.snapshot.Generation || p.tail.epoch.Number >= p.tail.snapshot.Number+snapshotEvery {
+		return p.snapshot(ctx)
+	}
+	return nil
+}
+
+func (p *Publisher) append(ctx context.Context, at decision.Epoch, payload []byte, created time.Time) error {
+	raw, err := p.signer.Sign(envelope.KindEnvelope, payload)
+	if err != nil {
+		return fmt.Errorf("sign epoch %s: %w", label(at), err)
+	}
+	sequence, conflict, err := p.stream.PublishRules(ctx, label(at), raw, p.tail.sequence)
+	if err != nil {
+		return err
+	}
+	if conflict {
+		return errConflict
+	}
+	p.tail.sequence, p.tail.epoch, p.tail.hash = sequence, at, envelope.Hash(payload)
+	p.metrics.published(at, time.Since(created))
+	return nil
+}
+
+func label(e decision.Epoch) string { return fmt.Sprintf("%d.%d", e.Generation, e.Number) }
+
+// heartbeat vouches for what this publisher knows to be on the stream.
+func (p *Publisher) heartbeat(now time.Time) error {
+	payload, err := proto.Marshal(&rulesv1.Heartbeat{
+		Fleet: p.verifier.Fleet(), Time: timestamppb.New(now),
+		Generation: p.tail.epoch.Generation, Number: p.tail.epoch.Number, HeadHash: p.tail.hash,
+	})
+	if err != nil {
+		return fmt.Errorf("encode heartbeat: %w", err)
+	}
+	raw, err := p.signer.Sign(envelope.KindHeartbeat, payload)
+	if err != nil {
+		return fmt.Errorf("sign heartbeat: %w", err)
+	}
+	return p.stream.Heartbeat(raw)
+}
