@@ -1,0 +1,55 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"tollgate/dataplane/envelope"
+	ledgerv1 "tollgate/gen/go/tollgate/ledger/v1"
+)
+
+// Receipt takes a message of the node's receipts subject: an encoded rules.v1.Signed. It may come late, twice, in any
+// order, and from anyone: what does not verify is counted and ignored. It does not block on the disk or the network.
+func (l *Log) Receipt(raw []byte) {
+	r, err := l.openReceipt(raw)
+	if err != nil {
+		l.counts.refusedReceipts.Add(1)
+		l.cfg.Logger.Warn("a receipt is refused", "error", err)
+		return
+	}
+	l.shipper.receipt(r)
+}
+
+func (l *Log) openReceipt(raw []byte) (*ledgerv1.Receipt, error) {
+	opened, err := l.cfg.Verifier.Open(envelope.KindReceipt, raw, l.cfg.Now())
+	if err != nil {
+		return nil, err
+	}
+	var r ledgerv1.Receipt
+	if err := proto.Unmarshal(opened.Payload, &r); err != nil {
+		return nil, fmt.Errorf("decode receipt: %w", err)
+	}
+	if r.GetFleet() != l.cfg.Fleet || r.GetNode() != l.cfg.Node {
+		return nil, fmt.Errorf("receipt for node %q of fleet %q", r.GetNode(), r.GetFleet())
+	}
+	return &r, nil
+}
+
+// receipt applies a receipt that verified. One for a boot that is gone, or was never here, changes nothing.
+func (s *shipper) receipt(r *ledgerv1.Receipt) {
+	s.mu.Lock()
+	var err error
+	l := s.lane(r.GetBoot())
+	if l != nil {
+		err = l.receipt(r, time.Now())
+	}
+	s.mu.Unlock()
+	if errors.Is(err, errFork) {
+		s.counts.forks.Add(1)
+		s.reportHeld(l, err)
+	}
+	s.poke()
+}
