@@ -50,3 +50,25 @@ type Token struct {
 	CreateTime time.Time
 	RevokeTime time.Time // Zero: not revoked.
 }
+
+// Validate checks what callers set, but not that the licence exists.
+func (k *APIKey) Validate() error {
+	if k.License == "" {
+		return invalid("license", "is required: the licence's id")
+	}
+	if err := checkText("license", k.License, maxKey); err != nil {
+		return err
+	}
+	if err := checkText("display_name", k.DisplayName, 200); err != nil {
+		return err
+	}
+	return checkTime("expires_at", k.ExpiresAt)
+}
+
+// Validate checks what callers set.
+func (t *Token) Validate() error {
+	if err := checkText("display_name", t.DisplayName, 200); err != nil {
+		return err
+	}
+	return t.Role.Validate()
+}

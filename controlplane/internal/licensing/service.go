@@ -48,7 +48,7 @@ func New(c Config) (*Service, error) {
 }
 
 // now is the clock in what Postgres keeps of it: microseconds.
-func (s *Service) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }
+func (s *Service) now() time.Time { return micros(s.clock()) }
 
 func (s *Service) newID(prefix string, now time.Time) (string, error) {
 	id, err := ulid.New(ulid.Timestamp(now), s.random)

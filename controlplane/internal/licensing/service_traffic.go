@@ -2,7 +2,6 @@ package licensing
 
 import (
 	"context"
-	"slices"
 	"strconv"
 
 	"tollgate/dataplane/decision"
@@ -281,12 +280,4 @@ func (s *Service) ArchiveRoute(ctx context.Context, key string) (Route, Epoch, e
 		return err
 	})
 	return out, epoch, err
-}
-
-// sameMembers reports whether two lists hold the same items, in any order, by what less tells apart.
-func sameMembers[T any](a, b []T, order func(x, y T) int, same func(x, y T) bool) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	return slices.EqualFunc(slices.SortedFunc(slices.Values(a), order), slices.SortedFunc(slices.Values(b), order), same)
 }

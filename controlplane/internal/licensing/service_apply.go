@@ -1,0 +1,349 @@
+package licensing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// errDryRun rolls a dry run back.
+var errDryRun = errors.New("dry run")
+
+// ApplyCatalog makes the stored objects match c, in one transaction, and publishes the plans that differ. It deletes
+// nothing; a display name that c leaves empty stays as it is. It says what it changed, or would change in a dry run,
+// and takes no epoch where that is nothing. A plan's open draft stays open, behind the version that is published.
+func (s *Service) ApplyCatalog(ctx context.Context, c Catalog, dryRun bool, m Migration) ([]CatalogChange, Epoch, error) {
+	if m == MigrationDefault {
+		m = MigrationNow
+	}
+	if err := m.supported(); err != nil {
+		return nil, Epoch{}, err
+	}
+	if err := c.validate(); err != nil {
+		return nil, Epoch{}, err
+	}
+	var changes []CatalogChange
+	var before Epoch
+	epoch, err := s.write(ctx, func(w *write) error {
+		a := &apply{write: w, migration: m}
+		before = w.head.Epoch
+		if err := a.all(ctx, &c); err != nil {
+			return err
+		}
+		changes = a.changed
+		if dryRun {
+			return errDryRun
+		}
+		return nil
+	})
+	if errors.Is(err, errDryRun) {
+		return changes, before, nil
+	}
+	if err != nil {
+		return nil, Epoch{}, err
+	}
+	return changes, epoch, nil
+}
+
+// validate checks that no key is there twice; the objects are checked as they are applied.
+func (c *Catalog) validate() error {
+	for _, err := range []error{
+		distinct("meters", c.Meters, func(m *Meter) string { return m.Key }),
+		distinct("features", c.Features, func(f *Feature) string { return f.Key }),
+		distinct("plans", c.Plans, func(p *CatalogPlan) string { return p.Key }),
+		distinct("services", c.Services, func(u *Upstream) string { return u.Key }),
+		distinct("routes", c.Routes, func(r *Route) string { return r.Key }),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func distinct[T any](list string, items []T, key func(*T) string) error {
+	seen := map[string]bool{}
+	for i := range items {
+		path := list + "[" + strconv.Itoa(i) + "].key"
+		k := key(&items[i])
+		if err := checkKey(path, k); err != nil {
+			return err
+		}
+		if seen[k] {
+			return invalid(path, "%q is there twice", k)
+		}
+		seen[k] = true
+	}
+	return nil
+}
+
+type apply struct {
+	*write
+	migration Migration
+	changed   []CatalogChange
+}
+
+func (a *apply) note(action string, kind Kind, key string, detail ...string) {
+	a.changed = append(a.changed, CatalogChange{Action: action, Kind: kind, Key: key, Detail: strings.Join(detail, ", ")})
+}
+
+// all goes in the order in which objects refer to each other.
+func (a *apply) all(ctx context.Context, c *Catalog) error {
+	for _, m := range c.Meters {
+		if err := a.meter(ctx, m); err != nil {
+			return at("meters["+m.Key+"]", err)
+		}
+	}
+	for _, f := range c.Features {
+		if err := a.feature(ctx, f); err != nil {
+			return at("features["+f.Key+"]", err)
+		}
+	}
+	for _, p := range c.Plans {
+		if err := a.plan(ctx, p); err != nil {
+			return at("plans["+p.Key+"]", err)
+		}
+	}
+	for _, u := range c.Services {
+		if err := a.upstream(ctx, u); err != nil {
+			return at("services["+u.Key+"]", err)
+		}
+	}
+	for _, r := range c.Routes {
+		if err := a.route(ctx, r); err != nil {
+			return at("routes["+r.Key+"]", err)
+		}
+	}
+	if slices.ContainsFunc(a.changed, func(c CatalogChange) bool { return c.Kind == KindRoute }) {
+		return at("routes", a.checkTies(ctx))
+	}
+	return nil
+}
+
+// stored tells an object that is to be made from one that is there; an archived one is refused.
+func stored(kind Kind, key string, m *Meta, err error) (bool, error) {
+	if CodeOf(err) == NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, current(kind, key, "", m)
+}
+
+func (a *apply) meter(ctx context.Context, m Meter) error {
+	old, err := a.Meter(ctx, m.Key)
+	have, err := stored(KindMeter, m.Key, &old.Meta, err)
+	if err != nil {
+		return err
+	}
+	if !have {
+		a.note("create", KindMeter, m.Key, string(m.Aggregation))
+		_, err := a.createMeter(ctx, m)
+		return err
+	}
+	if err := fixed("aggregation", m.Aggregation, old.Aggregation); err != nil {
+		return err
+	}
+	if m.DisplayName == "" || m.DisplayName == old.DisplayName {
+		return nil
+	}
+	old.DisplayName, old.UpdateTime = m.DisplayName, a.now
+	if err := old.Validate(); err != nil {
+		return err
+	}
+	a.note("update", KindMeter, m.Key, "display_name")
+	_, err = a.UpdateMeter(ctx, old)
+	return err
+}
+
+func (a *apply) feature(ctx context.Context, f Feature) error {
+	old, err := a.Feature(ctx, f.Key)
+	have, err := stored(KindFeature, f.Key, &old.Meta, err)
+	if err != nil {
+		return err
+	}
+	if !have {
+		a.note("create", KindFeature, f.Key, string(f.Type))
+		_, err := a.createFeature(ctx, f)
+		return err
+	}
+	if err := fixed("type", f.Type, old.Type); err != nil {
+		return err
+	}
+	if err := fixed("meter", f.Meter, old.Meter); err != nil {
+		return err
+	}
+	if f.DisplayName == "" || f.DisplayName == old.DisplayName {
+		return nil
+	}
+	old.DisplayName, old.UpdateTime = f.DisplayName, a.now
+	if err := old.Validate(); err != nil {
+		return err
+	}
+	a.note("update", KindFeature, f.Key, "display_name")
+	_, err = a.UpdateFeature(ctx, old)
+	return err
+}
+
+func (a *apply) plan(ctx context.Context, p CatalogPlan) error {
+	old, err := a.Plan(ctx, p.Key)
+	have, err := stored(KindPlan, p.Key, &old.Meta, err)
+	if err != nil {
+		return err
+	}
+	if !have {
+		a.note("create", KindPlan, p.Key)
+		if old, err = a.createPlan(ctx, Plan{Key: p.Key, DisplayName: p.DisplayName}); err != nil {
+			return err
+		}
+	} else if p.DisplayName != "" {
+		renamed := false
+		if old, renamed, err = a.renamePlan(ctx, old, p.DisplayName); err != nil {
+			return err
+		}
+		if renamed {
+			a.note("update", KindPlan, p.Key, "display_name")
+		}
+	}
+	next := PlanVersion{
+		Plan: p.Key, State: Published, Entitlements: p.Entitlements, RateLimits: p.RateLimits, RateCards: p.RateCards,
+		CreateTime: a.now, PublishTime: a.now,
+	}
+	if err := a.checkVersion(ctx, &next); err != nil {
+		return err
+	}
+	var was PlanVersion
+	if old.PublishedVersion != 0 {
+		if was, err = a.PlanVersion(ctx, p.Key, old.PublishedVersion); err != nil {
+			return err
+		}
+		if next.grantsAs(&was) {
+			return nil
+		}
+	}
+	return a.publishNext(ctx, old, was, next)
+}
+
+// publishNext publishes a version that never was a draft. An open draft moves behind it, so that versions stay in the
+// order in which they are published.
+func (a *apply) publishNext(ctx context.Context, p Plan, was, next PlanVersion) error {
+	newest, err := a.NewestVersion(ctx, p.Key)
+	if err != nil {
+		return err
+	}
+	next.Version = newest + 1
+	if p.DraftVersion != 0 {
+		if err := a.RenumberDraft(ctx, p.Key, newest+1); err != nil {
+			return err
+		}
+		next.Version = p.DraftVersion
+	}
+	if next, err = a.InsertPlanVersion(ctx, next); err != nil {
+		return err
+	}
+	moved, err := a.published(ctx, &next, a.migration)
+	if err != nil {
+		return err
+	}
+	detail := []string{fmt.Sprintf("version %d", next.Version)}
+	if was.Version != 0 {
+		detail = append(detail, next.differences(&was)...)
+	}
+	if moved > 0 {
+		detail = append(detail, fmt.Sprintf("licences moved: %d", moved))
+	}
+	a.note("publish", KindPlan, p.Key, detail...)
+	return nil
+}
+
+func (v *PlanVersion) differences(o *PlanVersion) []string {
+	var d []string
+	parts := []struct {
+		name string
+		a, b PlanVersion
+	}{
+		{"entitlements", PlanVersion{Entitlements: v.Entitlements}, PlanVersion{Entitlements: o.Entitlements}},
+		{"rate_limits", PlanVersion{RateLimits: v.RateLimits}, PlanVersion{RateLimits: o.RateLimits}},
+		{"rate_cards", PlanVersion{RateCards: v.RateCards}, PlanVersion{RateCards: o.RateCards}},
+	}
+	for _, p := range parts {
+		if !p.a.grantsAs(&p.b) {
+			d = append(d, p.name)
+		}
+	}
+	return d
+}
+
+func (a *apply) upstream(ctx context.Context, u Upstream) error {
+	old, err := a.Upstream(ctx, u.Key)
+	have, err := stored(KindService, u.Key, &old.Meta, err)
+	if err != nil {
+		return err
+	}
+	if !have {
+		a.note("create", KindService, u.Key)
+		_, err := a.createUpstream(ctx, u)
+		return err
+	}
+	next := old
+	next.Endpoints = u.Endpoints
+	if u.DisplayName != "" {
+		next.DisplayName = u.DisplayName
+	}
+	next, changed, err := a.updateUpstream(ctx, old, next)
+	if changed {
+		a.note("update", KindService, u.Key, differing(
+			difference{"display_name", next.DisplayName != old.DisplayName},
+			difference{"endpoints", !next.sameRule(&old)})...)
+	}
+	return err
+}
+
+func (a *apply) route(ctx context.Context, r Route) error {
+	old, err := a.Route(ctx, r.Key)
+	have, err := stored(KindRoute, r.Key, &old.Meta, err)
+	if err != nil {
+		return err
+	}
+	if !have {
+		a.note("create", KindRoute, r.Key)
+		_, err := a.createRoute(ctx, r)
+		return err
+	}
+	next := r
+	next.Meta = old.Meta
+	if next.DisplayName == "" {
+		next.DisplayName = old.DisplayName
+	}
+	next, changed, err := a.updateRoute(ctx, old, next)
+	if changed {
+		a.note("update", KindRoute, r.Key, differing(
+			difference{"display_name", next.DisplayName != old.DisplayName},
+			difference{"service", next.Service != old.Service},
+			difference{"match", next.Match.Host != old.Match.Host || next.Match.Path != old.Match.Path || !slices.Equal(next.Match.Methods, old.Match.Methods)},
+			difference{"requires", !slices.Equal(next.Requires, old.Requires)},
+			difference{"meter", next.Meter != old.Meter},
+			difference{"cost", next.Units() != old.Units()},
+			difference{"bill_open_intents", next.BillsOpenIntents() != old.BillsOpenIntents()})...)
+	}
+	return err
+}
+
+type difference struct {
+	name string
+	is   bool
+}
+
+func differing(d ...difference) []string {
+	var names []string
+	for _, x := range d {
+		if x.is {
+			names = append(names, x.name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,120 @@
+package licensing
+
+import (
+	"context"
+	"crypto/rand"
+
+	"tollgate/dataplane/apikey"
+)
+
+// CreateToken makes a token; DisplayName and Role are the caller's. The whole token is in secret, and nowhere else.
+func (s *Service) CreateToken(ctx context.Context, t Token) (out Token, secret string, err error) {
+	if secret, err = newToken(s.random); err != nil {
+		return Token{}, "", err
+	}
+	out, err = s.keepToken(ctx, t, secret)
+	if err != nil {
+		return Token{}, "", err
+	}
+	return out, secret, nil
+}
+
+// ImportToken keeps a token whose secret was made elsewhere by NewTokenSecret, so that a deployment can hand the same
+// to its control planes and its operator. A token that is there already is returned as it is, revoked ones too.
+func (s *Service) ImportToken(ctx context.Context, t Token, secret string) (Token, error) {
+	if !isToken(secret) {
+		return Token{}, invalid("secret", `is not a token: "tga_" and 47 characters, the last 7 of them a checksum`)
+	}
+	pepper, err := s.pepperOnce(ctx)
+	if err != nil {
+		return Token{}, err
+	}
+	out, err := s.store.TokenByHash(ctx, apikey.Hash(pepper, secret))
+	if CodeOf(err) != NotFound {
+		return out, err
+	}
+	out, err = s.keepToken(ctx, t, secret)
+	if CodeOf(err) == AlreadyExists { // Another control plane was faster.
+		return s.store.TokenByHash(ctx, apikey.Hash(pepper, secret))
+	}
+	return out, err
+}
+
+// NewTokenSecret draws a token for ImportToken.
+func NewTokenSecret() (string, error) { return newToken(rand.Reader) }
+
+func (s *Service) keepToken(ctx context.Context, t Token, secret string) (Token, error) {
+	if err := t.Validate(); err != nil {
+		return Token{}, err
+	}
+	pepper, err := s.pepperOnce(ctx)
+	if err != nil {
+		return Token{}, err
+	}
+	now := s.now()
+	out := Token{DisplayName: t.DisplayName, Role: t.Role, Hash: apikey.Hash(pepper, secret), CreateTime: now}
+	if out.ID, err = s.newID("tok_", now); err != nil {
+		return Token{}, err
+	}
+	return out, s.store.Update(ctx, func(tx Tx) error { return tx.InsertToken(ctx, out) })
+}
+
+// pepperOnce reads the pepper the first time.
+func (s *Service) pepperOnce(ctx context.Context) ([]byte, error) {
+	if p := s.pepper.Load(); p != nil {
+		return *p, nil
+	}
+	fleet, err := s.store.Fleet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.pepper.Store(&fleet.Pepper)
+	return fleet.Pepper, nil
+}
+
+// ListTokens takes no filter. Revoked tokens are listed, too.
+func (s *Service) ListTokens(ctx context.Context, l List) (Page[Token], error) {
+	return page(l, nil,
+		func(l List) ([]Token, error) { return s.store.Tokens(ctx, l) },
+		func(t *Token) string { return t.ID })
+}
+
+// RevokeToken ends a token for good. One that is revoked already stays as it is.
+func (s *Service) RevokeToken(ctx context.Context, id string) (Token, error) {
+	if err := checkText("id", id, maxKey); err != nil {
+		return Token{}, err
+	}
+	var out Token
+	err := s.store.Update(ctx, func(tx Tx) (err error) {
+		if out, err = tx.Token(ctx, id); err != nil || !out.RevokeTime.IsZero() {
+			return err
+		}
+		out.RevokeTime = s.now()
+		return tx.RevokeToken(ctx, id, out.RevokeTime)
+	})
+	return out, err
+}
+
+// Authenticate finds whose token a secret is. Its answer says no more than that it is none, or revoked.
+func (s *Service) Authenticate(ctx context.Context, secret string) (Token, error) {
+	refusal := &Error{Code: Unauthenticated, Message: "the token is not valid"}
+	if !isToken(secret) {
+		return Token{}, refusal
+	}
+	pepper, err := s.pepperOnce(ctx)
+	if err != nil {
+		return Token{}, err
+	}
+	// The look-up is by keyed hash: its timing says nothing about the token.
+	t, err := s.store.TokenByHash(ctx, apikey.Hash(pepper, secret))
+	if CodeOf(err) == NotFound {
+		return Token{}, refusal
+	}
+	if err != nil {
+		return Token{}, err
+	}
+	if !t.RevokeTime.IsZero() {
+		return Token{}, &Error{Code: Unauthenticated, Message: "the token is revoked"}
+	}
+	return t, nil
+}
