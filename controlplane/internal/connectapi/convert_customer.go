@@ -1,0 +1,49 @@
+package connectapi
+
+import (
+	"tollgate/controlplane/internal/licensing"
+	adminv1 "tollgate/gen/go/tollgate/admin/v1"
+)
+
+func toCustomer(c *licensing.Customer) *adminv1.Customer {
+	return &adminv1.Customer{
+		Id: c.ID, ExternalId: c.ExternalID, DisplayName: c.DisplayName, TimeZone: c.TimeZone, Metadata: c.Metadata, Etag: c.Etag,
+		CreateTime: toTime(c.CreateTime), UpdateTime: toTime(c.UpdateTime), ArchiveTime: toTime(c.ArchiveTime),
+	}
+}
+
+func fromCustomer(c *adminv1.Customer) licensing.Customer {
+	return licensing.Customer{
+		ID: c.GetId(), ExternalID: c.GetExternalId(), DisplayName: c.GetDisplayName(), TimeZone: c.GetTimeZone(), Metadata: c.GetMetadata(),
+		Meta: licensing.Meta{Etag: c.GetEtag()},
+	}
+}
+
+func toLicense(l *licensing.License) *adminv1.License {
+	return &adminv1.License{
+		Id: l.ID, Customer: l.Customer, Plan: l.Plan, PlanVersion: l.PlanVersion, Status: toEnum[adminv1.LicenseStatus](l.Status),
+		StartsAt: toTime(l.StartsAt), EndsAt: toTime(l.EndsAt), Anchor: toTime(l.Anchor), Etag: l.Etag,
+		CreateTime: toTime(l.CreateTime), UpdateTime: toTime(l.UpdateTime),
+	}
+}
+
+func fromLicense(l *adminv1.License) licensing.License {
+	return licensing.License{
+		Customer: l.GetCustomer(), Plan: l.GetPlan(), PlanVersion: l.GetPlanVersion(),
+		StartsAt: fromTime(l.GetStartsAt()), EndsAt: fromTime(l.GetEndsAt()), Anchor: fromTime(l.GetAnchor()),
+	}
+}
+
+func toAPIKey(k *licensing.APIKey) *adminv1.ApiKey {
+	return &adminv1.ApiKey{
+		Id: k.ID, License: k.License, DisplayName: k.DisplayName, Prefix: k.Prefix,
+		ExpiresAt: toTime(k.ExpiresAt), RevokeTime: toTime(k.RevokeTime), CreateTime: toTime(k.CreateTime),
+	}
+}
+
+func toToken(t *licensing.Token) *adminv1.Token {
+	return &adminv1.Token{
+		Id: t.ID, DisplayName: t.DisplayName, Role: toEnum[adminv1.Role](t.Role),
+		CreateTime: toTime(t.CreateTime), RevokeTime: toTime(t.RevokeTime),
+	}
+}

@@ -1,0 +1,37 @@
+package connectapi
+
+import (
+	"context"
+
+	"tollgate/controlplane/internal/licensing"
+	adminv1 "tollgate/gen/go/tollgate/admin/v1"
+)
+
+// credentialService serves the service of that name.
+type credentialService struct{ licensing *licensing.Service }
+
+func (s credentialService) ListApiKeys(ctx context.Context, req *adminv1.ListApiKeysRequest) (*adminv1.ListApiKeysResponse, error) {
+	items, next, err := list(ctx, "api_keys", req, s.licensing.ListAPIKeys, toAPIKey)
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.ListApiKeysResponse{ApiKeys: items, NextPageToken: next}, nil
+}
+
+func (s credentialService) CreateApiKey(ctx context.Context, req *adminv1.CreateApiKeyRequest) (*adminv1.CreateApiKeyResponse, error) {
+	k, secret, epoch, err := s.licensing.CreateAPIKey(ctx, licensing.APIKey{
+		License: req.GetLicense(), DisplayName: req.GetDisplayName(), ExpiresAt: fromTime(req.GetExpiresAt()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.CreateApiKeyResponse{ApiKey: toAPIKey(&k), Secret: secret, Epoch: toEpoch(epoch)}, nil
+}
+
+func (s credentialService) RevokeApiKey(ctx context.Context, req *adminv1.RevokeApiKeyRequest) (*adminv1.RevokeApiKeyResponse, error) {
+	k, epoch, err := s.licensing.RevokeAPIKey(ctx, req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.RevokeApiKeyResponse{ApiKey: toAPIKey(&k), Epoch: toEpoch(epoch)}, nil
+}

@@ -1,0 +1,62 @@
+package connectapi
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"tollgate/controlplane/internal/fleet"
+	"tollgate/controlplane/internal/licensing"
+	"tollgate/dataplane/decision"
+	adminv1 "tollgate/gen/go/tollgate/admin/v1"
+)
+
+// defaultWait is how long WaitForEpoch waits where the caller does not say.
+const defaultWait = 10 * time.Second
+
+// fleetService serves the service of that name.
+type fleetService struct{ fleet *fleet.Service }
+
+func (s fleetService) ListNodes(ctx context.Context, req *adminv1.ListNodesRequest) (*adminv1.ListNodesResponse, error) {
+	items, next, err := list(ctx, "nodes", req, s.page, toNode)
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.ListNodesResponse{Nodes: items, NextPageToken: next}, nil
+}
+
+// page cuts a page out of the whole fleet, which is small and comes in order of name.
+func (s fleetService) page(ctx context.Context, l licensing.List) (licensing.Page[fleet.Node], error) {
+	f := filter(l.Filter)
+	if err := f.only("state"); err != nil {
+		return licensing.Page[fleet.Node]{}, err
+	}
+	nodes, err := s.fleet.List(ctx)
+	if err != nil {
+		return licensing.Page[fleet.Node]{}, err
+	}
+	state, filtered := f["state"]
+	nodes = slices.DeleteFunc(nodes, func(n fleet.Node) bool {
+		return n.Name <= l.After || filtered && n.State != state
+	})
+	slices.SortFunc(nodes, func(a, b fleet.Node) int { return strings.Compare(a.Name, b.Name) })
+	size := pageSize(l.PageSize)
+	if len(nodes) <= size {
+		return licensing.Page[fleet.Node]{Items: nodes}, nil
+	}
+	return licensing.Page[fleet.Node]{Items: nodes[:size], Next: nodes[size-1].Name}, nil
+}
+
+func (s fleetService) WaitForEpoch(ctx context.Context, req *adminv1.WaitForEpochRequest) (*adminv1.WaitForEpochResponse, error) {
+	timeout := defaultWait
+	if t := req.GetTimeout(); t != nil {
+		timeout = t.AsDuration()
+	}
+	epoch := decision.Epoch{Generation: req.GetEpoch().GetGeneration(), Number: req.GetEpoch().GetNumber()}
+	enforced, total, err := s.fleet.WaitForEpoch(ctx, epoch, timeout)
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.WaitForEpochResponse{Enforced: int32(enforced), Total: int32(total)}, nil
+}

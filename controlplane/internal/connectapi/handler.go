@@ -1,0 +1,78 @@
+package connectapi
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"buf.build/go/protovalidate"
+	"connectrpc.com/connect"
+
+	"tollgate/controlplane/internal/fleet"
+	"tollgate/controlplane/internal/licensing"
+	"tollgate/controlplane/internal/metering"
+	"tollgate/gen/go/tollgate/admin/v1/adminv1connect"
+)
+
+// maxRequest bounds the body of a call. A catalog of 4 MiB in JSON fits.
+const maxRequest = 8 << 20
+
+// Config is what the API stands on. All of it is required.
+type Config struct {
+	Licensing *licensing.Service
+	Metering  *metering.Service
+	Fleet     *fleet.Service
+	// ParseCatalog reads a catalog file's text. What is wrong with it is a *licensing.Error.
+	ParseCatalog func(text []byte) (licensing.Catalog, error)
+	// Others answers what is not a call of the API: the web UI.
+	Others http.Handler
+	Logger *slog.Logger
+}
+
+// Handler serves the API. It speaks gRPC where its server speaks HTTP/2, without TLS too (http.Protocols).
+func Handler(c Config) (http.Handler, error) {
+	if c.Licensing == nil || c.Metering == nil || c.Fleet == nil || c.ParseCatalog == nil || c.Others == nil || c.Logger == nil {
+		return nil, errors.New("connectapi: every field of Config is required")
+	}
+	permissions, err := permissionsOf(services())
+	if err != nil {
+		return nil, fmt.Errorf("connectapi: %w", err)
+	}
+	validator, err := protovalidate.New()
+	if err != nil {
+		return nil, fmt.Errorf("connectapi: %w", err)
+	}
+	options := connect.WithHandlerOptions(
+		strictCodecs(),
+		connect.WithReadMaxBytes(maxRequest),
+		connect.WithInterceptors(interceptor(c.Logger, validator)),
+	)
+	calls := http.NewServeMux()
+	calls.Handle(adminv1connect.NewAccessServiceHandler(accessService{c.Licensing}, options))
+	calls.Handle(adminv1connect.NewCatalogServiceHandler(catalogService{c.Licensing, c.ParseCatalog}, options))
+	calls.Handle(adminv1connect.NewCredentialServiceHandler(credentialService{c.Licensing}, options))
+	calls.Handle(adminv1connect.NewCustomerServiceHandler(customerService{c.Licensing}, options))
+	calls.Handle(adminv1connect.NewDecisionServiceHandler(decisionService{c.Metering}, options))
+	calls.Handle(adminv1connect.NewFleetServiceHandler(fleetService{c.Fleet}, options))
+	calls.Handle(adminv1connect.NewLicenseServiceHandler(licenseService{c.Licensing}, options))
+	calls.Handle(adminv1connect.NewTrafficServiceHandler(trafficService{c.Licensing}, options))
+	calls.Handle(adminv1connect.NewUsageServiceHandler(usageService{c.Metering}, options))
+	guarded := &gate{
+		next: calls, permissions: permissions, authenticate: c.Licensing.Authenticate,
+		errors: connect.NewErrorWriter(options), log: c.Logger,
+	}
+	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isCall(r.URL.Path) {
+			guarded.ServeHTTP(w, r)
+			return
+		}
+		c.Others.ServeHTTP(w, r)
+	})
+	// A browser that another site drives must not call with what it knows of this one.
+	return http.NewCrossOriginProtection().Handler(all), nil
+}
+
+// isCall tells /tollgate.admin.v1.FleetService/ListNodes, and every like path, from pages.
+func isCall(path string) bool { return strings.HasPrefix(path, "/tollgate.") }
