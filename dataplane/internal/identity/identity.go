@@ -1,0 +1,92 @@
+// Package identity reads clients' credentials from requests: API keys, for now.
+package identity
+
+import (
+	"net/http"
+	"strings"
+
+	"tollgate/dataplane/apikey"
+	"tollgate/dataplane/decision"
+)
+
+// Reader reads credentials. It has no state: a key is hashed for each request. Safe for concurrent use.
+type Reader struct{}
+
+// Identify reads the credential in h into r: Presented and, of a key, KeyID and KeyHash. A key is a bearer token or X-Api-Key
+// that begins with tg_. Another bearer token beside a key is the upstream's business, as is any other scheme; alone it is no
+// credential that is known here. Two keys are ambiguous, even where they are the same.
+func (Reader) Identify(r *decision.Request, h http.Header, s *decision.Settings) {
+	var key string
+	keys, others := 0, 0
+	for _, v := range h["Authorization"] {
+		token, ok := bearer(v)
+		switch {
+		case ok && ours(token):
+			key = token
+			keys++
+		case ok:
+			others++
+		}
+	}
+	for _, v := range h["X-Api-Key"] {
+		if v = strings.TrimSpace(v); ours(v) {
+			key = v
+			keys++
+		} else {
+			others++
+		}
+	}
+	switch {
+	case keys > 1:
+		r.Presented = decision.ManyCredentials
+	case keys == 1:
+		r.Presented = decision.BadCredential
+		if id, err := apikey.Parse(s.Env, key); err == nil {
+			r.Presented, r.KeyID, r.KeyHash = decision.KeyCredential, id, apikey.Hash(s.Pepper, key)
+		}
+	case others > 0:
+		r.Presented = decision.BadCredential
+	default:
+		r.Presented = decision.NoCredential
+	}
+}
+
+// adminPrefix begins tokens of the admin API. One that is sent here by mistake must not reach an upstream.
+const adminPrefix = "tga_"
+
+// Strip removes API keys from a header that goes to an upstream, and leaves other credentials.
+func (Reader) Strip(h http.Header) {
+	drop(h, "Authorization", func(v string) bool {
+		token, ok := bearer(v)
+		return ok && (ours(token) || strings.HasPrefix(token, adminPrefix))
+	})
+	drop(h, "X-Api-Key", func(v string) bool {
+		v = strings.TrimSpace(v)
+		return ours(v) || strings.HasPrefix(v, adminPrefix)
+	})
+}
+
+// drop removes the values of a header for which secret holds.
+func drop(h http.Header, name string, secret func(string) bool) {
+	values := h[name]
+	var kept []string
+	for _, v := range values {
+		if !secret(v) {
+			kept = append(kept, v)
+		}
+	}
+	switch {
+	case len(kept) == 0:
+		delete(h, name)
+	case len(kept) < len(values):
+		h[name] = kept
+	}
+}
+
+func ours(token string) bool { return strings.HasPrefix(token, apikey.Prefix) }
+
+// bearer is the token of an Authorization value of that scheme (RFC 6750), whose name is matched in any case.
+func bearer(v string) (token string, ok bool) {
+	scheme, token, ok := strings.Cut(strings.TrimSpace(v), " ")
+	return strings.TrimSpace(token), ok && strings.EqualFold(scheme, "Bearer")
+}
