@@ -1,6 +1,7 @@
 package metering
 
 import (
+	"errors"
 	"time"
 
 	"tollgate/dataplane/decision"
@@ -39,6 +40,21 @@ const (
 // String is the metric's label.
 func (a Admission) String() string {
 	return [...]string{"", "committed", "duplicate", "gap", "fork"}[a]
+}
+
+// ErrCorrupt: a segment can never be taken, however often it is tried.
+var ErrCorrupt = errors.New("the segment cannot be stored")
+
+// Segment is a piece of a boot's log.
+type Segment struct {
+	Place   Place
+	Entries *Entries
+}
+
+// Answer is what became of a segment, and where its boot's head is now.
+type Answer struct {
+	Admission Admission
+	Head      Head
 }
 
 // Charge is units of one meter that a decision took.
@@ -86,16 +102,24 @@ type LoanKey struct {
 // Known is what the ledger holds of an intent of an earlier segment.
 type Known struct{ Counted, Settled bool }
 
-// Entries are the records of one segment, folded: each decision is written once, and usage and loans
-// move by sums.
+// Movement is by how much usage and what boots spent of loans change.
+type Movement struct {
+	Usage map[UsageKey]int64
+	Loans map[LoanKey]int64
+}
+
+func newMovement() Movement {
+	return Movement{Usage: map[UsageKey]int64{}, Loans: map[LoanKey]int64{}}
+}
+
+// Entries are the records of one segment, folded: each decision is written once, and usage and loans move by sums.
 type Entries struct {
 	// Rows are new decisions; those that ended within the segment are settled already.
 	Rows []Row
-	// Late are settlements of decisions of earlier segments. Their usage depends on what is known of these: see Settle.
+	// Late are settlements of decisions of earlier segments. What they change depends on these: see Settle.
 	Late []Settlement
-	// Usage and Loans are the units that Rows count, and that they spent of loans.
-	Usage map[UsageKey]int64
-	Loans map[LoanKey]int64
+	// Movement is what Rows count and spent.
+	Movement Movement
 
 	byID map[string]int
 	open map[string][]Charge // Charges of intents that have not ended.
@@ -104,7 +128,7 @@ type Entries struct {
 // NewEntries holds nothing yet; size is a hint.
 func NewEntries(size int) *Entries {
 	return &Entries{
-		Rows: make([]Row, 0, size), Usage: map[UsageKey]int64{}, Loans: map[LoanKey]int64{},
+		Rows: make([]Row, 0, size), Movement: newMovement(),
 		byID: make(map[string]int, size), open: make(map[string][]Charge, size),
 	}
 }
@@ -125,9 +149,9 @@ func (e *Entries) Intent(d Decision, charges []Charge, billIfOpen bool) {
 	e.open[d.ID] = charges
 	e.Rows = append(e.Rows, Row{Decision: d, Counted: billIfOpen})
 	if billIfOpen {
-		e.count(d.License, d.Time, charges, 1)
+		e.Movement.count(d.License, d.Time, charges, 1)
 	}
-	e.spend(d.License, charges, 1)
+	e.Movement.spend(d.License, charges, 1)
 }
 
 // Settlement adds the end of a request, whose intent is in this segment or in an earlier one.
@@ -144,51 +168,63 @@ func (e *Entries) Settlement(s Settlement) {
 	}
 	delete(e.open, s.Decision)
 	s.Charges, s.License, s.IntentTime = charges, row.License, row.Time
-	e.settle(s, row.Counted)
+	e.Movement.settle(s, row.Counted)
 	row.Counted = s.Billed
 	s.apply(&row.Decision)
 }
 
-// Settle accounts for the late settlements by what is known of their decisions, and returns those that change
-// anything: one whose decision is settled already, or not known, does not.
-func (e *Entries) Settle(known map[string]Known) []Settlement {
+// Settle says which of the late settlements change anything, by what is known of their decisions, and what they
+// move: one whose decision is settled already, or not known, changes nothing. The entries stay as they are.
+func (e *Entries) Settle(known map[string]Known) ([]Settlement, Movement) {
 	var apply []Settlement
+	m := newMovement()
+	done := map[string]bool{}
 	for _, s := range e.Late {
 		k, ok := known[s.Decision]
-		if !ok || k.Settled {
+		if !ok || k.Settled || done[s.Decision] {
 			continue
 		}
-		known[s.Decision] = Known{Counted: s.Billed, Settled: true}
-		e.settle(s, k.Counted)
+		done[s.Decision] = true
+		m.settle(s, k.Counted)
 		apply = append(apply, s)
 	}
-	return apply
+	return apply, m
+}
+
+// Add adds another movement.
+func (m Movement) Add(o Movement) {
+	for k, v := range o.Usage {
+		m.Usage[k] += v
+	}
+	for k, v := range o.Loans {
+		m.Loans[k] += v
+	}
 }
 
 // settle moves usage from what counts so far to what is billed. Lent units were spent with the
 // intent; they come back where the request is not billed.
-func (e *Entries) settle(s Settlement, counted bool) {
+func (m Movement) settle(s Settlement, counted bool) {
 	switch {
 	case counted && !s.Billed:
-		e.count(s.License, s.IntentTime, s.Charges, -1)
+		m.count(s.License, s.IntentTime, s.Charges, -1)
 	case !counted && s.Billed:
-		e.count(s.License, s.IntentTime, s.Charges, 1)
+		m.count(s.License, s.IntentTime, s.Charges, 1)
 	}
 	if !s.Billed {
-		e.spend(s.License, s.Charges, -1)
+		m.spend(s.License, s.Charges, -1)
 	}
 }
 
-func (e *Entries) count(license string, at time.Time, charges []Charge, sign int64) {
+func (m Movement) count(license string, at time.Time, charges []Charge, sign int64) {
 	for _, c := range charges {
-		e.Usage[UsageKey{license, c.Meter, c.Generation, at.Truncate(time.Minute).Unix()}] += sign * c.Units
+		m.Usage[UsageKey{license, c.Meter, c.Generation, at.Truncate(time.Minute).Unix()}] += sign * c.Units
 	}
 }
 
-func (e *Entries) spend(license string, charges []Charge, sign int64) {
+func (m Movement) spend(license string, charges []Charge, sign int64) {
 	for _, c := range charges {
 		if c.Lent {
-			e.Loans[LoanKey{license, c.Feature, c.PeriodStart, c.Generation}] += sign * c.Units
+			m.Loans[LoanKey{license, c.Feature, c.PeriodStart, c.Generation}] += sign * c.Units
 		}
 	}
 }
