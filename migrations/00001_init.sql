@@ -200,7 +200,9 @@ CREATE TABLE decision (
     bytes_in         bigint NOT NULL DEFAULT 0,
     bytes_out        bigint NOT NULL DEFAULT 0,
     trace_id         text NOT NULL DEFAULT '',
-    settled          boolean NOT NULL
+    -- Whether it has ended, and whether its cost is in usage_minute.
+    settled          boolean NOT NULL,
+    counted          boolean NOT NULL
 );
 CREATE INDEX decision_time ON decision (time DESC, id DESC);
 CREATE INDEX decision_license ON decision (license, time DESC, id DESC);
