@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	adminv1 "tollgate/gen/go/tollgate/admin/v1"
+)
+
+// waitAtMost is how long --wait gives the fleet.
+const waitAtMost = 60 * time.Second
+
+func applyCommand() *cobra.Command {
+	return verb{
+		use: "apply -f FILE", short: "Make the catalog match a file",
+		example: "  tollgate apply -f catalog.yaml --dry-run      # says what would change\n" +
+			"  tollgate apply -f catalog.yaml --wait         # returns when every node enforces it\n" +
+			"  tollgate apply -f - < catalog.yaml",
+		flags: func(cmd *cobra.Command) {
+			cmd.Flags().StringP("file", "f", "", "the catalog file; - is stdin")
+			cmd.Flags().Bool("dry-run", false, "only say what would change")
+			cmd.Flags().Bool("wait", false, "return when every node enforces the result")
+			addMigrationFlag(cmd, "now")
+			_ = cmd.MarkFlagRequired("file") // Fails only where the flag is not declared.
+			cmd.MarkFlagsMutuallyExclusive("dry-run", "wait")
+		},
+	}.command(func(cmd *cobra.Command, _ []string) error {
+		text, err := catalogText(cmd)
+		if err != nil {
+			return err
+		}
+		c, err := dial(cmd)
+		if err != nil {
+			return err
+		}
+		dryRun, _ := cmd.Flags().GetBool("dry-run") // These flags are declared above.
+		wait, _ := cmd.Flags().GetBool("wait")
+		res, err := c.catalog().ApplyCatalog(cmd.Context(), &adminv1.ApplyCatalogRequest{Yaml: text, DryRun: dryRun, Migration: migration(cmd)})
+		if err != nil {
+			return err
+		}
+		if len(res.GetChanges()) == 0 {
+			fmt.Fprintln(cmd.ErrOrStderr(), "Nothing differs from the file.")
+		}
+		changes := view{field: "changes", columns: []column{{"ACTION", "action"}, {"KIND", "kind"}, {"KEY", "key"}, {"DETAIL", "detail"}}}
+		if err := show(cmd, res, changes); err != nil {
+			return err
+		}
+		if !wait {
+			return nil
+		}
+		return waitFor(cmd, c, res.GetEpoch())
+	})
+}
+
+func catalogText(cmd *cobra.Command) (string, error) {
+	name, _ := cmd.Flags().GetString("file") // Declared by the command.
+	read := func() ([]byte, error) { return os.ReadFile(name) }
+	if name == "-" {
+		read = func() ([]byte, error) { return io.ReadAll(cmd.InOrStdin()) }
+	}
+	b, err := read()
+	if err != nil {
+		return "", fmt.Errorf("read the catalog file: %w", err)
+	}
+	if len(b) == 0 {
+		return "", errors.New("the catalog file is empty")
+	}
+	return string(b), nil
+}
+
+// waitFor returns when every node enforces the epoch, and fails where that takes too long.
+func waitFor(cmd *cobra.Command, c *client, epoch *adminv1.Epoch) error {
+	res, err := c.fleet().WaitForEpoch(cmd.Context(), &adminv1.WaitForEpochRequest{Epoch: epoch, Timeout: durationpb.New(waitAtMost)})
+	if err != nil {
+		return fmt.Errorf("applied as epoch %s, but waiting for nodes failed: %w", message(epoch), err)
+	}
+	if res.GetEnforced() < res.GetTotal() || res.GetTotal() == 0 {
+		return fmt.Errorf("applied as epoch %s, which %d of %d nodes enforce after %s: see `tollgate fleet`",
+			message(epoch), res.GetEnforced(), res.GetTotal(), waitAtMost)
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "All %d nodes enforce epoch %s.\n", res.GetTotal(), message(epoch))
+	return nil
+}

@@ -1,0 +1,32 @@
+// Package cli holds the commands that call the admin API.
+//
+// A command prints data on stdout, in the form that -o asks for, and everything else on stderr. It returns its error as
+// one line for people; the root command prints it and exits with 1.
+package cli
+
+import "github.com/spf13/cobra"
+
+// Commands are the verbs, ready to be added to a root command.
+func Commands() []*cobra.Command {
+	all := []*cobra.Command{
+		applyCommand(),
+		customersCommand(),
+		featuresCommand(),
+		metersCommand(),
+		plansCommand(),
+		licensesCommand(),
+		keysCommand(),
+		servicesCommand(),
+		routesCommand(),
+		usageCommand(),
+		decisionsCommand(),
+		explainCommand(),
+		fleetCommand(),
+		tokensCommand(),
+	}
+	for _, c := range all {
+		addConnectionFlags(c.PersistentFlags())
+		addOutputFlag(c.PersistentFlags())
+	}
+	return all
+}

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	adminv1 "tollgate/gen/go/tollgate/admin/v1"
+)
+
+func usageCommand() *cobra.Command {
+	return verb{
+		use: "usage LICENSE METER", short: "What a licence used of a meter",
+		example: "  tollgate usage lic_01K0… requests\n  tollgate usage lic_01K0… requests --from 2026-11-01 --to 2026-12-01 --window 24h -o csv",
+		args:    cobra.ExactArgs(2),
+		flags: func(cmd *cobra.Command) {
+			cmd.Flags().Var(&instant{}, "from", "inclusive, rounded down to the minute (default 30 days ago)")
+			cmd.Flags().Var(&instant{}, "to", "exclusive, rounded up to the minute (default now)")
+			cmd.Flags().Duration("window", 0, "width of a row, in whole minutes; 0: the total alone")
+		},
+	}.command(func(cmd *cobra.Command, args []string) error {
+		req := &adminv1.QueryUsageRequest{License: args[0], Meter: args[1], From: instantOf(cmd, "from"), To: instantOf(cmd, "to")}
+		now := time.Now()
+		if req.From == nil {
+			req.From = timestamppb.New(now.AddDate(0, 0, -30))
+		}
+		if req.To == nil {
+			req.To = timestamppb.New(now)
+		}
+		total := []column{{"TOTAL", "total"}, {"AS OF", "as_of"}}
+		v := view{columns: total}
+		switch window, _ := cmd.Flags().GetDuration("window"); {
+		case window < 0 || window%time.Minute != 0:
+			return errors.New("--window: use whole minutes, like 1h")
+		case window > 0:
+			req.Window = durationpb.New(window)
+			v = view{field: "rows", columns: []column{{"START", "start"}, {"UNITS", "units"}}, heading: total}
+		}
+		c, err := dial(cmd)
+		if err != nil {
+			return err
+		}
+		res, err := c.usage().QueryUsage(cmd.Context(), req)
+		if err != nil {
+			return err
+		}
+		return show(cmd, res, v)
+	})
+}
+
+func decisionsCommand() *cobra.Command {
+	columns := []column{
+		{"TIME", "time"}, {"ID", "id"}, {"OUTCOME", "outcome"}, {"CODE", "code"}, {"STATUS", "status"}, {"ROUTE", "route"},
+		{"METHOD", "method"}, {"PATH", "path"}, {"LICENSE", "license"}, {"NODE", "node"},
+	}
+	return group("decisions", "What was answered to requests, and why", "  tollgate decisions list --filter 'outcome = \"block\"'\n  tollgate explain dec_01K0…",
+		listing(verb{
+			use: "list", short: "Search decisions, newest first",
+			example: "  tollgate decisions list --filter 'license = \"lic_01K0…\" AND code = \"rate_limited\"' --from -1h",
+			filters: "license, customer, code, outcome, route, node, credential",
+			view:    view{field: "decisions", columns: columns},
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().Var(&instant{}, "from", "inclusive (default: no bound)")
+				cmd.Flags().Var(&instant{}, "to", "exclusive (default: no bound)")
+			},
+		}, (*client).decision, decisionClient.SearchDecisions,
+			func(cmd *cobra.Command, _ []string, req *adminv1.SearchDecisionsRequest) error {
+				req.From, req.To = instantOf(cmd, "from"), instantOf(cmd, "to")
+				return nil
+			}),
+	)
+}
+
+func explainCommand() *cobra.Command {
+	return calling(verb{
+		use: "explain DECISION", short: "Why a request was forwarded, throttled or blocked",
+		example: "  tollgate explain dec_01K0…                # the Tollgate-Decision header of any answer\n  tollgate explain dec_01K0… -o json",
+		args:    cobra.ExactArgs(1),
+		view: view{field: "trace", columns: []column{{"STEP", "step"}, {"RESULT", "result"}, {"SOURCE", "source"}}, heading: []column{
+			{"DECISION", "decision.id"}, {"TIME", "decision.time"}, {"METHOD", "decision.method"}, {"PATH", "decision.path"},
+			{"OUTCOME", "decision.outcome"}, {"CODE", "decision.code"}, {"STATUS", "decision.status"}, {"POLICY", "decision.policy"},
+			{"CUSTOMER", "decision.customer"}, {"LICENSE", "decision.license"}, {"NODE", "decision.node"}, {"EPOCH", "decision.epoch"},
+		}},
+	}, (*client).decision, decisionClient.GetDecision, argument[*adminv1.GetDecisionRequest]("id"))
+}
+
+func fleetCommand() *cobra.Command {
+	return listing(verb{
+		use: "fleet", short: "The nodes, and the epoch that each enforces", example: "  tollgate fleet\n  tollgate fleet --filter 'state = \"silent\"' -o json",
+		filters: "state",
+		view: view{field: "nodes", columns: []column{
+			{"NAME", "name"}, {"STATE", "state"}, {"EPOCH", "epoch"}, {"LAG MS", "lag_ms"}, {"SPOOL BYTES", "spool_bytes"}, {"RPS", "proxy_rps"},
+			{"VERSION", "version"}, {"LAST SEEN", "last_seen"},
+		}},
+	}, (*client).fleet, fleetClient.ListNodes)
+}
