@@ -70,6 +70,25 @@ func (d bootDir) list(end string) ([]uint64, error) {
 	return numbers, nil
 }
 
+// size is that of all log files and segments.
+func (d bootDir) size() (int64, error) {
+	var size int64
+	for _, end := range []string{logEnd, sealedEnd} {
+		numbers, err := d.list(end)
+		if err != nil {
+			return 0, err
+		}
+		for _, n := range numbers {
+			info, err := os.Stat(d.file(n, end))
+			if err != nil {
+				return 0, err
+			}
+			size += info.Size()
+		}
+	}
+	return size, nil
+}
+
 // makeBoot makes the directory of a new boot, whose first segment chains to previous.
 func makeBoot(dir string, ordinal uint64, boot string, previous []byte) (bootDir, error) {
 	d := bootDir{path: filepath.Join(dir, bootDirName(ordinal, boot)), ordinal: ordinal, boot: boot}

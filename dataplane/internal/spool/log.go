@@ -189,8 +189,8 @@ func (l *Log) finish(ctx context.Context) error {
 	var err error
 	select {
 	case <-l.shipper.drained:
-		if n := l.shipper.pending(); n > 0 {
-			err = fmt.Errorf("close spool: %d segments are of boots that are held", n)
+		if n := l.shipper.held(); n > 0 {
+			err = fmt.Errorf("close spool: %d boots are held, their files stay", n)
 		}
 	case <-ctx.Done():
 		err = fmt.Errorf("close spool: %d segments have no receipt yet, the next start sends them: %w", l.shipper.pending(), ctx.Err())

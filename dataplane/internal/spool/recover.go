@@ -49,9 +49,11 @@ func recoverBoots(dir, boot string, st stamp, logger *slog.Logger, counts *count
 			continue
 		}
 		left.lanes = append(left.lanes, l)
-		for _, s := range l.waiting {
-			left.bytes += s.size
+		size, err := d.size()
+		if err != nil {
+			return leftovers{}, err
 		}
+		left.bytes += size
 		if d.ordinal > left.last.Ordinal {
 			left.last = head{Ordinal: d.ordinal, Boot: d.boot, Hash: l.end().hash}
 		}
