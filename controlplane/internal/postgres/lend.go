@@ -1,0 +1,184 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/controlplane/internal/lending"
+	"tollgate/controlplane/internal/licensing"
+	"tollgate/controlplane/internal/postgres/query"
+	"tollgate/dataplane/decision"
+)
+
+// Lending is lender.Store. The arithmetic of a grant is in the database's functions lend_quota and lend_rate.
+type Lending struct {
+	db *DB
+
+	// plans holds what published versions lend: they never change.
+	mu    sync.Mutex
+	plans map[planVersion]lending.Terms
+}
+
+type planVersion struct {
+	plan    string
+	version int32
+}
+
+// maxPlans bounds the plan versions that are remembered; all are forgotten when there are more.
+const maxPlans = 10_000
+
+// Lending is the port of the lender.
+func (db *DB) Lending() *Lending { return &Lending{db: db, plans: map[planVersion]lending.Terms{}} }
+
+// Terms reads licences afresh, for people may have changed them, and what their plans lend.
+func (s *Lending) Terms(ctx context.Context, licenses []string) (map[string]lending.Terms, error) {
+	terms := make(map[string]lending.Terms, len(licenses))
+	err := s.db.read(ctx, func(ctx context.Context, q *query.Queries) error {
+		rows, err := q.LendTerms(ctx, licenses)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			t, err := s.plan(ctx, q, planVersion{r.Plan, r.PlanVersion})
+			if err != nil {
+				return err
+			}
+			if t.Zone, err = time.LoadLocation(r.TimeZone); err != nil {
+				return fmt.Errorf("time zone of licence %s: %w", r.ID, err)
+			}
+			t.License, t.Generation, t.Anchor = r.ID, uint64(r.CounterGeneration), r.Anchor.UTC()
+			terms[r.ID] = t
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read terms: %w", err)
+	}
+	return terms, nil
+}
+
+func (s *Lending) plan(ctx context.Context, q *query.Queries, v planVersion) (lending.Terms, error) {
+	s.mu.Lock()
+	t, ok := s.plans[v]
+	s.mu.Unlock()
+	if ok {
+		return t, nil
+	}
+	row, err := q.PlanVersion(ctx, query.PlanVersionParams{Plan: v.plan, Version: v.version})
+	if err != nil {
+		return lending.Terms{}, fmt.Errorf("plan %s version %d: %w", v.plan, v.version, err)
+	}
+	pv, err := toPlanVersion(row)
+	if err != nil {
+		return lending.Terms{}, err
+	}
+	t = lent(&pv)
+	if pv.State == licensing.Draft {
+		return t, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.plans) >= maxPlans {
+		clear(s.plans)
+	}
+	s.plans[v] = t
+	return t, nil
+}
+
+// lent are the limits of a version of which units are lent.
+func lent(v *licensing.PlanVersion) lending.Terms {
+	t := lending.Terms{Quotas: map[string]decision.Quota{}, Rates: map[string]decision.RateLimit{}}
+	for _, e := range v.Entitlements {
+		if e.Quota != nil && e.Quota.Mode == licensing.Hard {
+			t.Quotas[e.Feature] = decision.Quota{Limit: e.Quota.Limit, Period: toPeriod(e.Quota.Period), Hard: true}
+		}
+	}
+	for _, r := range v.RateLimits {
+		t.Rates[r.Key] = decision.RateLimit{Key: r.Key, Limit: r.Limit, Per: r.Per, Burst: r.Burst}
+	}
+	return t
+}
+
+func toPeriod(p licensing.Period) decision.Period {
+	return decision.Minute + decision.Period(slices.Index(licensing.Periods(), p))
+}
+
+// Lend answers asks in one transaction. Pools are locked in one order, so that two requests do not wait for each other in a
+// circle.
+func (s *Lending) Lend(ctx context.Context, boot string, nodes int, asks []lending.Ask) ([]lending.Loan, error) {
+	if len(asks) == 0 {
+		return nil, nil
+	}
+	order := make([]int, len(asks))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return compareKeys(asks[a].Key, asks[b].Key) })
+	loans := make([]lending.Loan, len(asks))
+	err := s.db.inTx(ctx, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		q := query.New(tx)
+		for _, i := range order {
+			var err error
+			if asks[i].Key.Kind == decision.QuotaLoan {
+				loans[i], err = lendQuota(ctx, q, boot, nodes, &asks[i])
+			} else {
+				loans[i], err = lendRate(ctx, q, boot, nodes, &asks[i])
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lend to boot %s: %w", boot, err)
+	}
+	return loans, nil
+}
+
+func compareKeys(a, b decision.LoanKey) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.License, b.License), cmp.Compare(a.Limit, b.Limit),
+		cmp.Compare(a.PeriodStart, b.PeriodStart), cmp.Compare(a.Generation, b.Generation))
+}
+
+func lendQuota(ctx context.Context, q *query.Queries, boot string, nodes int, a *lending.Ask) (lending.Loan, error) {
+	r, err := q.LendQuota(ctx, query.LendQuotaParams{
+		Boot: boot, License: a.Key.License, Feature: a.Key.Limit,
+		PeriodStart: a.Key.PeriodStart, Generation: int64(a.Key.Generation), Units: a.Units,
+		Waiting: a.Waiting, Want: a.Want, Nodes: int64(nodes), Spent: a.Spent, Returned: a.Returned,
+	})
+	if err != nil {
+		return lending.Loan{}, fmt.Errorf("quota %s of licence %s: %w", a.Key.Limit, a.Key.License, err)
+	}
+	return lending.Loan{Closed: r.Closed, Granted: r.Granted, Grant: r.Added, Remaining: r.Remaining, Idle: r.Idle}, nil
+}
+
+func lendRate(ctx context.Context, q *query.Queries, boot string, nodes int, a *lending.Ask) (lending.Loan, error) {
+	r, err := q.LendRate(ctx, query.LendRateParams{
+		Boot: boot, License: a.Key.License, RateLimit: a.Key.Limit, PerSecond: a.PerSecond, Burst: a.Burst,
+		Waiting: a.Waiting, Want: a.Want, Nodes: int64(nodes), Closed: a.Spent + a.Returned, Lives: lending.Lives.Seconds(),
+	})
+	if err != nil {
+		return lending.Loan{}, fmt.Errorf("rate limit %s of licence %s: %w", a.Key.Limit, a.Key.License, err)
+	}
+	return lending.Loan{Granted: r.Granted, Grant: r.Added, RetryAfter: time.Duration(r.RetryAfter * float64(time.Second))}, nil
+}
+
+// LiveNodes counts the nodes that have reported within five seconds.
+func (s *Lending) LiveNodes(ctx context.Context) (int, error) {
+	var n int64
+	err := s.db.read(ctx, func(ctx context.Context, q *query.Queries) (err error) {
+		n, err = q.LiveNodes(ctx)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count live nodes: %w", err)
+	}
+	return int(n), nil
+}

@@ -1,0 +1,80 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/controlplane/internal/fleet"
+	"tollgate/controlplane/internal/postgres/query"
+	"tollgate/dataplane/decision"
+)
+
+// Nodes is fleet.Store.
+type Nodes struct{ db *DB }
+
+// Nodes is the port of the fleet service.
+func (db *DB) Nodes() *Nodes { return &Nodes{db} }
+
+// SaveNode takes a report.
+func (s *Nodes) SaveNode(ctx context.Context, n fleet.Node) error {
+	// A report is worth nothing a second later: it is not tried again.
+	err := s.db.q.SaveNode(ctx, query.SaveNodeParams{
+		Name: n.Name, Boot: n.Boot, Version: n.Version,
+		EpochGeneration: int64(n.Epoch.Generation), EpochNumber: int64(n.Epoch.Number), State: n.State,
+		LagMs: n.Lag.Milliseconds(), SpoolBytes: n.SpoolBytes, ProxyRps: n.ProxyRPS, Report: int64(n.Report),
+	})
+	if err != nil {
+		return fmt.Errorf("save the report of node %s: %w", n.Name, err)
+	}
+	return nil
+}
+
+// Nodes are all nodes by name, and how long ago each was seen.
+func (s *Nodes) Nodes(ctx context.Context) ([]fleet.Node, []time.Duration, error) {
+	var rows []query.NodesRow
+	err := s.db.read(ctx, func(ctx context.Context, q *query.Queries) (err error) {
+		rows, err = q.Nodes(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("read nodes: %w", err)
+	}
+	nodes, ages := make([]fleet.Node, len(rows)), make([]time.Duration, len(rows))
+	for i, r := range rows {
+		nodes[i] = fleet.Node{
+			Name: r.Node.Name, Boot: r.Node.Boot, Version: r.Node.Version,
+			Epoch: decision.Epoch{Generation: uint64(r.Node.EpochGeneration), Number: uint64(r.Node.EpochNumber)},
+			State: r.Node.State, Lag: time.Duration(r.Node.LagMs) * time.Millisecond, SpoolBytes: r.Node.SpoolBytes,
+			ProxyRPS: r.Node.ProxyRps, Report: uint64(r.Node.Report), LastSeen: r.Node.LastSeen.UTC(),
+		}
+		ages[i] = time.Duration(r.Age * float64(time.Second))
+	}
+	return nodes, ages, nil
+}
+
+// HeadEpoch is the newest epoch that was written; zero before there is a fleet.
+func (s *Nodes) HeadEpoch(ctx context.Context) (decision.Epoch, error) {
+	e, _, err := s.db.head(ctx)
+	return e, err
+}
+
+// head is the newest epoch and the hash of its envelope; a zero epoch where there is none.
+func (db *DB) head(ctx context.Context) (decision.Epoch, []byte, error) {
+	var r query.RuleHead
+	err := db.read(ctx, func(ctx context.Context, q *query.Queries) error {
+		row, err := q.Head(ctx)
+		r.Generation, r.Number, r.Hash = row.Generation, row.Number, row.Hash
+		return err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return decision.Epoch{}, nil, nil
+	}
+	if err != nil {
+		return decision.Epoch{}, nil, fmt.Errorf("read the rules' head: %w", err)
+	}
+	return decision.Epoch{Generation: uint64(r.Generation), Number: uint64(r.Number)}, r.Hash, nil
+}

@@ -1,0 +1,22 @@
+-- name: InsertCustomer :one
+INSERT INTO customer (id, external_id, display_name, time_zone, metadata, created_at, updated_at)
+VALUES (@id, @external_id, @display_name, @time_zone, @metadata, @created_at, @updated_at)
+RETURNING *;
+
+-- name: UpdateCustomer :one
+UPDATE customer
+SET external_id = @external_id, display_name = @display_name, time_zone = @time_zone, metadata = @metadata,
+    updated_at = @updated_at, archived_at = @archived_at, revision = revision + 1
+WHERE id = @id
+RETURNING *;
+
+-- name: Customer :one
+SELECT * FROM customer WHERE id = @id;
+
+-- name: Customers :many
+SELECT * FROM customer
+WHERE id > @after
+  AND (archived_at IS NOT NULL) = @archived::boolean
+  AND (sqlc.narg('external_id')::text IS NULL OR external_id = sqlc.narg('external_id'))
+ORDER BY id
+LIMIT @page_size;

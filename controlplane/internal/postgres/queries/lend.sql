@@ -1,0 +1,18 @@
+-- name: LendTerms :many
+SELECT l.id, l.plan, l.plan_version, l.anchor, l.counter_generation, c.time_zone
+FROM license l JOIN customer c ON c.id = l.customer
+WHERE l.id = ANY(@ids::text[]);
+
+-- name: LendQuota :one
+SELECT f.closed::boolean AS closed, f.granted::bigint AS granted, f.added::bigint AS added,
+       f.remaining::bigint AS remaining, f.idle::bigint AS idle
+FROM lend_quota(@boot::text, @license::text, @feature::text, @period_start::bigint, @generation::bigint, @units::bigint,
+                @waiting::bigint, @want::bigint, @nodes::bigint, @spent::bigint, @returned::bigint) f;
+
+-- name: LendRate :one
+SELECT f.granted::bigint AS granted, f.added::bigint AS added, f.retry_after::double precision AS retry_after
+FROM lend_rate(@boot::text, @license::text, @rate_limit::text, @per_second::double precision, @burst::bigint,
+               @waiting::bigint, @want::bigint, @nodes::bigint, @closed::bigint, @lives::double precision) f;
+
+-- name: LiveNodes :one
+SELECT count(*) FROM node WHERE last_seen > now() - interval '5 seconds';

@@ -1,0 +1,64 @@
+-- name: CreateFleet :execrows
+INSERT INTO fleet (id, env, pepper, error_base_url, stale_after, grace_after, block_after, loan_horizon)
+VALUES (@id, @env, @pepper, @error_base_url,
+        make_interval(secs => @stale_after::double precision), make_interval(secs => @grace_after::double precision),
+        make_interval(secs => @block_after::double precision), make_interval(secs => @loan_horizon::double precision))
+ON CONFLICT (singleton) DO NOTHING;
+
+-- name: CreateHead :exec
+INSERT INTO rule_head (generation, number, hash)
+VALUES (1, 0, '')
+ON CONFLICT (singleton) DO NOTHING;
+
+-- name: Fleet :one
+SELECT id, env, pepper, error_base_url,
+       extract(epoch FROM stale_after)::double precision AS stale_after,
+       extract(epoch FROM grace_after)::double precision AS grace_after,
+       extract(epoch FROM block_after)::double precision AS block_after,
+       extract(epoch FROM loan_horizon)::double precision AS loan_horizon
+FROM fleet;
+
+-- name: UpdateFleet :exec
+UPDATE fleet
+SET error_base_url = @error_base_url,
+    stale_after = make_interval(secs => @stale_after::double precision),
+    grace_after = make_interval(secs => @grace_after::double precision),
+    block_after = make_interval(secs => @block_after::double precision),
+    loan_horizon = make_interval(secs => @loan_horizon::double precision);
+
+-- name: Head :one
+SELECT generation, number, hash FROM rule_head;
+
+-- name: LockHead :one
+SELECT generation, number, hash FROM rule_head FOR UPDATE;
+
+-- name: AdvanceHead :execrows
+-- The condition holds under the lock, and fails should the lock ever be forgotten.
+UPDATE rule_head
+SET number = @number, hash = @hash
+WHERE generation = @generation AND number = @previous;
+
+-- name: InsertEnvelope :exec
+INSERT INTO rule_envelope (generation, number, payload, hash, created_at)
+VALUES (@generation, @number, @payload, @hash, @created_at);
+
+-- name: RuleUpstreams :many
+SELECT * FROM service WHERE archived_at IS NULL ORDER BY key;
+
+-- name: RuleMeters :many
+SELECT * FROM meter WHERE archived_at IS NULL ORDER BY key;
+
+-- name: RuleFeatures :many
+SELECT * FROM feature WHERE archived_at IS NULL ORDER BY key;
+
+-- name: RulePlanVersions :many
+SELECT * FROM plan_version WHERE state = 'published' ORDER BY plan, version;
+
+-- name: RuleCustomers :many
+SELECT * FROM customer WHERE archived_at IS NULL AND id > @after ORDER BY id LIMIT @page_size;
+
+-- name: RuleLicenses :many
+SELECT * FROM license WHERE id > @after ORDER BY id LIMIT @page_size;
+
+-- name: RuleAPIKeys :many
+SELECT * FROM api_key WHERE id > @after ORDER BY id LIMIT @page_size;

@@ -1,0 +1,177 @@
+// Package rulefeed writes the domain's rule changes as what is signed and sent to nodes: records and envelopes of
+// tollgate.rules.v1.
+package rulefeed
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"tollgate/controlplane/internal/licensing"
+	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
+)
+
+// Encoder is licensing.Encoder. The zero value is ready, and safe for concurrent use.
+type Encoder struct{}
+
+var _ licensing.Encoder = Encoder{}
+
+// Encode returns the encoded envelope that leads from head to the next number. The same arguments give the same bytes.
+func (Encoder) Encode(fleet string, head licensing.Head, at time.Time, changes []licensing.Change) ([]byte, error) {
+	e := &rulesv1.Envelope{
+		Fleet: fleet, Generation: head.Epoch.Generation, From: head.Epoch.Number, To: head.Epoch.Number + 1,
+		PreviousHash: head.Hash, CreatedAt: timestamppb.New(at), Records: make([]*rulesv1.Record, 0, len(changes)),
+	}
+	for _, c := range changes {
+		r, err := Record(c)
+		if err != nil {
+			return nil, fmt.Errorf("encode change set %d.%d: %w", e.Generation, e.To, err)
+		}
+		e.Records = append(e.Records, r)
+	}
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("encode change set %d.%d: %w", e.Generation, e.To, err)
+	}
+	return b, nil
+}
+
+// Record is a change as nodes read it.
+func Record(c licensing.Change) (*rulesv1.Record, error) {
+	switch c := c.(type) {
+	case *licensing.Fleet:
+		return &rulesv1.Record{Value: &rulesv1.Record_Settings{Settings: settings(c)}}, nil
+	case *licensing.Upstream:
+		return &rulesv1.Record{Value: &rulesv1.Record_Service{Service: &rulesv1.Service{
+			Key: c.Key, Endpoints: c.Endpoints,
+		}}}, nil
+	case *licensing.Route:
+		return &rulesv1.Record{Value: &rulesv1.Record_Route{Route: route(c)}}, nil
+	case *licensing.Meter:
+		return &rulesv1.Record{Value: &rulesv1.Record_Meter{Meter: &rulesv1.Meter{
+			Key: c.Key, Aggregation: aggregations[c.Aggregation],
+		}}}, nil
+	case *licensing.Feature:
+		return &rulesv1.Record{Value: &rulesv1.Record_Feature{Feature: &rulesv1.Feature{
+			Key: c.Key, Type: featureTypes[c.Type], Meter: c.Meter,
+		}}}, nil
+	case *licensing.PlanVersion:
+		return &rulesv1.Record{Value: &rulesv1.Record_PlanVersion{PlanVersion: planVersion(c)}}, nil
+	case *licensing.Customer:
+		return &rulesv1.Record{Value: &rulesv1.Record_Customer{Customer: &rulesv1.Customer{
+			Id: c.ID, ExternalId: c.ExternalID, TimeZone: c.TimeZone,
+		}}}, nil
+	case *licensing.License:
+		return &rulesv1.Record{Value: &rulesv1.Record_License{License: license(c)}}, nil
+	case *licensing.APIKey:
+		return &rulesv1.Record{Value: &rulesv1.Record_Credential{Credential: &rulesv1.Credential{
+			Id: c.ID, License: c.License, Hash: c.Hash[:], ExpiresAt: instant(c.ExpiresAt), Revoked: !c.RevokeTime.IsZero(),
+		}}}, nil
+	case *licensing.Removal:
+		kind, ok := kinds[c.Kind]
+		if !ok {
+			return nil, fmt.Errorf("nodes know no %s to remove", c.Kind)
+		}
+		return &rulesv1.Record{Value: &rulesv1.Record_Removal{Removal: &rulesv1.Removal{Kind: kind, Id: c.ID}}}, nil
+	default:
+		return nil, fmt.Errorf("nodes know no %T", c)
+	}
+}
+
+func settings(f *licensing.Fleet) *rulesv1.Settings {
+	return &rulesv1.Settings{
+		Env: f.Env, Pepper: f.Pepper, ErrorBaseUrl: f.ErrorBaseURL,
+		StaleAfter: durationpb.New(f.StaleAfter), GraceAfter: durationpb.New(f.GraceAfter),
+		BlockAfter: durationpb.New(f.BlockAfter), LoanHorizon: durationpb.New(f.LoanHorizon),
+	}
+}
+
+func route(r *licensing.Route) *rulesv1.Route {
+	return &rulesv1.Route{
+		Key: r.Key, Service: r.Service, Host: r.Match.Host, Path: r.Match.Path, Methods: r.Match.Methods,
+		Requires: r.Requires, Meter: r.Meter, CostFixed: r.Units(), BillOpenIntents: r.BillsOpenIntents(),
+	}
+}
+
+func planVersion(v *licensing.PlanVersion) *rulesv1.PlanVersion {
+	out := &rulesv1.PlanVersion{Plan: v.Plan, Version: v.Version}
+	for _, e := range v.Entitlements {
+		next := &rulesv1.Entitlement{Feature: e.Feature}
+		switch {
+		case e.Quota != nil:
+			next.Grant = &rulesv1.Entitlement_Quota{Quota: &rulesv1.Quota{
+				Limit: e.Quota.Limit, Period: periods[e.Quota.Period], Hard: e.Quota.Mode != licensing.Soft,
+			}}
+		case e.Enabled:
+			next.Grant = &rulesv1.Entitlement_Enabled{Enabled: true}
+		}
+		out.Entitlements = append(out.Entitlements, next)
+	}
+	for _, l := range v.RateLimits {
+		out.RateLimits = append(out.RateLimits, &rulesv1.RateLimit{
+			Key: l.Key, Limit: l.Limit, Per: durationpb.New(l.Per), Burst: l.Burst,
+		})
+	}
+	return out
+}
+
+func license(l *licensing.License) *rulesv1.License {
+	return &rulesv1.License{
+		Id: l.ID, Customer: l.Customer, Plan: l.Plan, PlanVersion: l.PlanVersion, Status: statuses[l.Decided],
+		StartsAt: instant(l.StartsAt), EndsAt: instant(l.EndsAt), Anchor: instant(l.Anchor),
+		CounterGeneration: l.CounterGeneration,
+	}
+}
+
+// instant leaves the zero time unset.
+func instant(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+var kinds = map[licensing.Kind]rulesv1.Kind{
+	licensing.KindService:     rulesv1.Kind_KIND_SERVICE,
+	licensing.KindRoute:       rulesv1.Kind_KIND_ROUTE,
+	licensing.KindMeter:       rulesv1.Kind_KIND_METER,
+	licensing.KindFeature:     rulesv1.Kind_KIND_FEATURE,
+	licensing.KindPlanVersion: rulesv1.Kind_KIND_PLAN_VERSION,
+	licensing.KindCustomer:    rulesv1.Kind_KIND_CUSTOMER,
+	licensing.KindLicense:     rulesv1.Kind_KIND_LICENSE,
+	licensing.KindAPIKey:      rulesv1.Kind_KIND_CREDENTIAL,
+}
+
+var aggregations = map[licensing.Aggregation]rulesv1.Aggregation{
+	licensing.Count:  rulesv1.Aggregation_AGGREGATION_COUNT,
+	licensing.Sum:    rulesv1.Aggregation_AGGREGATION_SUM,
+	licensing.Max:    rulesv1.Aggregation_AGGREGATION_MAX,
+	licensing.Unique: rulesv1.Aggregation_AGGREGATION_UNIQUE,
+}
+
+var featureTypes = map[licensing.FeatureType]rulesv1.FeatureType{
+	licensing.Boolean: rulesv1.FeatureType_FEATURE_TYPE_BOOLEAN,
+	licensing.Static:  rulesv1.FeatureType_FEATURE_TYPE_STATIC,
+	licensing.Metered: rulesv1.FeatureType_FEATURE_TYPE_METERED,
+}
+
+var periods = map[licensing.Period]rulesv1.Period{
+	licensing.Minute:   rulesv1.Period_PERIOD_MINUTE,
+	licensing.Hour:     rulesv1.Period_PERIOD_HOUR,
+	licensing.Day:      rulesv1.Period_PERIOD_DAY,
+	licensing.Week:     rulesv1.Period_PERIOD_WEEK,
+	licensing.Month:    rulesv1.Period_PERIOD_MONTH,
+	licensing.Year:     rulesv1.Period_PERIOD_YEAR,
+	licensing.Billing:  rulesv1.Period_PERIOD_BILLING,
+	licensing.Lifetime: rulesv1.Period_PERIOD_LIFETIME,
+}
+
+var statuses = map[licensing.LicenseStatus]rulesv1.LicenseStatus{
+	licensing.Active:    rulesv1.LicenseStatus_LICENSE_STATUS_ACTIVE,
+	licensing.Suspended: rulesv1.LicenseStatus_LICENSE_STATUS_SUSPENDED,
+	licensing.Canceled:  rulesv1.LicenseStatus_LICENSE_STATUS_CANCELED,
+	licensing.Revoked:   rulesv1.LicenseStatus_LICENSE_STATUS_REVOKED,
+}
