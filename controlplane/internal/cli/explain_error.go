@@ -17,7 +17,7 @@ func explain(server string, err error) error {
 		return err
 	}
 	if dialed, ok := errors.AsType[*net.OpError](err); ok && !connect.IsWireError(ce) {
-		return fmt.Errorf("cannot reach %s: %v; does the control plane run there?", server, dialed.Err)
+		return fmt.Errorf("cannot reach %s: %w; does the control plane run there?", server, dialed.Err)
 	}
 	message := ce.Message()
 	switch ce.Code() {

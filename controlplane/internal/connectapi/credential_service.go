@@ -10,7 +10,7 @@ import (
 // credentialService serves the service of that name.
 type credentialService struct{ licensing *licensing.Service }
 
-func (s credentialService) ListApiKeys(ctx context.Context, req *adminv1.ListApiKeysRequest) (*adminv1.ListApiKeysResponse, error) {
+func (s credentialService) ListApiKeys(ctx context.Context, req *adminv1.ListApiKeysRequest) (*adminv1.ListApiKeysResponse, error) { //nolint:revive // The generated interface names it so.
 	items, next, err := list(ctx, "api_keys", req, s.licensing.ListAPIKeys, toAPIKey)
 	if err != nil {
 		return nil, err
@@ -18,7 +18,7 @@ func (s credentialService) ListApiKeys(ctx context.Context, req *adminv1.ListApi
 	return &adminv1.ListApiKeysResponse{ApiKeys: items, NextPageToken: next}, nil
 }
 
-func (s credentialService) CreateApiKey(ctx context.Context, req *adminv1.CreateApiKeyRequest) (*adminv1.CreateApiKeyResponse, error) {
+func (s credentialService) CreateApiKey(ctx context.Context, req *adminv1.CreateApiKeyRequest) (*adminv1.CreateApiKeyResponse, error) { //nolint:revive // The generated interface names it so.
 	k, secret, epoch, err := s.licensing.CreateAPIKey(ctx, licensing.APIKey{
 		License: req.GetLicense(), DisplayName: req.GetDisplayName(), ExpiresAt: fromTime(req.GetExpiresAt()),
 	})
@@ -28,7 +28,7 @@ func (s credentialService) CreateApiKey(ctx context.Context, req *adminv1.Create
 	return &adminv1.CreateApiKeyResponse{ApiKey: toAPIKey(&k), Secret: secret, Epoch: toEpoch(epoch)}, nil
 }
 
-func (s credentialService) RevokeApiKey(ctx context.Context, req *adminv1.RevokeApiKeyRequest) (*adminv1.RevokeApiKeyResponse, error) {
+func (s credentialService) RevokeApiKey(ctx context.Context, req *adminv1.RevokeApiKeyRequest) (*adminv1.RevokeApiKeyResponse, error) { //nolint:revive // The generated interface names it so.
 	k, epoch, err := s.licensing.RevokeAPIKey(ctx, req.GetId())
 	if err != nil {
 		return nil, err
