@@ -6,74 +6,89 @@ import (
 	"time"
 )
 
-// LoanKind is what a loan is of.
-type LoanKind uint8
-
-// The kinds.
-const (
-	QuotaLoan LoanKind = iota + 1
-	RateLoan
-)
-
-// LoanKey names what is lent.
-type LoanKey struct {
-	Kind        LoanKind
-	License     string
-	Limit       string // The metered feature's key, or the rate limit's.
-	PeriodStart int64  // Unix seconds; 0 for a rate.
-	Generation  uint64 // The licence's CounterGeneration; 0 for a rate.
-}
-
-// Ask is what an account wants of the lender for one loan. Spent and Returned are cumulative.
-type Ask struct {
-	Key             LoanKey
-	Spent, Returned int64
-	Waiting, Want   int64
-}
-
-// Answer is what the lender said. Granted is cumulative; Grant is what this answer adds.
-type Answer struct {
-	Key            LoanKey
-	Granted, Grant int64
-	// Exhausted: nothing is left anywhere.
-	Exhausted bool
-	// RetryAfter and Lives (rates) count from the sending of the request.
-	RetryAfter, Lives time.Duration
-}
-
-// Account is what one boot was lent, and counts, for one licence. Safe for concurrent use; the mutex is
-// never held across anything but arithmetic.
+// Account is what one boot was lent, and counts, for one licence. The zero value is a licence that was lent nothing.
+// Safe for concurrent use; the mutex is never held across anything but arithmetic.
+//
+// An account must live as long as its boot, unless Forgettable says otherwise: totals are cumulative for a boot, and one that started
+// anew would take units that it has spent for new ones.
 type Account struct {
 	mu     sync.Mutex
 	quotas []quotaLoan
 	rates  []rateLoan
+	// forgot is the latest end of a period whose loan is forgotten. Nothing is lent for periods up to there any more.
+	forgot time.Time
 }
 
-// recheck is how long an answer that a quota is exhausted is believed without asking again.
-const recheck = time.Second
+const (
+	// recheck is how long an answer that a quota is exhausted is believed without asking again.
+	recheck = time.Second
+	// breath is how long an answer that a rate has no token is believed, at least: who waited for it has to be decided by it, and a
+	// flood of one licence must not become one of questions.
+	breath = 20 * time.Millisecond
+	// coldFor is how long after a request found a loan dry the loan is asked for what requests wait for.
+	coldFor = 2 * time.Second
+	// rateAhead is how much demand on a rate is borrowed ahead: enough to cover a few renewals.
+	rateAhead = 250 * time.Millisecond
+	// remember is how long a loan is kept after its period, for requests that were read before the period's end and are decided after, and for a
+	// clock that is set back.
+	remember = 5 * time.Minute
+)
 
+// quotaLoan is units of one quota in one period. granted, spent and returned are cumulative for the boot, and spent +
+// returned never pass granted.
 type quotaLoan struct {
 	feature    string
-	span       Span
 	generation uint64
-	hard       bool
+	span       Span
+	// What the span was made from.
+	period Period
+	zone   *time.Location
+	anchor time.Time
+
+	hard  bool
+	limit int64
 
 	granted, spent, returned int64
-	exhaustedUntil           time.Time
-	demand                   demand
+	// What the lender knows of spent and returned.
+	reportedSpent, reportedReturned int64
+	// used is what was counted while the quota was soft.
+	used           int64
+	exhaustedUntil time.Time
+	coldAt         time.Time
+	demand         demand
 }
 
 func (l *quotaLoan) balance() int64 { return l.granted - l.spent - l.returned }
 
-type rateLoan struct {
-	key                      string
-	granted, spent, returned int64
-	livesUntil               time.Time
-	retryAt                  time.Time
-	reported                 int64 // spent + returned, as last sent.
-	demand                   demand
+// low reports whether it is time to renew: the balance covers no more than a few round trips of demand.
+func (l *quotaLoan) low(now time.Time) bool {
+	return l.balance() <= max(1, l.demand.over(100*time.Millisecond, now))
 }
 
+func (l *quotaLoan) over(now time.Time) bool { return !l.span.End.IsZero() && !now.Before(l.span.End) }
+
+func (l *quotaLoan) is(k LoanKey) bool {
+	return l.feature == k.Limit && l.span.Start.Unix() == k.PeriodStart && l.generation == k.Generation
+}
+
+func (l *quotaLoan) key(license string) LoanKey {
+	return LoanKey{Kind: QuotaLoan, License: license, Limit: l.feature, PeriodStart: l.span.Start.Unix(), Generation: l.generation}
+}
+
+// rateLoan is tokens of one rate limit. They end at livesUntil.
+type rateLoan struct {
+	limit RateLimit
+
+	granted, spent, returned int64
+	// reported is what the lender knows of spent + returned.
+	reported   int64
+	livesUntil time.Time
+	retryAt    time.Time
+	coldAt     time.Time
+	demand     demand
+}
+
+// balance is what may be spent at now. What has lapsed counts as returned.
 func (l *rateLoan) balance(now time.Time) int64 {
 	if !now.Before(l.livesUntil) {
 		l.returned = l.granted - l.spent
@@ -81,185 +96,79 @@ func (l *rateLoan) balance(now time.Time) int64 {
 	return l.granted - l.spent - l.returned
 }
 
-// demand is an exponentially weighted average of units asked for per second.
-type demand struct {
-	perSecond float64
-	pending   float64
-	since     time.Time
+// rate is the loan of a rate limit. Where the limit is another than before, what was known of its pool is not true any more.
+func (a *Account) rate(rl *RateLimit) *rateLoan {
+	l := a.rateByKey(rl.Key)
+	if l.limit != *rl {
+		l.limit, l.retryAt = *rl, time.Time{}
+	}
+	return l
 }
 
-// demandSpan is the average's time constant.
-const demandSpan = time.Second
-
-func (d *demand) add(units int64, now time.Time) {
-	d.pending += float64(units)
-	if d.since.IsZero() {
-		d.since = now
-	}
-	if dt := now.Sub(d.since); dt >= 20*time.Millisecond {
-		w := 1 - math.Exp(-dt.Seconds()/demandSpan.Seconds())
-		d.perSecond += w * (d.pending/dt.Seconds() - d.perSecond)
-		d.pending, d.since = 0, now
-	}
-}
-
-// over is the units expected in span: at least what was asked for in the last moments.
-func (d *demand) over(span time.Duration, now time.Time) int64 {
-	rate := d.perSecond
-	if idle := now.Sub(d.since); idle > demandSpan {
-		rate *= math.Exp(-(idle - demandSpan).Seconds() / demandSpan.Seconds())
-	}
-	return int64(math.Ceil(rate * span.Seconds()))
-}
-
-func (a *Account) rate(key string) *rateLoan {
+func (a *Account) rateByKey(key string) *rateLoan {
 	for i := range a.rates {
-		if a.rates[i].key == key {
+		if a.rates[i].limit.Key == key {
 			return &a.rates[i]
 		}
 	}
-	a.rates = append(a.rates, rateLoan{key: key})
+	a.rates = append(a.rates, rateLoan{limit: RateLimit{Key: key}})
 	return &a.rates[len(a.rates)-1]
 }
 
-// quota is the loan of the period that contains now. Loans of earlier periods are forgotten once the
-// lender knows what was spent of them: units of a period that is over are worth nothing.
+// quota is the loan of the period that contains now. What identifies it to the lender is feature, generation and
+// the period's start: as long as these are the same, it is the same loan, whatever else of the quota changes.
 func (a *Account) quota(en *Entitlement, lic *License, zone *time.Location, now time.Time) *quotaLoan {
-	for i := range a.quotas {
+	q := en.Quota
+	for i := len(a.quotas) - 1; i >= 0; i-- {
 		l := &a.quotas[i]
-		if l.feature == en.Feature && l.generation == lic.CounterGeneration && l.span.Contains(now) {
-			return l
+		if l.feature == en.Feature && l.generation == lic.CounterGeneration && l.period == q.Period && l.zone == zone &&
+			l.anchor.Equal(lic.Anchor) && l.span.Contains(now) {
+			return l.under(q)
 		}
 	}
-	span := SpanAt(en.Quota.Period, zone, lic.Anchor, now)
+	span := SpanAt(q.Period, zone, lic.Anchor, now)
+	key := LoanKey{Limit: en.Feature, PeriodStart: span.Start.Unix(), Generation: lic.CounterGeneration}
+	for i := range a.quotas {
+		if l := &a.quotas[i]; l.is(key) {
+			l.span, l.period, l.zone, l.anchor = span, q.Period, zone, lic.Anchor
+			return l.under(q)
+		}
+	}
+	a.forget(now.Add(-remember))
+	l := quotaLoan{
+		feature: en.Feature, generation: lic.CounterGeneration, span: span,
+		period: q.Period, zone: zone, anchor: lic.Anchor, limit: q.Limit,
+	}
+	if !span.End.IsZero() && !span.End.After(a.forgot) {
+		// The clock was set back to where it is not known any more what was spent.
+		l.exhaustedUntil = time.Unix(math.MaxInt32, 0)
+	}
+	a.quotas = append(a.quotas, l)
+	return a.quotas[len(a.quotas)-1].under(q)
+}
+
+func (l *quotaLoan) under(q *Quota) *quotaLoan {
+	l.hard = q.Hard
+	if l.limit != q.Limit {
+		l.limit, l.exhaustedUntil = q.Limit, time.Time{}
+	}
+	return l
+}
+
+// forget drops the loans of periods that ended before t: their units are worth nothing.
+func (a *Account) forget(t time.Time) {
 	kept := a.quotas[:0]
 	for _, l := range a.quotas {
-		if l.feature != en.Feature || l.span.Start == span.Start {
-			kept = append(kept, l)
-		}
-	}
-	a.quotas = append(kept, quotaLoan{feature: en.Feature, generation: lic.CounterGeneration, span: span})
-	return &a.quotas[len(a.quotas)-1]
-}
-
-// rateAhead is how much demand on a rate is borrowed ahead: enough to cover a few renewals.
-const rateAhead = 250 * time.Millisecond
-
-// Asks lists what to ask the lender for: every loan that is running low or on which requests wait, and reports
-// of rate tokens spent. waiting is the number of units that requests wait for. horizon is the outage that quotas should
-// ride out.
-func (a *Account) Asks(license string, waiting int64, horizon time.Duration, now time.Time) []Ask {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var asks []Ask
-	for i := range a.rates {
-		l := &a.rates[i]
-		balance := l.balance(now)
-		ask := Ask{
-			Key:   LoanKey{Kind: RateLoan, License: license, Limit: l.key},
-			Spent: l.spent, Returned: l.returned,
-		}
-		if !now.Before(l.retryAt) {
-			ask.Waiting = max(0, waiting-balance)
-			ask.Want = max(ask.Waiting, l.demand.over(rateAhead, now)-balance, 0)
-		}
-		if ask.Want > 0 || l.spent+l.returned > l.reported {
-			asks = append(asks, ask)
-		}
-	}
-	for i := range a.quotas {
-		l := &a.quotas[i]
-		if !l.hard || !l.span.Contains(now) {
+		if l.over(t) {
+			if l.span.End.After(a.forgot) {
+				a.forgot = l.span.End
+			}
 			continue
 		}
-		balance := l.balance()
-		ask := Ask{
-			Key: LoanKey{
-				Kind: QuotaLoan, License: license, Limit: l.feature,
-				PeriodStart: l.span.Start.Unix(), Generation: l.generation,
-			},
-			Spent: l.spent, Returned: l.returned,
-		}
-		if !now.Before(l.exhaustedUntil) {
-			ask.Waiting = max(0, waiting-balance)
-			if ask.Waiting > 0 || l.low(now) {
-				ask.Want = max(ask.Waiting, l.demand.over(horizon, now)-balance, 0)
-			}
-		}
-		if ask.Want > 0 {
-			asks = append(asks, ask)
-		}
+		kept = append(kept, l)
 	}
-	return asks
-}
-
-// low reports whether it is time to renew: the balance covers no more than a few round trips of demand.
-func (l *quotaLoan) low(now time.Time) bool {
-	return l.balance() <= max(1, l.demand.over(100*time.Millisecond, now))
-}
-
-// Apply takes the lender's answer to a request that was sent at sent. Answers to one loan have to be applied in the order of
-// their requests.
-func (a *Account) Apply(ans Answer, sent, now time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch ans.Key.Kind {
-	case RateLoan:
-		l := a.rate(ans.Key.Limit)
-		l.balance(now)
-		// What earlier answers granted and never arrived has lapsed.
-		if lost := ans.Granted - ans.Grant - l.granted; lost > 0 {
-			l.returned += lost
-		}
-		l.granted = max(l.granted, ans.Granted)
-		if ans.Grant > 0 {
-			l.livesUntil = sent.Add(ans.Lives)
-			l.balance(now)
-		}
-		l.retryAt = sent.Add(ans.RetryAfter)
-	case QuotaLoan:
-		for i := range a.quotas {
-			l := &a.quotas[i]
-			if l.feature == ans.Key.Limit && l.span.Start.Unix() == ans.Key.PeriodStart && l.generation == ans.Key.Generation {
-				l.granted = max(l.granted, ans.Granted)
-				l.exhaustedUntil = time.Time{}
-				if ans.Exhausted {
-					l.exhaustedUntil = now.Add(recheck)
-				}
-			}
-		}
-	}
-}
-
-// Reported notes that the lender has taken an ask's totals.
-func (a *Account) Reported(ask Ask) {
-	if ask.Key.Kind != RateLoan {
-		return
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	l := a.rate(ask.Key.Limit)
-	l.reported = max(l.reported, ask.Spent+ask.Returned)
-}
-
-// Recall gives back the idle units of a quota and returns the ask that reports it. keep is what
-// requests in progress may still need. False where nothing is idle.
-func (a *Account) Recall(key LoanKey, keep int64) (Ask, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i := range a.quotas {
-		l := &a.quotas[i]
-		if l.feature != key.Limit || l.span.Start.Unix() != key.PeriodStart || l.generation != key.Generation {
-			continue
-		}
-		idle := l.balance() - keep
-		if idle <= 0 {
-			return Ask{}, false
-		}
-		l.returned += idle
-		return Ask{Key: key, Spent: l.spent, Returned: l.returned}, true
-	}
-	return Ask{}, false
+	clear(a.quotas[len(kept):])
+	a.quotas = kept
 }
 
 // Unspend takes back what a forwarded request was charged: its response is not billed.
@@ -268,8 +177,55 @@ func (a *Account) Unspend(c Charge) {
 	defer a.mu.Unlock()
 	for i := range a.quotas {
 		l := &a.quotas[i]
-		if l.feature == c.Feature && l.span.Start.Unix() == c.PeriodStart && l.generation == c.Generation {
+		if !l.is(LoanKey{Limit: c.Feature, PeriodStart: c.PeriodStart, Generation: c.Generation}) {
+			continue
+		}
+		if c.Lent {
 			l.spent -= c.Units
+		} else {
+			l.used -= c.Units
 		}
 	}
+}
+
+// Forgettable reports whether a new account could stand for this one: nothing of a period that may come again was lent
+// or counted, and no tokens are held. forgot has to be given to the account that comes after it, by Resume.
+func (a *Account) Forgettable(now time.Time) (forgot time.Time, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.forget(now.Add(-remember))
+	for i := range a.quotas {
+		if l := &a.quotas[i]; l.granted > 0 || l.used > 0 {
+			return time.Time{}, false
+		}
+	}
+	for i := range a.rates {
+		if l := &a.rates[i]; l.balance(now) > 0 || l.granted > l.reported {
+			return time.Time{}, false
+		}
+	}
+	return a.forgot, true
+}
+
+// Resume makes a new account one that follows a forgotten one.
+func (a *Account) Resume(forgot time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.forgot = forgot
+}
+
+// Totals are the units and tokens that are held and that were spent.
+func (a *Account) Totals(now time.Time) (held, spent int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range a.quotas {
+		if l := &a.quotas[i]; !l.over(now) {
+			held, spent = held+l.balance(), spent+l.spent
+		}
+	}
+	for i := range a.rates {
+		l := &a.rates[i]
+		held, spent = held+l.balance(now), spent+l.spent
+	}
+	return held, spent
 }

@@ -48,9 +48,9 @@ type Limit struct {
 type Charge struct {
 	Meter, Feature string
 	Units          int64
-	PeriodStart    int64 // Unix seconds; 0 where no quota counts.
-	Generation     uint64
-	Lent           bool // Taken from a loan of a hard quota.
+	PeriodStart    int64  // Unix seconds; 0 where no quota counts.
+	Generation     uint64 // The licence's CounterGeneration.
+	Lent           bool   // Taken from a loan of a hard quota.
 }
 
 // Verdict is a decision and what it was based on. What was not reached is nil or zero.
@@ -198,7 +198,7 @@ func (v *Verdict) spend(a *Account, p *plan, en *Entitlement, now time.Time) {
 	cold := false
 	for i := range p.RateLimits {
 		rl := &p.RateLimits[i]
-		l := a.rate(rl.Key)
+		l := a.rate(rl)
 		l.demand.add(1, now)
 		balance := l.balance(now)
 		lim := v.limit(rl.Key, rl.Limit, rl.Per, balance)
@@ -206,6 +206,7 @@ func (v *Verdict) spend(a *Account, p *plan, en *Entitlement, now time.Time) {
 			continue
 		}
 		if !now.Before(l.retryAt) {
+			l.coldAt = now
 			cold = true
 			continue
 		}
@@ -214,10 +215,11 @@ func (v *Verdict) spend(a *Account, p *plan, en *Entitlement, now time.Time) {
 	}
 	var q *quotaLoan
 	if en != nil {
-		v.Charge = Charge{Meter: v.Route.Meter, Feature: en.Feature, Units: v.Route.Cost}
+		v.Charge = Charge{
+			Meter: v.Route.Meter, Feature: en.Feature, Units: v.Route.Cost, Generation: v.License.CounterGeneration,
+		}
 		if en.Quota != nil {
 			q = a.quota(en, v.License, v.Customer.Zone, now)
-			q.hard = en.Quota.Hard
 			cold = v.checkQuota(q, en, now) || cold
 		}
 	}
@@ -233,7 +235,7 @@ func (v *Verdict) spend(a *Account, p *plan, en *Entitlement, now time.Time) {
 	}
 	v.Outcome, v.Code = Forward, OK
 	for i := range p.RateLimits {
-		l := a.rate(p.RateLimits[i].Key)
+		l := a.rate(&p.RateLimits[i])
 		l.spent++
 		v.limits[i].Remaining--
 		v.Renew = v.Renew || (l.balance(now) < l.demand.over(rateAhead/2, now) && !now.Before(l.retryAt))
@@ -241,12 +243,15 @@ func (v *Verdict) spend(a *Account, p *plan, en *Entitlement, now time.Time) {
 	if q == nil {
 		return
 	}
-	q.spent += v.Charge.Units
-	v.Charge.PeriodStart, v.Charge.Generation, v.Charge.Lent = q.span.Start.Unix(), q.generation, q.hard
+	v.Charge.PeriodStart, v.Charge.Lent = q.span.Start.Unix(), q.hard
 	if q.hard {
+		q.spent += v.Charge.Units
 		v.limits[v.nlimits-1].Remaining -= v.Charge.Units
 		v.Renew = v.Renew || (q.low(now) && !now.Before(q.exhaustedUntil))
-	} else if q.spent > en.Quota.Limit {
+		return
+	}
+	q.used += v.Charge.Units
+	if q.used+q.spent > en.Quota.Limit {
 		v.Code = OKOverage
 	}
 }
@@ -269,6 +274,7 @@ func (v *Verdict) checkQuota(q *quotaLoan, en *Entitlement, now time.Time) (cold
 	}
 	never := q.span.End.IsZero() || en.Quota.Limit < v.Charge.Units
 	if en.Quota.Limit >= v.Charge.Units && !now.Before(q.exhaustedUntil) {
+		q.coldAt = now
 		return true
 	}
 	if v.Code != "" {

@@ -37,64 +37,89 @@ func SpanAt(p Period, zone *time.Location, anchor, now time.Time) Span {
 	}
 	local := now.In(zone)
 	y, m, d := local.Date()
-	day := func(y int, m time.Month, d int) time.Time { return startOfDay(y, m, d, zone) }
+	back := (int(local.Weekday()) + 6) % 7
+	day := func(y int, m time.Month, d int) time.Time {
+		return firstAt(time.Date(y, m, d, 0, 0, 0, 0, time.UTC), zone)
+	}
 	switch p {
 	case Minute:
 		return elapsed(local, time.Minute)
 	case Hour:
 		return elapsed(local, time.Hour)
 	case Day:
-		return Span{day(y, m, d), day(y, m, d+1)}
+		return around(now, func(n int) time.Time { return day(y, m, d+n) })
 	case Week:
-		back := (int(local.Weekday()) + 6) % 7
-		return Span{day(y, m, d-back), day(y, m, d-back+7)}
+		return around(now, func(n int) time.Time { return day(y, m, d-back+7*n) })
 	case Month:
-		return Span{day(y, m, 1), day(y, m+1, 1)}
+		return around(now, func(n int) time.Time { return day(y, m+time.Month(n), 1) })
 	case Year:
-		return Span{day(y, 1, 1), day(y+1, 1, 1)}
+		return around(now, func(n int) time.Time { return day(y+n, 1, 1) })
 	case Billing:
-		return billing(zone, anchor, now)
+		a := anchor.In(zone)
+		months := (y-a.Year())*12 + int(m) - int(a.Month())
+		return around(now, func(n int) time.Time { return billing(a, months+n) })
 	default:
 		return Span{Start: anchor}
 	}
 }
 
-// elapsed cuts at multiples of unit of local wall time, by the offset in force now.
+// around is the span of starts that contains now. start has to rise with n, not strictly; start(0) is near now. The calendar
+// alone does not say which period now is in: where clocks go back over a boundary, an hour before it comes again after it.
+func around(now time.Time, start func(n int) time.Time) Span {
+	n := 0
+	for start(n).After(now) {
+		n--
+	}
+	for !start(n + 1).After(now) {
+		n++
+	}
+	return Span{start(n), start(n + 1)}
+}
+
+// elapsed cuts at full units of local wall time, by the offset in force. Where the offset changes by a part of a unit, the
+// change is a boundary, too.
 func elapsed(local time.Time, unit time.Duration) Span {
-	_, offset := local.Zone()
-	shift := time.Duration(offset) * time.Second % unit
-	start := local.Add(shift).Truncate(unit).Add(-shift)
-	return Span{start, start.Add(unit)}
+	offset := offsetAt(local)
+	start := local.Add(offset % unit).Truncate(unit).Add(-(offset % unit))
+	s := Span{start, start.Add(unit)}
+	from, to := local.ZoneBounds()
+	if !from.IsZero() && from.After(s.Start) && (offset-offsetAt(from.Add(-1)))%unit != 0 {
+		s.Start = from
+	}
+	if !to.IsZero() && to.Before(s.End) && (offset-offsetAt(to))%unit != 0 {
+		s.End = to
+	}
+	return s
 }
 
-// startOfDay is the first instant of a local day. Where midnight does not exist because clocks go forward
-// over it, the day begins when they do; time.Date may answer with an instant of the day before.
-func startOfDay(y int, m time.Month, d int, zone *time.Location) time.Time {
-	t := time.Date(y, m, d, 0, 0, 0, 0, zone)
-	want := time.Date(y, m, d, 12, 0, 0, 0, zone)
-	if t.Day() == want.Day() {
-		return t
-	}
-	_, end := t.ZoneBounds()
-	return end
+func offsetAt(t time.Time) time.Duration {
+	_, offset := t.Zone()
+	return time.Duration(offset) * time.Second
 }
 
-func billing(zone *time.Location, anchor, now time.Time) Span {
-	a := anchor.In(zone)
-	at := func(months int) time.Time {
-		first := time.Date(a.Year(), a.Month()+time.Month(months), 1, 0, 0, 0, 0, time.UTC)
-		d := min(a.Day(), daysIn(first.Year(), first.Month()))
-		return time.Date(first.Year(), first.Month(), d, a.Hour(), a.Minute(), a.Second(), a.Nanosecond(), zone)
+// firstAt is the first instant at which clocks in zone show wall (written as a UTC time) or later. Unlike time.Date's, it is never
+// the second of two, and where clocks skip wall, it is when they do.
+func firstAt(wall time.Time, zone *time.Location) time.Time {
+	// No zone is further from UTC than this.
+	t := wall.Add(-26 * time.Hour).In(zone)
+	for {
+		from, to := t.ZoneBounds()
+		at := wall.Add(-offsetAt(t)).In(zone)
+		if !from.IsZero() && at.Before(from) {
+			at = from
+		}
+		if to.IsZero() || at.Before(to) {
+			return at
+		}
+		t = to
 	}
-	n := now.In(zone)
-	months := (n.Year()-a.Year())*12 + int(n.Month()) - int(a.Month())
-	for at(months).After(now) {
-		months--
-	}
-	for !at(months + 1).After(now) {
-		months++
-	}
-	return Span{at(months), at(months + 1)}
+}
+
+// billing is the start of the billing month that is months after the anchor's.
+func billing(anchor time.Time, months int) time.Time {
+	first := time.Date(anchor.Year(), anchor.Month()+time.Month(months), 1, 0, 0, 0, 0, time.UTC)
+	d := min(anchor.Day(), daysIn(first.Year(), first.Month()))
+	return firstAt(time.Date(first.Year(), first.Month(), d, anchor.Hour(), anchor.Minute(), anchor.Second(), anchor.Nanosecond(), time.UTC), anchor.Location())
 }
 
 func daysIn(y int, m time.Month) int { return time.Date(y, m+1, 0, 0, 0, 0, 0, time.UTC).Day() }

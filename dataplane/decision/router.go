@@ -25,11 +25,15 @@ func ParsePattern(path string) (Pattern, error) {
 	body := path[1:]
 	if body == "*" || strings.HasSuffix(body, "/*") {
 		p.rest = true
-		body = strings.TrimSuffix(strings.TrimSuffix(body, "*"), "/")
-		p.literal = len(body) + 1
-		if body == "" {
+		if body == "*" {
+			p.literal = 1
 			return p, nil
 		}
+		body = strings.TrimSuffix(body, "/*")
+		p.literal = len(body) + 1
+	}
+	if body == "" && !p.rest {
+		return p, nil
 	}
 	offset := 1
 	for seg := range strings.SplitSeq(body, "/") {
@@ -39,15 +43,12 @@ func ParsePattern(path string) (Pattern, error) {
 			p.segments = append(p.segments, "")
 		case strings.ContainsAny(seg, "{}*?#\\"):
 			return Pattern{}, fmt.Errorf("path %q: segment %q is neither literal nor {name}", path, seg)
-		case seg == "" && body != "", seg == ".", seg == "..":
+		case seg == "", seg == ".", seg == "..":
 			return Pattern{}, fmt.Errorf("path %q has an empty or dot segment", path)
 		default:
 			p.segments = append(p.segments, seg)
 		}
 		offset += len(seg) + 1
-	}
-	if body == "" {
-		p.segments = nil
 	}
 	return p, nil
 }
@@ -77,13 +78,26 @@ func (p *Pattern) sameShape(o *Pattern) bool {
 	return p.rest == o.rest && slices.Equal(p.segments, o.segments)
 }
 
+// before is negative where p wins over o for a path that both match: the longest literal prefix, then the first literal
+// segment where the other takes any, then more segments, then no rest.
+func (p *Pattern) before(o *Pattern) int {
+	if c := cmp.Compare(o.literal, p.literal); c != 0 {
+		return c
+	}
+	for i := range min(len(p.segments), len(o.segments)) {
+		if c := cmp.Compare(boolInt(p.segments[i] == ""), boolInt(o.segments[i] == "")); c != 0 {
+			return c
+		}
+	}
+	return cmp.Or(cmp.Compare(len(o.segments), len(p.segments)), cmp.Compare(boolInt(p.rest), boolInt(o.rest)))
+}
+
 type entry struct {
 	route   *Route
 	pattern Pattern
 }
 
-// router lists routes of each host, best first: longest literal prefix, then more segments, then one
-// that names methods.
+// router lists routes of each host, best first: by pattern, then one that names methods.
 type router struct {
 	hosts map[string][]entry
 	any   []entry
@@ -107,9 +121,7 @@ func newRouter(routes map[string]*Route) (router, error) {
 	order := func(list []entry) error {
 		slices.SortStableFunc(list, func(a, b entry) int {
 			return cmp.Or(
-				cmp.Compare(b.pattern.literal, a.pattern.literal),
-				cmp.Compare(len(b.pattern.segments), len(a.pattern.segments)),
-				cmp.Compare(boolInt(a.pattern.rest), boolInt(b.pattern.rest)),
+				a.pattern.before(&b.pattern),
 				cmp.Compare(boolInt(len(a.route.Methods) == 0), boolInt(len(b.route.Methods) == 0)),
 			)
 		})

@@ -1,0 +1,215 @@
+package ruleset
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"tollgate/dataplane/decision"
+	"tollgate/dataplane/envelope"
+	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
+)
+
+// What refused rules are counted as; see the package comment.
+const (
+	refusedSignature = "signature"
+	refusedMalformed = "malformed"
+	refusedNeeds     = "needs"
+	refusedFleet     = "fleet"
+	refusedRollback  = "rollback"
+	refusedFork      = "fork"
+	refusedGap       = "gap"
+	refusedHash      = "hash"
+)
+
+// capabilities are the needs that this reader meets. There are none yet.
+var capabilities = map[string]bool{}
+
+func unmet(needs []string) error {
+	for _, n := range needs {
+		if !capabilities[n] {
+			return fmt.Errorf("it needs %q", n)
+		}
+	}
+	return nil
+}
+
+// openReason is what a message that does not open is counted as. What cannot be read as a signed message bears no
+// signature that verifies.
+func openReason(err error) string {
+	if errors.Is(err, envelope.ErrFleet) {
+		return refusedFleet
+	}
+	return refusedSignature
+}
+
+// take deals with one message of the stream. It answers false where change sets before it are missing.
+func (f *Follower) take(raw []byte, repeated, history bool) bool {
+	refuse := func(reason string, err error) {
+		if !repeated {
+			f.refuse(reason, err)
+		}
+	}
+	opened, err := f.verifier.Open(envelope.KindEnvelope, raw, time.Now())
+	if err != nil {
+		refuse(openReason(err), err)
+		return true
+	}
+	env := &rulesv1.Envelope{}
+	if err := proto.Unmarshal(opened.Payload, env); err != nil {
+		refuse(refusedMalformed, err)
+		return true
+	}
+	if env.GetFleet() != f.verifier.Fleet() {
+		refuse(refusedFleet, fmt.Errorf("it is fleet %q's", env.GetFleet()))
+		return true
+	}
+	if env.GetGeneration() == 0 || env.GetTo() <= env.GetFrom() {
+		refuse(refusedMalformed, fmt.Errorf("from %d to %d of generation %d", env.GetFrom(), env.GetTo(), env.GetGeneration()))
+		return true
+	}
+	hash := envelope.Hash(opened.Payload)
+	switch p := f.place(env, hash); p {
+	case same:
+	case older:
+		if !history {
+			refuse(refusedRollback, fmt.Errorf("it leads to %d.%d", env.GetGeneration(), env.GetTo()))
+		}
+	case forked:
+		f.freeze(decision.Epoch{Generation: env.GetGeneration(), Number: env.GetTo()})
+	case gap, wrongHash:
+		if f.current.Load() != nil && env.GetGeneration() == f.Epoch().Generation {
+			refuse(string(p), fmt.Errorf("it leads from %d to %d", env.GetFrom(), env.GetTo()))
+		}
+		return false
+	case next, whole:
+		reason, err := f.apply(env, hash, p == whole)
+		if err != nil {
+			refuse(reason, err)
+			return true
+		}
+		if !history {
+			f.metrics.propagation.Observe(time.Since(env.GetCreatedAt().AsTime()).Seconds())
+		}
+	}
+	return true
+}
+
+// place is how an envelope stands to what is enforced.
+type place string
+
+const (
+	same      place = "same"  // It is the one that ends there, or nothing of its generation is taken any more.
+	older     place = "older" // It is known, or was overtaken.
+	forked    place = "forked"
+	next      place = "next"
+	whole     place = "whole" // It needs nothing before it.
+	gap       place = refusedGap
+	wrongHash place = refusedHash
+)
+
+func (f *Follower) place(env *rulesv1.Envelope, hash []byte) place {
+	e := f.current.Load()
+	at := e.epoch()
+	switch {
+	case env.GetGeneration() < at.Generation:
+		return older
+	case env.GetGeneration() > at.Generation:
+		if env.GetFrom() == 0 {
+			return whole
+		}
+		return gap
+	case f.frozen.Load() == env.GetGeneration():
+		return same
+	}
+	if known, ok := f.known[env.GetTo()]; ok && !bytes.Equal(known, hash) {
+		return forked
+	}
+	switch {
+	case env.GetTo() == at.Number:
+		return same
+	case env.GetTo() < at.Number:
+		return older
+	case env.GetFrom() > at.Number:
+		return gap
+	}
+	// A change set that begins before the state's end sets and removes what it sets and removes: applied again it does no
+	// harm, if it begins at a state that this one came from.
+	known, ok := f.known[env.GetFrom()]
+	switch {
+	case !ok:
+		return gap
+	case !bytes.Equal(known, env.GetPreviousHash()):
+		return wrongHash
+	}
+	return next
+}
+
+// apply builds the next state aside and brings it into force. Where it fails, nothing has changed.
+func (f *Follower) apply(env *rulesv1.Envelope, hash []byte, whole bool) (reason string, err error) {
+	if err := unmet(env.GetNeeds()); err != nil {
+		return refusedNeeds, err
+	}
+	var from *decision.State
+	if e := f.current.Load(); e != nil && !whole {
+		from = e.state
+	}
+	edit := decision.Edit(from)
+	for i, r := range env.GetRecords() {
+		if err := f.zones.set(edit, r); err != nil {
+			return refusedMalformed, fmt.Errorf("record %d: %w", i, err)
+		}
+	}
+	state, err := edit.Build(decision.Epoch{Generation: env.GetGeneration(), Number: env.GetTo()})
+	if err != nil {
+		return refusedMalformed, err
+	}
+	f.enforce(state, hash)
+	return "", nil
+}
+
+// remembered is how many epochs back a fork is still told from a replay.
+const remembered = 4096
+
+// enforce brings a state into force.
+func (f *Follower) enforce(state *decision.State, hash []byte) {
+	at := state.Epoch()
+	before := f.current.Load().epoch()
+	if at.Generation != before.Generation {
+		clear(f.known)
+	}
+	f.known[at.Number] = hash
+	delete(f.known, at.Number-remembered)
+	e := &enforced{state: state, hash: hash, ages: agesOf(state.Settings())}
+	f.current.Store(e)
+	f.fresh.enforced(at)
+	f.metrics.epoch.Set(float64(at.Number))
+	f.log.Debug("enforcing an epoch", "generation", at.Generation, "number", at.Number)
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.watchers {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// freeze stops taking change sets of a generation in which one epoch has two contents.
+func (f *Follower) freeze(at decision.Epoch) {
+	if f.frozen.Swap(at.Generation) == at.Generation {
+		return
+	}
+	f.metrics.rejected.WithLabelValues(refusedFork).Inc()
+	f.log.Error("two change sets have the same epoch: keeping the rules as they are until a higher generation",
+		"generation", at.Generation, "number", at.Number)
+}
+
+func (f *Follower) refuse(reason string, err error) {
+	f.metrics.rejected.WithLabelValues(reason).Inc()
+	f.log.Warn("refused rules", "reason", reason, "error", err)
+}

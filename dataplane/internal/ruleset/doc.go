@@ -1,0 +1,33 @@
+// Package ruleset keeps a node's rules: it follows the signed change sets, and holds the one state that is enforced.
+//
+// # Following
+//
+// One goroutine does it, so change sets are applied one at a time. A session begins with the newest snapshot that verifies, if one is
+// newer than what is enforced and needed, and goes on with the rules stream. A change set is applied whole or not at all: it
+// is built aside, and one pointer is swapped. What cannot be applied is counted by its reason, and leaves the state as it is;
+// following goes on.
+//
+//	signature  it was not signed by a rules key of this fleet's root, or cannot be read as a signed message at all
+//	fleet      it is another fleet's
+//	malformed  it is signed, and cannot be decoded or built into a state
+//	needs      it asks for a capability that this reader lacks
+//	rollback   it is older than what is enforced, and was newly published: a replay
+//	fork       it names an epoch that this node knows with another hash: nothing of this generation is taken any more
+//	gap        it does not begin where the state ends
+//	hash       it begins there, and does not name the hash of what is enforced; or a chunk is not what its manifest says
+//
+// What was refused once is not counted again when the stream is read again, and neither are older epochs in a stream's past: after a
+// snapshot, or where a wiped stream was filled again, they are what is to be expected. The exact copy of the epoch that
+// is enforced is ignored. A gap or a wrong hash makes the follower read the stream again from its beginning, and then look for a
+// newer snapshot; so does a heartbeat that names a newer epoch for longer than a second.
+//
+// # Freshness
+//
+// The age of the rules is the time since the arrival of the last heartbeat whose epoch is enforced, or older than what
+// is. A heartbeat counts where its signed time is newer than any before, or near this node's clock: so a replayed one
+// counts for no longer than it takes to turn stale. Before the first such heartbeat nothing is known of the rules' age:
+// the state is block, and nothing is forwarded.
+//
+// Current, Epoch, State and Age may be called from anywhere and never block. Heartbeat may be called from anywhere; it holds a
+// mutex for arithmetic alone.
+package ruleset

@@ -1,0 +1,229 @@
+package ruleset
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tollgate/dataplane/decision"
+	"tollgate/dataplane/envelope"
+)
+
+// Config is what a Follower works with.
+type Config struct {
+	Source   Source
+	Verifier *envelope.Verifier
+	Logger   *slog.Logger
+	Metrics  prometheus.Registerer
+}
+
+// Follower holds the rules that a node enforces. See the package comment.
+type Follower struct {
+	source   Source
+	verifier *envelope.Verifier
+	log      *slog.Logger
+	metrics  *metrics
+
+	current atomic.Pointer[enforced]
+	fresh   freshness
+	// frozen is the generation in which a fork was seen; 0: none.
+	frozen atomic.Uint64
+	// wake asks the session under way to end: change sets are missing.
+	wake chan struct{}
+
+	zones zones
+	// known are the hashes of epochs that were enforced, of the generation in force. Only the following goroutine uses it.
+	known map[uint64][]byte
+	// refused are names of snapshots that were counted as refused. Only the following goroutine uses it.
+	refused map[string]bool
+
+	mu       sync.Mutex
+	watchers []chan struct{}
+	cancel   context.CancelFunc
+	done     chan struct{}
+}
+
+// enforced is a state with what is needed to go on from it. Immutable.
+type enforced struct {
+	state *decision.State
+	// hash is that of the envelope that ends at the state.
+	hash []byte
+	ages ages
+}
+
+func (e *enforced) epoch() decision.Epoch {
+	if e == nil {
+		return decision.Epoch{}
+	}
+	return e.state.Epoch()
+}
+
+// New makes a Follower that enforces nothing yet. Call Start.
+func New(cfg Config) (*Follower, error) {
+	f := &Follower{
+		source: cfg.Source, verifier: cfg.Verifier, log: cfg.Logger,
+		wake: make(chan struct{}, 1), zones: zones{}, known: map[uint64][]byte{}, refused: map[string]bool{},
+	}
+	f.fresh.start(time.Now())
+	var err error
+	if f.metrics, err = newMetrics(cfg.Metrics, f); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Current is the state that is enforced; nil where there is none yet. stale: it is older than the fleet allows, and
+// nothing is to be forwarded by it.
+func (f *Follower) Current() (state *decision.State, stale bool) {
+	e := f.current.Load()
+	if e == nil {
+		return nil, true
+	}
+	age, ok := f.fresh.age()
+	return e.state, !ok || age >= e.ages.block
+}
+
+// Epoch is the epoch that is enforced; zero where there is none yet.
+func (f *Follower) Epoch() decision.Epoch { return f.current.Load().epoch() }
+
+// Age is how long ago it was last known that the rules are current; false where that was never known.
+func (f *Follower) Age() (time.Duration, bool) { return f.fresh.age() }
+
+// State is fresh, stale, grace or block.
+func (f *Follower) State() string {
+	e := f.current.Load()
+	age, ok := f.fresh.age()
+	switch {
+	case e == nil || !ok || age >= e.ages.block:
+		return stateBlock
+	case age >= e.ages.grace:
+		return stateGrace
+	case age >= e.ages.stale:
+		return stateStale
+	}
+	return stateFresh
+}
+
+// Enforced gets a value after another epoch came into force. Each call makes a channel; a reader that is slow
+// misses epochs, never the last one.
+func (f *Follower) Enforced() <-chan struct{} {
+	c := make(chan struct{}, 1)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.watchers = append(f.watchers, c)
+	return c
+}
+
+// Start begins to follow.
+func (f *Follower) Start() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.cancel != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	f.cancel, f.done = cancel, make(chan struct{})
+	go func(done chan struct{}) {
+		defer close(done)
+		f.follow(ctx)
+	}(f.done)
+}
+
+// Stop ends following, and returns when it has ended. The last state stays.
+func (f *Follower) Stop() {
+	f.mu.Lock()
+	cancel, done := f.cancel, f.done
+	f.mu.Unlock()
+	if cancel == nil {
+		return
+	}
+	cancel()
+	<-done
+}
+
+// need is what a session begins with.
+type need int
+
+const (
+	nothing  need = iota // To go on where the last one ended.
+	catchUp              // To read the stream from its beginning.
+	snapshot             // To take a newer snapshot before, if there is one.
+)
+
+// Pauses between sessions that lead nowhere.
+const (
+	firstPause = 50 * time.Millisecond
+	// A broken connection is mended by others; looking again costs little.
+	errorPause = 250 * time.Millisecond
+	// A gap that neither stream nor snapshots close may stay for long.
+	behindPause = time.Second
+)
+
+func (f *Follower) follow(ctx context.Context) {
+	need, pause := snapshot, firstPause
+	for ctx.Err() == nil {
+		before := f.Epoch()
+		next, err := f.session(ctx, need)
+		if f.current.Load() == nil {
+			next = snapshot
+		}
+		longest := behindPause
+		if err != nil && ctx.Err() == nil {
+			longest = errorPause
+			f.log.Info("following the rules is interrupted", "error", err)
+		}
+		if f.Epoch() != before {
+			pause = firstPause
+		}
+		need = next
+		pause = min(pause, longest)
+		select {
+		case <-ctx.Done():
+		case <-f.wake:
+		case <-time.After(pause/2 + rand.N(pause/2)):
+		}
+		pause *= 2
+	}
+}
+
+// errWoken: a heartbeat told of change sets that have not come.
+var errWoken = errors.New("change sets are missing")
+
+// session follows until something is in the way, and says what the next one needs.
+func (f *Follower) session(ctx context.Context, n need) (need, error) {
+	if n == snapshot {
+		if err := f.loadSnapshot(ctx); err != nil {
+			return snapshot, err
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-f.wake:
+			cancel(errWoken)
+		}
+	})
+	begun, behind := false, false
+	err := f.source.FollowRules(ctx, n != nothing, func(raw []byte, repeated, history bool) bool {
+		begun = true
+		behind = !f.take(raw, repeated, history)
+		return !behind
+	})
+	cancel(nil)
+	waiting.Wait()
+	switch {
+	case behind || errors.Is(context.Cause(ctx), errWoken):
+		return min(n+1, snapshot), nil
+	case !begun:
+		return n, err
+	}
+	return nothing, err
+}

@@ -1,0 +1,150 @@
+package ruleset
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"tollgate/dataplane/decision"
+	"tollgate/dataplane/envelope"
+	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
+)
+
+// The states of a node's rules by their age.
+const (
+	stateFresh = "fresh"
+	stateStale = "stale"
+	stateGrace = "grace"
+	stateBlock = "block"
+)
+
+// ages are those at which the state changes.
+type ages struct{ stale, grace, block time.Duration }
+
+var defaultAges = ages{15 * time.Second, 15 * time.Minute, 24 * time.Hour}
+
+func agesOf(s *decision.Settings) ages {
+	a := defaultAges
+	for _, set := range []struct {
+		to   *time.Duration
+		from time.Duration
+	}{{&a.stale, s.StaleAfter}, {&a.grace, s.GraceAfter}, {&a.block, s.BlockAfter}} {
+		if set.from > 0 {
+			*set.to = set.from
+		}
+	}
+	return a
+}
+
+// patience is how long a heartbeat may name an epoch that is not enforced: change sets and heartbeats travel apart.
+const patience = time.Second
+
+// freshness is what is known of the rules' age. Times are of the monotonic clock, since started.
+type freshness struct {
+	started time.Time
+	// at is when the last heartbeat came whose epoch is enforced; -1: never.
+	at atomic.Int64
+
+	mu sync.Mutex
+	// signed is the newest time that a heartbeat bore.
+	signed time.Time
+	// newest is the newest epoch that a heartbeat named, and arrived when it last did.
+	newest  decision.Epoch
+	arrived int64
+	// behind is since when newest is not enforced, or when that was last acted on; -1: it is.
+	behind int64
+	epoch  decision.Epoch
+}
+
+func (f *freshness) start(now time.Time) {
+	f.started = now
+	f.at.Store(-1)
+	f.behind = -1
+}
+
+func (f *freshness) since(t time.Time) int64 { return int64(t.Sub(f.started)) }
+
+func (f *freshness) age() (time.Duration, bool) {
+	at := f.at.Load()
+	if at < 0 {
+		return 0, false
+	}
+	return time.Since(f.started) - time.Duration(at), true
+}
+
+// enforced notes the epoch in force: a heartbeat that came before it may count now.
+func (f *freshness) enforced(e decision.Epoch) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.epoch = e
+	if f.newest != (decision.Epoch{}) && f.newest.Compare(e) <= 0 {
+		f.at.Store(max(f.at.Load(), f.arrived))
+		f.behind = -1
+	}
+}
+
+// heartbeat takes a heartbeat that verified. It reports whether change sets have been missing for too long.
+func (f *freshness) heartbeat(e decision.Epoch, signed time.Time, tolerance time.Duration, now time.Time) (missing bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !signed.After(f.signed) && now.Sub(signed).Abs() > tolerance {
+		return false // Replayed.
+	}
+	if signed.After(f.signed) {
+		f.signed = signed
+	}
+	at := f.since(now)
+	f.newest, f.arrived = e, at
+	if e.Compare(f.epoch) <= 0 {
+		f.at.Store(at)
+		f.behind = -1
+		return false
+	}
+	if f.behind < 0 {
+		f.behind = at
+		return false
+	}
+	if at-f.behind < int64(patience) {
+		return false
+	}
+	f.behind = at
+	return true
+}
+
+// Heartbeat takes a heartbeat as it came. It never blocks.
+func (f *Follower) Heartbeat(raw []byte) {
+	now := time.Now()
+	opened, err := f.verifier.Open(envelope.KindHeartbeat, raw, now)
+	if err != nil {
+		f.refuse(openReason(err), fmt.Errorf("heartbeat: %w", err))
+		return
+	}
+	h := &rulesv1.Heartbeat{}
+	if err := proto.Unmarshal(opened.Payload, h); err != nil {
+		f.refuse(refusedMalformed, fmt.Errorf("heartbeat: %w", err))
+		return
+	}
+	if h.GetFleet() != f.verifier.Fleet() {
+		f.refuse(refusedFleet, fmt.Errorf("it is a heartbeat of fleet %q", h.GetFleet()))
+		return
+	}
+	at := decision.Epoch{Generation: h.GetGeneration(), Number: h.GetNumber()}
+	tolerance := defaultAges.stale
+	if e := f.current.Load(); e != nil {
+		tolerance = e.ages.stale
+		if at == e.epoch() && len(h.GetHeadHash()) > 0 && !bytes.Equal(h.GetHeadHash(), e.hash) {
+			f.freeze(at)
+			return
+		}
+	}
+	if f.fresh.heartbeat(at, h.GetTime().AsTime(), tolerance, now) {
+		select {
+		case f.wake <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -1,0 +1,226 @@
+package ruleset
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // Periods are cut in customers' zones, on machines without a zone database, too.
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"tollgate/dataplane/decision"
+	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
+)
+
+// zones are those already loaded, so that customers of one zone share it. Used by the following goroutine only.
+type zones map[string]*time.Location
+
+func (z zones) load(name string) (*time.Location, error) {
+	if name == "" {
+		return time.UTC, nil
+	}
+	if l := z[name]; l != nil {
+		return l, nil
+	}
+	if name == "Local" {
+		return nil, errors.New(`time zone "Local" is not the same everywhere`)
+	}
+	l, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fmt.Errorf("time zone: %w", err)
+	}
+	z[name] = l
+	return l, nil
+}
+
+// set puts one record into e.
+func (z zones) set(e *decision.Editor, r *rulesv1.Record) error {
+	switch v := r.GetValue().(type) {
+	case *rulesv1.Record_Removal:
+		return remove(e, v.Removal)
+	case *rulesv1.Record_Settings:
+		e.SetSettings(settings(v.Settings))
+	case *rulesv1.Record_Service:
+		e.SetService(&decision.Service{
+			Key: v.Service.GetKey(), Endpoints: v.Service.GetEndpoints(),
+			ResponseTimeout: v.Service.GetResponseTimeout().AsDuration(),
+		})
+	case *rulesv1.Record_Route:
+		e.SetRoute(route(v.Route))
+	case *rulesv1.Record_Meter:
+		e.SetMeter(&decision.Meter{Key: v.Meter.GetKey()})
+	case *rulesv1.Record_Feature:
+		f, err := feature(v.Feature)
+		if err != nil {
+			return err
+		}
+		e.SetFeature(f)
+	case *rulesv1.Record_PlanVersion:
+		p, err := planVersion(v.PlanVersion)
+		if err != nil {
+			return err
+		}
+		e.SetPlanVersion(p)
+	case *rulesv1.Record_Customer:
+		zone, err := z.load(v.Customer.GetTimeZone())
+		if err != nil {
+			return fmt.Errorf("customer %s: %w", v.Customer.GetId(), err)
+		}
+		e.SetCustomer(&decision.Customer{ID: v.Customer.GetId(), ExternalID: v.Customer.GetExternalId(), Zone: zone})
+	case *rulesv1.Record_License:
+		l, err := license(v.License)
+		if err != nil {
+			return err
+		}
+		e.SetLicense(l)
+	case *rulesv1.Record_Credential:
+		c, err := credential(v.Credential)
+		if err != nil {
+			return err
+		}
+		e.SetCredential(c)
+	default:
+		return errors.New("a record of an unknown kind")
+	}
+	return nil
+}
+
+func remove(e *decision.Editor, r *rulesv1.Removal) error {
+	id := r.GetId()
+	switch r.GetKind() {
+	case rulesv1.Kind_KIND_SERVICE:
+		e.RemoveService(id)
+	case rulesv1.Kind_KIND_ROUTE:
+		e.RemoveRoute(id)
+	case rulesv1.Kind_KIND_METER:
+		e.RemoveMeter(id)
+	case rulesv1.Kind_KIND_FEATURE:
+		e.RemoveFeature(id)
+	case rulesv1.Kind_KIND_PLAN_VERSION:
+		plan, version, ok := strings.Cut(id, "@")
+		n, err := strconv.ParseUint(version, 10, 32)
+		if !ok || err != nil {
+			return fmt.Errorf("removal of plan version %q", id)
+		}
+		e.RemovePlanVersion(plan, uint32(n))
+	case rulesv1.Kind_KIND_CUSTOMER:
+		e.RemoveCustomer(id)
+	case rulesv1.Kind_KIND_LICENSE:
+		e.RemoveLicense(id)
+	case rulesv1.Kind_KIND_CREDENTIAL:
+		e.RemoveCredential(id)
+	default:
+		return fmt.Errorf("removal of kind %d", r.GetKind())
+	}
+	return nil
+}
+
+func settings(s *rulesv1.Settings) decision.Settings {
+	return decision.Settings{
+		Env: s.GetEnv(), Pepper: s.GetPepper(), ErrorBaseURL: s.GetErrorBaseUrl(),
+		StaleAfter: s.GetStaleAfter().AsDuration(), GraceAfter: s.GetGraceAfter().AsDuration(), BlockAfter: s.GetBlockAfter().AsDuration(),
+		LoanHorizon: s.GetLoanHorizon().AsDuration(),
+	}
+}
+
+func route(r *rulesv1.Route) *decision.Route {
+	return &decision.Route{
+		Key: r.GetKey(), Service: r.GetService(), Host: r.GetHost(), Path: r.GetPath(), Methods: r.GetMethods(),
+		Requires: r.GetRequires(), Meter: r.GetMeter(), Cost: r.GetCostFixed(),
+		StripCredential: r.GetStripCredential(), BillOpenIntents: r.GetBillOpenIntents(),
+	}
+}
+
+func feature(f *rulesv1.Feature) (*decision.Feature, error) {
+	types := map[rulesv1.FeatureType]decision.FeatureType{
+		rulesv1.FeatureType_FEATURE_TYPE_BOOLEAN: decision.Boolean,
+		rulesv1.FeatureType_FEATURE_TYPE_METERED: decision.Metered,
+	}
+	t, ok := types[f.GetType()]
+	if !ok {
+		return nil, fmt.Errorf("feature %s is of type %s", f.GetKey(), f.GetType())
+	}
+	return &decision.Feature{Key: f.GetKey(), Type: t, Meter: f.GetMeter()}, nil
+}
+
+func planVersion(p *rulesv1.PlanVersion) (*decision.PlanVersion, error) {
+	v := &decision.PlanVersion{Plan: p.GetPlan(), Version: p.GetVersion()}
+	for _, en := range p.GetEntitlements() {
+		d := decision.Entitlement{Feature: en.GetFeature(), Enabled: en.GetEnabled()}
+		switch g := en.GetGrant().(type) {
+		case *rulesv1.Entitlement_Enabled:
+			if !g.Enabled {
+				continue // Granted to nobody, metered features included.
+			}
+		case *rulesv1.Entitlement_Quota:
+			period, ok := periods[g.Quota.GetPeriod()]
+			if !ok {
+				return nil, fmt.Errorf("plan %s version %d: a quota per %s", v.Plan, v.Version, g.Quota.GetPeriod())
+			}
+			d.Quota = &decision.Quota{Limit: g.Quota.GetLimit(), Period: period, Hard: g.Quota.GetHard()}
+		}
+		v.Entitlements = append(v.Entitlements, d)
+	}
+	for _, rl := range p.GetRateLimits() {
+		per := rl.GetPer().AsDuration()
+		if per <= 0 || rl.GetLimit() < 0 || rl.GetBurst() < 0 {
+			return nil, fmt.Errorf("plan %s version %d: rate limit %s is %d per %s, burst %d",
+				v.Plan, v.Version, rl.GetKey(), rl.GetLimit(), per, rl.GetBurst())
+		}
+		v.RateLimits = append(v.RateLimits, decision.RateLimit{Key: rl.GetKey(), Limit: rl.GetLimit(), Per: per, Burst: rl.GetBurst()})
+	}
+	return v, nil
+}
+
+var periods = map[rulesv1.Period]decision.Period{
+	rulesv1.Period_PERIOD_MINUTE:   decision.Minute,
+	rulesv1.Period_PERIOD_HOUR:     decision.Hour,
+	rulesv1.Period_PERIOD_DAY:      decision.Day,
+	rulesv1.Period_PERIOD_WEEK:     decision.Week,
+	rulesv1.Period_PERIOD_MONTH:    decision.Month,
+	rulesv1.Period_PERIOD_YEAR:     decision.Year,
+	rulesv1.Period_PERIOD_BILLING:  decision.Billing,
+	rulesv1.Period_PERIOD_LIFETIME: decision.Lifetime,
+}
+
+func license(l *rulesv1.License) (*decision.License, error) {
+	statuses := map[rulesv1.LicenseStatus]decision.Status{
+		rulesv1.LicenseStatus_LICENSE_STATUS_ACTIVE:    decision.Active,
+		rulesv1.LicenseStatus_LICENSE_STATUS_SUSPENDED: decision.Suspended,
+		rulesv1.LicenseStatus_LICENSE_STATUS_CANCELED:  decision.Canceled,
+		rulesv1.LicenseStatus_LICENSE_STATUS_REVOKED:   decision.Revoked,
+	}
+	status, ok := statuses[l.GetStatus()]
+	if !ok {
+		return nil, fmt.Errorf("license %s has status %s", l.GetId(), l.GetStatus())
+	}
+	d := &decision.License{
+		ID: l.GetId(), Customer: l.GetCustomer(), Plan: l.GetPlan(), PlanVersion: l.GetPlanVersion(), Status: status,
+		StartsAt: instant(l.GetStartsAt()), EndsAt: instant(l.GetEndsAt()), Anchor: instant(l.GetAnchor()),
+		CounterGeneration: l.GetCounterGeneration(),
+	}
+	if d.Anchor.IsZero() {
+		d.Anchor = d.StartsAt
+	}
+	return d, nil
+}
+
+func credential(c *rulesv1.Credential) (*decision.Credential, error) {
+	d := &decision.Credential{
+		ID: c.GetId(), License: c.GetLicense(), ExpiresAt: instant(c.GetExpiresAt()), Revoked: c.GetRevoked(),
+	}
+	if copy(d.Hash[:], c.GetHash()) != len(d.Hash) || len(c.GetHash()) != len(d.Hash) {
+		return nil, fmt.Errorf("credential %s has a hash of %d bytes", c.GetId(), len(c.GetHash()))
+	}
+	return d, nil
+}
+
+// instant is zero where t is unset.
+func instant(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime()
+}

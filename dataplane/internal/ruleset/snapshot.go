@@ -1,0 +1,135 @@
+package ruleset
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"tollgate/dataplane/decision"
+	"tollgate/dataplane/envelope"
+	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
+)
+
+// refusal is an error that is counted.
+type refusal struct {
+	reason string
+	err    error
+}
+
+func (r *refusal) Error() string { return r.reason + ": " + r.err.Error() }
+func (r *refusal) Unwrap() error { return r.err }
+
+// loadSnapshot brings the newest snapshot that verifies into force, if one is newer than what is. It fails only where the
+// source does.
+func (f *Follower) loadSnapshot(ctx context.Context) error {
+	names, err := f.source.Snapshots(ctx)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, name := range newestFirst(names) {
+		if !f.wants(manifestEpoch(name)) {
+			continue
+		}
+		err := f.takeSnapshot(ctx, name)
+		var r *refusal
+		switch {
+		case err == nil:
+			return nil
+		case errors.As(err, &r):
+			if !f.refused[name] {
+				f.refused[name] = true
+				f.refuse(r.reason, fmt.Errorf("snapshot %s: %w", name, r.err))
+			}
+		default:
+			// It may have been removed meanwhile, for a newer one.
+			failed = err
+		}
+	}
+	return failed
+}
+
+// wants reports whether a snapshot of an epoch may be taken.
+func (f *Follower) wants(at decision.Epoch) bool {
+	return at.Compare(f.Epoch()) > 0 && at.Generation != f.frozen.Load()
+}
+
+// newestFirst are the names of manifests.
+func newestFirst(names []string) []string {
+	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return manifestEpoch(n) == decision.Epoch{} })
+	slices.SortFunc(names, func(a, b string) int { return manifestEpoch(b).Compare(manifestEpoch(a)) })
+	return names
+}
+
+// manifestEpoch is the epoch in a manifest's name; zero where the name is another object's.
+func manifestEpoch(name string) decision.Epoch {
+	generation, number, ok := strings.Cut(name, ".")
+	g, err1 := strconv.ParseUint(generation, 10, 64)
+	n, err2 := strconv.ParseUint(number, 10, 64)
+	if !ok || err1 != nil || err2 != nil {
+		return decision.Epoch{}
+	}
+	return decision.Epoch{Generation: g, Number: n}
+}
+
+// takeSnapshot applies one snapshot: what its manifest says counts, not its name.
+func (f *Follower) takeSnapshot(ctx context.Context, name string) error {
+	raw, err := f.source.Snapshot(ctx, name)
+	if err != nil {
+		return err
+	}
+	opened, err := f.verifier.Open(envelope.KindSnapshot, raw, time.Now())
+	if err != nil {
+		return &refusal{openReason(err), err}
+	}
+	m := &rulesv1.SnapshotManifest{}
+	if err := proto.Unmarshal(opened.Payload, m); err != nil {
+		return &refusal{refusedMalformed, err}
+	}
+	if m.GetFleet() != f.verifier.Fleet() {
+		return &refusal{refusedFleet, fmt.Errorf("it is fleet %q's", m.GetFleet())}
+	}
+	at := decision.Epoch{Generation: m.GetGeneration(), Number: m.GetNumber()}
+	if !f.wants(at) {
+		return &refusal{refusedRollback, fmt.Errorf("it holds %d.%d", at.Generation, at.Number)}
+	}
+	if err := unmet(m.GetNeeds()); err != nil {
+		return &refusal{refusedNeeds, err}
+	}
+	edit := decision.Edit(nil)
+	for i, want := range m.GetChunkSha256() {
+		chunk, err := f.source.Snapshot(ctx, name+"."+strconv.Itoa(i))
+		if err != nil {
+			return err
+		}
+		if sum := sha256.Sum256(chunk); !slices.Equal(sum[:], want) {
+			return &refusal{refusedHash, fmt.Errorf("chunk %d is not what the manifest says", i)}
+		}
+		c := &rulesv1.SnapshotChunk{}
+		if err := proto.Unmarshal(chunk, c); err != nil {
+			return &refusal{refusedMalformed, err}
+		}
+		for j, r := range c.GetRecords() {
+			if err := f.zones.set(edit, r); err != nil {
+				return &refusal{refusedMalformed, fmt.Errorf("chunk %d, record %d: %w", i, j, err)}
+			}
+		}
+	}
+	state, err := edit.Build(at)
+	if err != nil {
+		return &refusal{refusedMalformed, err}
+	}
+	// The hashes of what the snapshot skips are not known.
+	clear(f.known)
+	f.enforce(state, m.GetHeadHash())
+	licenses, credentials := state.Counts()
+	f.log.Info("took a snapshot", "generation", at.Generation, "number", at.Number, "licenses", licenses, "credentials", credentials)
+	return nil
+}
