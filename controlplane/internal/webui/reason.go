@@ -25,9 +25,9 @@ type reasonPage struct {
 	Advice string `json:"advice"`
 }
 
-// Reasons explains the codes of decisions under /errors/: to a browser as a page, to programs as JSON. It needs
-// no token: whoever was denied follows the link.
-func Reasons() (http.Handler, error) {
+// reasons explains the {code} of a path: to a browser as a page, to programs as JSON. It needs no token: whoever was
+// denied follows the link.
+func reasons() (http.Handler, error) {
 	page, err := template.ParseFS(templates, "reason.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the page of a reason: %w", err)
@@ -36,8 +36,7 @@ func Reasons() (http.Handler, error) {
 	for _, r := range decision.Reasons() {
 		byCode[string(r.Code)] = reasonPage{string(r.Code), r.Title, string(r.Outcome), r.Status, string(r.Step), advice(r)}
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /errors/{code}", func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		protect(w.Header())
 		reason, ok := byCode[r.PathValue("code")]
 		if !ok {
@@ -52,8 +51,7 @@ func Reasons() (http.Handler, error) {
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_ = page.Execute(w, reason) // As above: the template is tested with every reason.
-	})
-	return mux, nil
+	}), nil
 }
 
 // advice says what a client can do, by what the status means.

@@ -10,9 +10,9 @@ import (
 	"tollgate/dataplane/decision"
 )
 
-func reasons(t *testing.T) func(path, accept string) *httptest.ResponseRecorder {
+func reader(t *testing.T) func(path, accept string) *httptest.ResponseRecorder {
 	t.Helper()
-	h, err := Reasons()
+	h, err := Handler(built())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func reasons(t *testing.T) func(path, accept string) *httptest.ResponseRecorder 
 
 func TestReasons_EveryCodeLeadsToAPageForPeopleAndPrograms(t *testing.T) {
 	t.Parallel()
-	get := reasons(t)
+	get := reader(t)
 	for _, r := range decision.Reasons() {
 		res := get("/errors/"+string(r.Code), "text/html,*/*;q=0.8")
 		body := res.Body.String()
@@ -47,7 +47,7 @@ func TestReasons_EveryCodeLeadsToAPageForPeopleAndPrograms(t *testing.T) {
 
 func TestReasons_UnknownCodeIsNotFound(t *testing.T) {
 	t.Parallel()
-	if res := reasons(t)("/errors/nonsense", "text/html"); res.Code != http.StatusNotFound {
+	if res := reader(t)("/errors/nonsense", "text/html"); res.Code != http.StatusNotFound {
 		t.Errorf("status %d", res.Code)
 	}
 }

@@ -1,4 +1,5 @@
-// Package webui serves the web UI: one page and its assets, from a file system that the build filled.
+// Package webui serves what people read in a browser: the app, from a file system that the build filled, and a page for
+// each reason of a denial.
 package webui
 
 import (
@@ -24,8 +25,24 @@ const unbuilt = `<!doctype html>
 <p><code>make web</code> builds it, and the next <code>make build</code> embeds it. The admin API at this address works without it.</p></body></html>
 `
 
-// Handler serves dist. A path that names no file is a place within the app, and gets the app's page.
+// Handler serves the app in dist, and under /errors/ what the codes of decisions mean.
 func Handler(dist fs.FS) (http.Handler, error) {
+	app, err := app(dist)
+	if err != nil {
+		return nil, err
+	}
+	reasons, err := reasons()
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", app)
+	mux.Handle("GET /errors/{code}", reasons)
+	return mux, nil
+}
+
+// app serves dist. A path that names no file is a place within the app, and gets the app's page.
+func app(dist fs.FS) (http.Handler, error) {
 	page, err := fs.ReadFile(dist, index)
 	if err != nil {
 		if _, statErr := fs.Stat(dist, "."); statErr != nil {
