@@ -3,15 +3,13 @@ package connectapi
 import (
 	"context"
 
+	"tollgate/controlplane/internal/catalog"
 	"tollgate/controlplane/internal/licensing"
 	adminv1 "tollgate/gen/go/tollgate/admin/v1"
 )
 
 // catalogService serves the service of that name.
-type catalogService struct {
-	licensing *licensing.Service
-	parse     func([]byte) (licensing.Catalog, error)
-}
+type catalogService struct{ licensing *licensing.Service }
 
 func (s catalogService) CreateFeature(ctx context.Context, req *adminv1.CreateFeatureRequest) (*adminv1.CreateFeatureResponse, error) {
 	f, epoch, err := s.licensing.CreateFeature(ctx, fromFeature(req.GetFeature()))
@@ -177,11 +175,11 @@ func (s catalogService) PublishPlanVersion(ctx context.Context, req *adminv1.Pub
 }
 
 func (s catalogService) ApplyCatalog(ctx context.Context, req *adminv1.ApplyCatalogRequest) (*adminv1.ApplyCatalogResponse, error) {
-	catalog, err := s.parse([]byte(req.GetYaml()))
+	wanted, err := catalog.Parse([]byte(req.GetYaml()))
 	if err != nil {
 		return nil, err
 	}
-	changes, epoch, err := s.licensing.ApplyCatalog(ctx, catalog, req.GetDryRun(), toWord[licensing.Migration](req.GetMigration()))
+	changes, epoch, err := s.licensing.ApplyCatalog(ctx, wanted, req.GetDryRun(), toWord[licensing.Migration](req.GetMigration()))
 	if err != nil {
 		return nil, err
 	}

@@ -24,8 +24,6 @@ type Config struct {
 	Licensing *licensing.Service
 	Metering  *metering.Service
 	Fleet     *fleet.Service
-	// ParseCatalog reads a catalog file's text. What is wrong with it is a *licensing.Error.
-	ParseCatalog func(text []byte) (licensing.Catalog, error)
 	// Others answers what is not a call of the API: the web UI.
 	Others http.Handler
 	Logger *slog.Logger
@@ -33,7 +31,7 @@ type Config struct {
 
 // Handler serves the API. It speaks gRPC where its server speaks HTTP/2, without TLS too (http.Protocols).
 func Handler(c Config) (http.Handler, error) {
-	if c.Licensing == nil || c.Metering == nil || c.Fleet == nil || c.ParseCatalog == nil || c.Others == nil || c.Logger == nil {
+	if c.Licensing == nil || c.Metering == nil || c.Fleet == nil || c.Others == nil || c.Logger == nil {
 		return nil, errors.New("connectapi: every field of Config is required")
 	}
 	permissions, err := permissionsOf(services())
@@ -51,7 +49,7 @@ func Handler(c Config) (http.Handler, error) {
 	)
 	calls := http.NewServeMux()
 	calls.Handle(adminv1connect.NewAccessServiceHandler(accessService{c.Licensing}, options))
-	calls.Handle(adminv1connect.NewCatalogServiceHandler(catalogService{c.Licensing, c.ParseCatalog}, options))
+	calls.Handle(adminv1connect.NewCatalogServiceHandler(catalogService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewCredentialServiceHandler(credentialService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewCustomerServiceHandler(customerService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewDecisionServiceHandler(decisionService{c.Metering}, options))
