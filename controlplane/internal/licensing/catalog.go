@@ -1,5 +1,7 @@
 package licensing
 
+import "strconv"
+
 // Catalog is the desired state of what a catalog file can hold. What it doesn't name stays as it is.
 type Catalog struct {
 	Meters   []Meter
@@ -38,3 +40,52 @@ const (
 	MigrationNextPeriod Migration = "next_period" // Refused for now.
 	MigrationFilter     Migration = "filter"      // Refused for now.
 )
+
+// Validate checks each object by itself, and that no key is there twice. What objects refer to may be stored already,
+// so that is checked when the catalog is applied.
+func (c *Catalog) Validate() error {
+	if err := keyed("meters", c.Meters, func(m *Meter) (string, error) { return m.Key, m.Validate() }); err != nil {
+		return err
+	}
+	if err := keyed("features", c.Features, func(f *Feature) (string, error) { return f.Key, f.Validate() }); err != nil {
+		return err
+	}
+	if err := keyed("plans", c.Plans, func(p *CatalogPlan) (string, error) { return p.Key, p.validate() }); err != nil {
+		return err
+	}
+	if err := keyed("services", c.Services, func(u *Upstream) (string, error) { return u.Key, u.Validate() }); err != nil {
+		return err
+	}
+	return keyed("routes", c.Routes, func(r *Route) (string, error) { return r.Key, r.Validate() })
+}
+
+func (p *CatalogPlan) validate() error {
+	if err := checkText("display_name", p.DisplayName, 200); err != nil {
+		return err
+	}
+	v := p.version()
+	return v.Validate()
+}
+
+func (p *CatalogPlan) version() PlanVersion {
+	return PlanVersion{Plan: p.Key, Entitlements: p.Entitlements, RateLimits: p.RateLimits, RateCards: p.RateCards}
+}
+
+// keyed validates a section's objects. Errors name them by key, as the file's reader knows them.
+func keyed[T any](section string, items []T, validate func(*T) (key string, err error)) error {
+	seen := map[string]bool{}
+	for i := range items {
+		key, err := validate(&items[i])
+		if checkKey("key", key) != nil {
+			return at(section+"["+strconv.Itoa(i)+"]", checkKey("key", key))
+		}
+		if err != nil {
+			return at(section+"["+key+"]", err)
+		}
+		if seen[key] {
+			return invalid(section+"["+key+"]", "is there twice")
+		}
+		seen[key] = true
+	}
+	return nil
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -22,7 +21,7 @@ func (s *Service) ApplyCatalog(ctx context.Context, c Catalog, dryRun bool, m Mi
 	if err := m.supported(); err != nil {
 		return nil, Epoch{}, err
 	}
-	if err := c.validate(); err != nil {
+	if err := c.Validate(); err != nil {
 		return nil, Epoch{}, err
 	}
 	var changes []CatalogChange
@@ -46,38 +45,6 @@ func (s *Service) ApplyCatalog(ctx context.Context, c Catalog, dryRun bool, m Mi
 		return nil, Epoch{}, err
 	}
 	return changes, epoch, nil
-}
-
-// validate checks that no key is there twice; the objects are checked as they are applied.
-func (c *Catalog) validate() error {
-	for _, err := range []error{
-		distinct("meters", c.Meters, func(m *Meter) string { return m.Key }),
-		distinct("features", c.Features, func(f *Feature) string { return f.Key }),
-		distinct("plans", c.Plans, func(p *CatalogPlan) string { return p.Key }),
-		distinct("services", c.Services, func(u *Upstream) string { return u.Key }),
-		distinct("routes", c.Routes, func(r *Route) string { return r.Key }),
-	} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func distinct[T any](list string, items []T, key func(*T) string) error {
-	seen := map[string]bool{}
-	for i := range items {
-		path := list + "[" + strconv.Itoa(i) + "].key"
-		k := key(&items[i])
-		if err := checkKey(path, k); err != nil {
-			return err
-		}
-		if seen[k] {
-			return invalid(path, "%q is there twice", k)
-		}
-		seen[k] = true
-	}
-	return nil
 }
 
 type apply struct {
@@ -209,10 +176,8 @@ func (a *apply) plan(ctx context.Context, p CatalogPlan) error {
 			a.note("update", KindPlan, p.Key, "display_name")
 		}
 	}
-	next := PlanVersion{
-		Plan: p.Key, State: Published, Entitlements: p.Entitlements, RateLimits: p.RateLimits, RateCards: p.RateCards,
-		CreateTime: a.now, PublishTime: a.now,
-	}
+	next := p.version()
+	next.State, next.CreateTime, next.PublishTime = Published, a.now, a.now
 	if err := a.checkVersion(ctx, &next); err != nil {
 		return err
 	}

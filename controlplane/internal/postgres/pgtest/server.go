@@ -68,7 +68,7 @@ func (s *Server) Kill(tb testing.TB) {
 // Restart starts a killed server on the same data and port.
 func (s *Server) Restart(tb testing.TB) {
 	tb.Helper()
-	// The killed server's children may need a moment to see that it is gone, and hold its memory until then.
+	// The port may be taken for a moment yet.
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	err := s.launch()
@@ -126,8 +126,9 @@ func (s *Server) launch() error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	ready, said := make(chan bool, 1), make(chan string, 1)
+	ready, done := make(chan bool, 1), make(chan error, 1)
 	go func() {
+		// The log ends when the last of the server's processes has.
 		var last []string
 		lines := bufio.NewScanner(log)
 		for lines.Scan() {
@@ -140,16 +141,14 @@ func (s *Server) launch() error {
 			last = append(last, lines.Text())
 			last = last[max(0, len(last)-20):]
 		}
-		said <- strings.Join(last, "\n")
+		done <- fmt.Errorf("postgres ended (%v): %s", cmd.Wait(), strings.Join(last, "\n"))
 	}()
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
 	select {
 	case <-ready:
 		s.cmd, s.done = cmd, done
 		return nil
 	case err := <-done:
-		return fmt.Errorf("postgres ended at once: %w: %s", errors.Join(err), <-said)
+		return err
 	case <-time.After(time.Minute):
 		_ = cmd.Process.Kill()
 		<-done

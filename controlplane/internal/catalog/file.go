@@ -1,0 +1,213 @@
+package catalog
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"tollgate/controlplane/internal/licensing"
+)
+
+// file is the file's shape. Sections and keys that are known but not supported yet are nodes, so that the error can say
+// so.
+type file struct {
+	Version  number    `yaml:"version"`
+	Meters   []meter   `yaml:"meters"`
+	Features []feature `yaml:"features"`
+	Plans    []plan    `yaml:"plans"`
+	Services []service `yaml:"services"`
+	Routes   []route   `yaml:"routes"`
+
+	Issuers yaml.Node `yaml:"issuers"`
+	Terms   yaml.Node `yaml:"terms"`
+	AddOns  yaml.Node `yaml:"addons"`
+}
+
+type meter struct {
+	Key         string                `yaml:"key"`
+	Name        string                `yaml:"name"`
+	Aggregation licensing.Aggregation `yaml:"aggregation"`
+}
+
+type feature struct {
+	Key   string                `yaml:"key"`
+	Name  string                `yaml:"name"`
+	Type  licensing.FeatureType `yaml:"type"`
+	Meter string                `yaml:"meter"`
+}
+
+type plan struct {
+	Key          string        `yaml:"key"`
+	Name         string        `yaml:"name"`
+	Entitlements []entitlement `yaml:"entitlements"`
+	RateLimits   []rateLimit   `yaml:"rate_limits"`
+	RateCards    []rateCard    `yaml:"rate_cards"`
+}
+
+type entitlement struct {
+	Feature string `yaml:"feature"`
+	// Enabled is true where it is left out: to name a feature is to grant it.
+	Enabled *bool  `yaml:"enabled"`
+	Quota   *quota `yaml:"quota"`
+}
+
+type quota struct {
+	Limit         *number             `yaml:"limit"`
+	Period        licensing.Period    `yaml:"period"`
+	Mode          licensing.QuotaMode `yaml:"mode"`
+	OnUnavailable yaml.Node           `yaml:"on_unavailable"`
+}
+
+type rateLimit struct {
+	Key   string          `yaml:"key"`
+	Limit number          `yaml:"limit"`
+	Per   duration        `yaml:"per"`
+	Burst number          `yaml:"burst"`
+	Scope licensing.Scope `yaml:"scope"`
+}
+
+type rateCard struct {
+	Key      string `yaml:"key"`
+	Kind     string `yaml:"kind"`
+	Amount   string `yaml:"amount"`
+	Currency string `yaml:"currency"`
+}
+
+type service struct {
+	Key       string   `yaml:"key"`
+	Name      string   `yaml:"name"`
+	Endpoints []string `yaml:"endpoints"`
+}
+
+type route struct {
+	Key             string    `yaml:"key"`
+	Name            string    `yaml:"name"`
+	Service         string    `yaml:"service"`
+	Match           match     `yaml:"match"`
+	Requires        []string  `yaml:"requires"`
+	Meter           string    `yaml:"meter"`
+	Cost            *cost     `yaml:"cost"`
+	BillOpenIntents *bool     `yaml:"bill_open_intents"`
+	OnStale         yaml.Node `yaml:"on_stale"`
+}
+
+type match struct {
+	Host    string   `yaml:"host"`
+	Path    string   `yaml:"path"`
+	Methods []string `yaml:"methods"`
+}
+
+type cost struct {
+	Fixed number `yaml:"fixed"`
+}
+
+// number is a whole number. The library would cut 1.5 to 1.
+type number int64
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (n *number) UnmarshalYAML(node *yaml.Node) error {
+	v, err := strconv.ParseInt(node.Value, 0, 64)
+	if err != nil || node.ShortTag() != "!!int" {
+		return typeError(node, "is not a whole number")
+	}
+	*n = number(v)
+	return nil
+}
+
+// duration is Go's form: 500ms, 1s, 1h30m.
+type duration time.Duration
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (d *duration) UnmarshalYAML(node *yaml.Node) error {
+	v, err := time.ParseDuration(node.Value)
+	if err != nil || node.Kind != yaml.ScalarNode {
+		return typeError(node, "is not a duration like 500ms, 1s or 1h")
+	}
+	*d = duration(v)
+	return nil
+}
+
+func typeError(node *yaml.Node, problem string) error {
+	return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %s %s", node.Line, found(node.ShortTag(), node.Value), problem)}}
+}
+
+// check refuses what a later version will read, and what must not be left out.
+func (f *file) check() error {
+	for _, s := range []struct {
+		name string
+		node *yaml.Node
+	}{{"issuers", &f.Issuers}, {"terms", &f.Terms}, {"addons", &f.AddOns}} {
+		if len(s.node.Content) > 0 {
+			return wrong("line %d: %s are not supported yet", s.node.Line, s.name)
+		}
+	}
+	for _, p := range f.Plans {
+		for _, e := range p.Entitlements {
+			if e.Quota == nil {
+				continue
+			}
+			// Left out, it would be a quota of nothing.
+			if e.Quota.Limit == nil {
+				return wrong("plan %q: the quota of feature %q has no limit", p.Key, e.Feature)
+			}
+			if n := &e.Quota.OnUnavailable; !n.IsZero() && n.Value != "deny" {
+				return wrong("line %d: on_unavailable: only deny is supported yet", n.Line)
+			}
+		}
+	}
+	for _, r := range f.Routes {
+		if !r.OnStale.IsZero() {
+			return wrong("line %d: on_stale is not supported yet", r.OnStale.Line)
+		}
+	}
+	return nil
+}
+
+func (f *file) catalog() licensing.Catalog {
+	var c licensing.Catalog
+	for _, m := range f.Meters {
+		c.Meters = append(c.Meters, licensing.Meter{Key: m.Key, DisplayName: m.Name, Aggregation: m.Aggregation})
+	}
+	for _, v := range f.Features {
+		c.Features = append(c.Features, licensing.Feature{Key: v.Key, DisplayName: v.Name, Type: v.Type, Meter: v.Meter})
+	}
+	for _, p := range f.Plans {
+		c.Plans = append(c.Plans, p.plan())
+	}
+	for _, s := range f.Services {
+		c.Services = append(c.Services, licensing.Upstream{Key: s.Key, DisplayName: s.Name, Endpoints: s.Endpoints})
+	}
+	for _, r := range f.Routes {
+		next := licensing.Route{
+			Key: r.Key, DisplayName: r.Name, Service: r.Service, Match: licensing.RouteMatch(r.Match), Requires: r.Requires,
+			Meter: r.Meter, BillOpenIntents: r.BillOpenIntents,
+		}
+		if r.Cost != nil {
+			next.Cost = &licensing.RouteCost{Fixed: int64(r.Cost.Fixed)}
+		}
+		c.Routes = append(c.Routes, next)
+	}
+	return c
+}
+
+func (p *plan) plan() licensing.CatalogPlan {
+	out := licensing.CatalogPlan{Key: p.Key, DisplayName: p.Name}
+	for _, e := range p.Entitlements {
+		next := licensing.Entitlement{Feature: e.Feature, Enabled: e.Enabled == nil || *e.Enabled}
+		if e.Quota != nil {
+			next.Quota = &licensing.Quota{Limit: int64(*e.Quota.Limit), Period: e.Quota.Period, Mode: e.Quota.Mode}
+		}
+		out.Entitlements = append(out.Entitlements, next)
+	}
+	for _, l := range p.RateLimits {
+		out.RateLimits = append(out.RateLimits, licensing.RateLimit{
+			Key: l.Key, Limit: int64(l.Limit), Per: time.Duration(l.Per), Burst: int64(l.Burst), Scope: l.Scope,
+		})
+	}
+	for _, r := range p.RateCards {
+		out.RateCards = append(out.RateCards, licensing.RateCard(r))
+	}
+	return out
+}
