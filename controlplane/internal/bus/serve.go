@@ -51,11 +51,16 @@ func (b *Bus) answer(ctx context.Context, m *nats.Msg, reply []byte) {
 
 // Segment is a message on a segments subject. It has to be acknowledged or refused.
 type Segment struct {
-	// Node is the last token of the subject.
-	Node string
-	Data []byte
+	node string
+	data []byte
 	msg  jetstream.Msg
 }
+
+// Data is the message's body.
+func (s *Segment) Data() []byte { return s.data }
+
+// Node is the last token of the subject.
+func (s *Segment) Node() string { return s.node }
 
 // Ack says that the message is dealt with.
 func (s *Segment) Ack() error { return s.msg.Ack() }
@@ -106,5 +111,5 @@ func (b *Bus) Segments(ctx context.Context, limit int, wait time.Duration) ([]*S
 }
 
 func segment(m jetstream.Msg) *Segment {
-	return &Segment{Node: strings.TrimPrefix(m.Subject(), strings.TrimSuffix(subjectSegments, "*")), Data: m.Data(), msg: m}
+	return &Segment{node: strings.TrimPrefix(m.Subject(), strings.TrimSuffix(subjectSegments, "*")), data: m.Data(), msg: m}
 }

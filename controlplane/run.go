@@ -1,0 +1,105 @@
+package controlplane
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"tollgate/controlplane/internal/bus"
+	"tollgate/controlplane/internal/postgres"
+)
+
+// Run runs a control plane until ctx ends; then it stops within a few seconds and returns nil. Where it cannot start,
+// the error says in one line what to do. Postgres and NATS may go and come back while it runs.
+func Run(ctx context.Context, cfg Config, logger *slog.Logger) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	k, err := readKeys(cfg, time.Now())
+	if err != nil {
+		return err
+	}
+	admin, err := listen(ctx, "admin_addr", cfg.AdminAddr)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	ops, err := listen(ctx, "ops_addr", cfg.OpsAddr)
+	if err != nil {
+		return err
+	}
+	defer ops.Close()
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	g := newGroup(ctx)
+	var ready atomic.Bool
+	g.run(func(ctx context.Context) error { return serve(ctx, ops, opsHandler(&ready, registry), logger) })
+	err = run(g, cfg, k, admin, &ready, registry, logger)
+	return errors.Join(err, g.stop())
+}
+
+// run starts everything that needs Postgres, and waits until the group ends.
+func run(g *group, cfg Config, k keys, admin net.Listener, ready *atomic.Bool, registry *prometheus.Registry, logger *slog.Logger) error {
+	db, err := openDatabase(g.ctx, cfg, logger)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	b, err := bus.Connect(bus.Config{URL: cfg.NATSURL, Creds: cfg.NATSCreds, Name: cfg.Name}, logger)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	// What runs in the group uses both: it ends before they do.
+	defer g.stop()
+
+	api, err := foundFleet(g.ctx, cfg, k, db, admin.Addr().String())
+	if err != nil {
+		return err
+	}
+	handler, err := adminHandler(api, db, logger)
+	if err != nil {
+		return err
+	}
+	if err := startWorkers(g, k, db, b, registry, logger); err != nil {
+		return err
+	}
+	g.run(func(ctx context.Context) error { return serve(ctx, admin, handler, logger) })
+	g.run(func(ctx context.Context) error {
+		select {
+		case <-b.Ready():
+			ready.Store(true)
+			logger.Info("ready", "admin", "http://"+admin.Addr().String(), "fleet", k.fleet)
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	<-g.ctx.Done()
+	return nil
+}
+
+// openDatabase brings the schema up to date and opens the pool.
+func openDatabase(ctx context.Context, cfg Config, logger *slog.Logger) (*postgres.DB, error) {
+	steps, err := postgres.Migrate(ctx, cfg.DatabaseURL)
+	if err != nil {
+		return nil, explainDatabase(cfg, err)
+	}
+	if steps > 0 {
+		logger.Info("brought the database to this version's schema", "steps", steps)
+	}
+	db, err := postgres.Open(ctx, postgres.Config{URL: cfg.DatabaseURL, MaxConns: databaseConns})
+	if err != nil {
+		return nil, explainDatabase(cfg, err)
+	}
+	return db, nil
+}
+
+// databaseConns is enough for all workers at once, and for some calls of the API beside them.
+const databaseConns = coldWorkers + renewWorkers + 8

@@ -1,0 +1,153 @@
+package controlplane
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tollgate/controlplane/internal/bus"
+	"tollgate/controlplane/internal/connectapi"
+	"tollgate/controlplane/internal/fleet"
+	"tollgate/controlplane/internal/ingest"
+	"tollgate/controlplane/internal/lender"
+	"tollgate/controlplane/internal/licensing"
+	"tollgate/controlplane/internal/metering"
+	"tollgate/controlplane/internal/postgres"
+	"tollgate/controlplane/internal/publisher"
+	"tollgate/controlplane/internal/rulefeed"
+	"tollgate/controlplane/internal/webui"
+	"tollgate/dataplane/decision"
+	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
+	"tollgate/web"
+)
+
+// foundFleet makes the licensing service, and sees that fleet and first token exist.
+func foundFleet(ctx context.Context, cfg Config, k keys, db *postgres.DB, admin string) (*licensing.Service, error) {
+	api, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}})
+	if err != nil {
+		return nil, err
+	}
+	founding := licensing.Founding{ID: k.fleet, Env: cfg.Env, ErrorBaseURL: cfg.ErrorBaseURL}
+	if cfg.ErrorBaseURL == "" {
+		// Only a new fleet takes this process's own address: of several control planes each would set another.
+		if _, err := api.Fleet(ctx); licensing.CodeOf(err) == licensing.FailedPrecondition {
+			founding.ErrorBaseURL = "http://" + admin
+		}
+	}
+	if _, err := api.Bootstrap(ctx, founding); err != nil {
+		return nil, fmt.Errorf("found the fleet: %w", err)
+	}
+	if cfg.BootstrapToken != "" {
+		token := licensing.Token{DisplayName: "bootstrap", Role: licensing.Owner}
+		if _, err := api.ImportToken(ctx, token, cfg.BootstrapToken); err != nil {
+			return nil, fmt.Errorf("bootstrap_token: %w", err)
+		}
+	}
+	return api, nil
+}
+
+// adminHandler is the API and the web UI.
+func adminHandler(api *licensing.Service, db *postgres.DB, logger *slog.Logger) (http.Handler, error) {
+	ui, err := webui.Handler(web.Dist())
+	if err != nil {
+		return nil, err
+	}
+	return connectapi.Handler(connectapi.Config{
+		Licensing: api, Metering: metering.NewService(db.Metering()), Fleet: fleet.NewService(db.Nodes()),
+		Others: ui, Logger: logger,
+	})
+}
+
+// How many messages of a kind are worked on at once. Cold ones mostly wait for other nodes.
+const (
+	coldWorkers  = 16
+	renewWorkers = 4
+	fleetWorkers = 2
+)
+
+// startWorkers starts what talks to nodes.
+func startWorkers(g *group, k keys, db *postgres.DB, b *bus.Bus, registry *prometheus.Registry, logger *slog.Logger) error {
+	pub := publisher.New(publisher.Config{
+		Store: rules{db.Outbox(), db}, Stream: b, Signer: k.rules, Verifier: k.verifier,
+		Logger: logger.With("part", "publisher"), Metrics: registry,
+	})
+	lend := lender.New(lender.Config{
+		Store: db.Lending(), Logger: logger.With("part", "lender"), Metrics: registry,
+		Recall: func(data []byte) error { return b.Publish(bus.SubjectRecall, data) },
+	})
+	ing, err := ingest.New(ingest.Config{
+		Store: db.Ledger(), Source: segments{b}, Verifier: k.verifier, Signer: k.receipts,
+		Logger: logger.With("part", "ingest"), Metrics: registry,
+	})
+	if err != nil {
+		return err
+	}
+	nodes := fleet.NewService(db.Nodes())
+
+	g.run(pub.Run)
+	g.run(func(ctx context.Context) error { ing.Run(ctx); return nil })
+	g.run(func(ctx context.Context) error {
+		return b.Serve(ctx, bus.SubjectLend, "lender", renewWorkers, func(ctx context.Context, _ string, data []byte) []byte {
+			return lend.Renew(ctx, data)
+		})
+	})
+	g.run(func(ctx context.Context) error {
+		return b.Serve(ctx, bus.SubjectLendCold, "lender", coldWorkers, func(ctx context.Context, _ string, data []byte) []byte {
+			return lend.Cold(ctx, data)
+		})
+	})
+	g.run(func(ctx context.Context) error {
+		return b.Serve(ctx, bus.SubjectFleet, "fleet", fleetWorkers, func(ctx context.Context, node string, data []byte) []byte {
+			if err := report(ctx, nodes, node, data); err != nil && ctx.Err() == nil {
+				logger.Warn("cannot take a node's report", "node", node, "error", err)
+			}
+			return nil
+		})
+	})
+	return nil
+}
+
+// rules is publisher.Store: the outbox, and the rule state as records.
+type rules struct {
+	*postgres.Outbox
+	db *postgres.DB
+}
+
+// RuleState calls yield for every record of the rule state, and returns where its head is.
+func (r rules) RuleState(ctx context.Context, yield func(*rulesv1.Record) error) (decision.Epoch, []byte, error) {
+	head, err := r.db.RuleState(ctx, func(c licensing.Change) error {
+		record, err := rulefeed.Record(c)
+		if err != nil {
+			return err
+		}
+		return yield(record)
+	})
+	return head.Epoch, head.Hash, err
+}
+
+// segments is ingest.Source.
+type segments struct{ *bus.Bus }
+
+// Segments are the bus's, as messages.
+func (s segments) Segments(ctx context.Context, limit int, wait time.Duration) ([]ingest.Message, error) {
+	list, err := s.Bus.Segments(ctx, limit, wait)
+	messages := make([]ingest.Message, len(list))
+	for i, m := range list {
+		messages[i] = m
+	}
+	return messages, err
+}
+
+// explainDatabase says what to do where the database does not answer. The URL's password stays out of it.
+func explainDatabase(cfg Config, err error) error {
+	where := "the database"
+	if u, parseErr := url.Parse(cfg.DatabaseURL); parseErr == nil {
+		where = "the database at " + u.Host
+	}
+	return fmt.Errorf("%s cannot be used: %w: is Postgres running there, and is database_url right?", where, err)
+}
