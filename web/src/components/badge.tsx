@@ -13,7 +13,7 @@ const colours: Record<Tone, string> = {
 /** A word in a colour: the word says it, the colour only helps to find it. */
 export function Badge({ tone, icon: Icon, children }: { tone: Tone; icon?: LucideIcon; children: string }) {
   return (
-    <span className={`inline-flex items-center gap-1 rounded-full py-0.5 pr-2 pl-1.5 text-xs font-medium whitespace-nowrap ${colours[tone]}`}>
+    <span className={`inline-flex items-center align-middle gap-1 rounded-full py-0.5 pr-2 pl-1.5 text-xs font-medium whitespace-nowrap ${colours[tone]}`}>
       {Icon ? <Icon aria-hidden className="size-3" strokeWidth={2.25} /> : <span aria-hidden className="size-0.5" />}
       {children}
     </span>

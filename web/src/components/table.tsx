@@ -22,8 +22,8 @@ export function Table({ label, layout, head, children }: TableProps) {
   )
 }
 
-export function Head({ children, numeric }: { children: ReactNode; numeric?: boolean }) {
-  return <th role="columnheader" scope="col" className={numeric ? 'numeric' : undefined}>{children}</th>
+export function Head({ name, children, numeric }: Pick<CellProps, 'name' | 'children' | 'numeric'>) {
+  return <th role="columnheader" scope="col" data-cell={name} className={numeric ? 'numeric' : undefined}>{children}</th>
 }
 
 export function Row(props: ComponentProps<'tr'>) {

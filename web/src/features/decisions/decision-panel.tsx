@@ -55,7 +55,7 @@ function Explained({ answer: { decision: d, trace } }: { answer: GetDecisionResp
         </div>
         <p className="font-mono text-sm [overflow-wrap:anywhere]"><span className="text-muted">{d.method}</span> {d.path}</p>
         {time && <p className="text-sm text-muted tabular-nums"><time dateTime={time.toISOString()}>{formatInstant(time)}</time></p>}
-        <p><a className="link text-sm" href={`/errors/${encodeURIComponent(d.code)}`} target="_blank" rel="noreferrer">What {d.code} means<span className="sr-only"> (opens in a new tab)</span></a></p>
+        <p><a className="link text-sm" href={`/errors/${encodeURIComponent(d.code)}`} target="_blank" rel="noreferrer">What this code means<span className="sr-only"> (opens in a new tab)</span></a></p>
       </div>
       <Trace steps={trace} decision={d} />
       <Facts decision={d} names={names} />

@@ -20,10 +20,12 @@ export function Decisions(filter: DecisionFilter) {
   const [held, setHeld] = useState(false)
   const decisions = useDecisions(filter, held)
   const names = useCustomerNames(decisions.data?.decisions.map((d) => d.customer) ?? [])
+  const first = decisions.data?.decisions.find((d) => d.license === filter.license)
+  const customer = first && names(first.customer)?.externalId
   const actions = (
     <>
       <AsOf at={decisions.dataUpdatedAt} />
-      {filter.license !== undefined && <LicenseFilter license={filter.license} />}
+      {filter.license !== undefined && <LicenseFilter license={filter.license} customer={customer} />}
       <OutcomeFilter outcome={filter.outcome} />
       <button type="button" className="button" onClick={() => setHeld(!held)}>
         {held ? <Play aria-hidden className="size-3.5" /> : <Pause aria-hidden className="size-3.5" />}
@@ -34,7 +36,7 @@ export function Decisions(filter: DecisionFilter) {
   )
   const filtered = filter.outcome !== undefined || filter.license !== undefined
   return (
-    <Section title="Last decisions" summary={held ? 'Held still' : undefined} actions={actions}>
+    <Section title="Last decisions" summary={held ? 'Held still.' : 'Select one to see why.'} actions={actions}>
       <QueryBody query={decisions} what="the decisions">
         {({ decisions: rows }) =>
           rows.length === 0 ? <NoDecisions filtered={filtered} /> : <DecisionTable decisions={rows} names={names} />
@@ -49,14 +51,14 @@ function DecisionTable({ decisions, names }: { decisions: readonly Decision[]; n
   const arrived = arrivals(decisions, clock.now())
   const head = (
     <>
-      <Head>Time</Head>
-      <Head>Outcome</Head>
-      <Head>Code</Head>
-      <Head>Customer</Head>
-      <Head>Request</Head>
-      <Head>Route</Head>
-      <Head numeric>Status</Head>
-      <Head numeric>Duration</Head>
+      <Head name="time">Time</Head>
+      <Head name="outcome">Outcome</Head>
+      <Head name="code">Code</Head>
+      <Head name="customer">Customer</Head>
+      <Head name="request">Request</Head>
+      <Head name="route">Route</Head>
+      <Head name="status" numeric>Status</Head>
+      <Head name="duration" numeric>Duration</Head>
     </>
   )
   return (

@@ -20,10 +20,10 @@ export function OutcomeFilter({ outcome }: { outcome: Outcome | undefined }) {
 }
 
 /** The licence that decisions are narrowed to, and the way out of it. */
-export function LicenseFilter({ license }: { license: string }) {
+export function LicenseFilter({ license, customer }: { license: string; customer: string | undefined }) {
   return (
-    <Link to="." search={(old) => ({ ...old, license: undefined })} resetScroll={false} className="button max-w-full" title="Show decisions of all licences">
-      <span className="truncate font-mono text-xs">{license}</span>
+    <Link to="." search={(old) => ({ ...old, license: undefined })} resetScroll={false} className="button max-w-full">
+      <span className="truncate" title={license}>{customer ?? license}</span>
       <X aria-hidden className="size-3.5 shrink-0" />
       <span className="sr-only">Show decisions of all licences</span>
     </Link>

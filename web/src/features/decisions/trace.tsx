@@ -40,11 +40,11 @@ function Step({ step, mark }: { step: TraceStep; mark: Mark }) {
       <span aria-hidden className={`step-sign grid size-5 shrink-0 place-items-center rounded-full ${colour}`}>
         <Icon className="size-3" strokeWidth={2.5} />
       </span>
-      <div className="grid min-w-0 grow grid-cols-[5.5rem_1fr] gap-x-3 pb-3 text-sm">
+      <div className="grid min-w-0 grow grid-cols-[5rem_1fr] gap-x-3 pb-3 text-sm">
         <span className={mark === 'skipped' ? 'text-muted' : 'font-medium'}>{step.step}</span>
-        <span className="min-w-0">
+        <span className="flex min-w-0 flex-wrap gap-x-2">
           <span className={decided ? 'font-mono text-[0.8125rem] font-medium' : 'text-muted'}>{mark === 'skipped' ? 'not reached' : step.result}</span>
-          {step.source !== '' && <span className="block text-muted [overflow-wrap:anywhere]">{step.source}</span>}
+          {step.source !== '' && <span className="min-w-0 text-muted [overflow-wrap:anywhere]">{step.source}</span>}
         </span>
       </div>
     </li>

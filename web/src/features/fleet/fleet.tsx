@@ -37,13 +37,13 @@ function Nodes({ nodes, truncated }: { nodes: readonly Node[]; truncated: boolea
   const newest = newestEpoch(nodes)
   const head = (
     <>
-      <Head>Node</Head>
-      <Head>State</Head>
-      <Head numeric>Epoch</Head>
-      <Head numeric>Lag</Head>
-      <Head numeric>Spool</Head>
-      <Head numeric>Req/s</Head>
-      <Head numeric>Last seen</Head>
+      <Head name="name">Node</Head>
+      <Head name="state">State</Head>
+      <Head name="epoch" numeric>Epoch</Head>
+      <Head name="lag" numeric>Lag</Head>
+      <Head name="spool" numeric>Spool</Head>
+      <Head name="rps" numeric>Req/s</Head>
+      <Head name="seen" numeric>Last seen</Head>
     </>
   )
   return (

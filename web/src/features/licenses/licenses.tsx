@@ -44,11 +44,11 @@ type TableProps = { licenses: readonly License[]; names: CustomerNames; selected
 function LicenseTable({ licenses, names, selected }: TableProps) {
   const head = (
     <>
-      <Head>Customer</Head>
-      <Head>Plan</Head>
-      <Head>Status</Head>
-      <Head numeric>Starts</Head>
-      <Head numeric>Ends</Head>
+      <Head name="customer">Customer</Head>
+      <Head name="plan">Plan</Head>
+      <Head name="status">Status</Head>
+      <Head name="starts" numeric>Starts</Head>
+      <Head name="ends" numeric>Ends</Head>
     </>
   )
   return (
