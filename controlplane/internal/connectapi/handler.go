@@ -19,6 +19,9 @@ import (
 // maxRequest bounds the body of a call. A catalog of 4 MiB in JSON fits.
 const maxRequest = 8 << 20
 
+// maxFraming is what a protocol may put around that.
+const maxFraming = 1 << 10
+
 // Config is what the API stands on. All of it is required.
 type Config struct {
 	Licensing *licensing.Service
@@ -63,6 +66,8 @@ func Handler(c Config) (http.Handler, error) {
 	}
 	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isCall(r.URL.Path) {
+			// connect reads a body that is too long to its end, however long that is.
+			r.Body = http.MaxBytesReader(w, r.Body, maxRequest+maxFraming)
 			guarded.ServeHTTP(w, r)
 			return
 		}
