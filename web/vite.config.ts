@@ -37,6 +37,6 @@ export default defineConfig({
   test: {
     environment: 'happy-dom',
     include: ['src/**/*.test.{ts,tsx}'],
-    restoreMocks: true,
+    testTimeout: 60_000,
   },
 })

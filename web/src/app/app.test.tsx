@@ -30,7 +30,8 @@ function setup({ token = sampleToken as string | null, api = new SampleApi().fil
   return { api, session, user: userEvent.setup() }
 }
 
-const soon = { timeout: 4_000 }
+// Generous: a busy machine is no failure.
+const soon = { timeout: 20_000 }
 const row = async (table: string, text: string | RegExp) => {
   const rows = await within(await screen.findByRole('table', { name: table }, soon)).findAllByRole('row')
   const found = rows.find((r) => (typeof text === 'string' ? r.textContent.includes(text) : text.test(r.textContent)))
@@ -199,9 +200,9 @@ describe('when the control plane fails', () => {
     const { api } = setup()
     await row('Nodes', 'node-1')
     api.outage = new ConnectError('the database is not reachable', Code.Unavailable)
-    await waitFor(() => expect(document.querySelector('[data-banner]')?.textContent).toMatch(/Shown is what it answered at \d\d:\d\d:\d\d, \d+ s ago/), { timeout: 8_000 })
+    await waitFor(() => expect(document.querySelector('[data-banner]')?.textContent).toMatch(/Shown is what it answered at \d\d:\d\d:\d\d, \d+ s ago/), soon)
     expect((await row('Nodes', 'node-1')).getByText('fresh')).toBeTruthy()
-  }, 12_000)
+  })
 
   it('tells a refusal from an outage, and asks again only when told to', async () => {
     const api = new SampleApi().fill()

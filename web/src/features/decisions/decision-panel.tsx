@@ -1,7 +1,7 @@
 import type { GetDecisionResponse } from '@gen/tollgate/admin/v1/decision_service_pb'
 import { useNavigate } from '@tanstack/react-router'
 import { X } from 'lucide-react'
-import { type MouseEvent, useEffect, useId, useRef } from 'react'
+import { type MouseEvent, useId, useLayoutEffect, useRef } from 'react'
 import { QueryBody } from '@/components/query-body'
 import { Facts } from '@/features/decisions/facts'
 import { OutcomeBadge } from '@/features/decisions/outcome'
@@ -16,22 +16,28 @@ export function DecisionPanel({ id }: { id: string }) {
   const decision = useDecision(id)
   const dialog = useRef<HTMLDialogElement>(null)
   const title = useId()
-  useEffect(() => {
+  // Closed before it leaves the document: only then does the browser put the focus back.
+  useLayoutEffect(() => {
     const shown = dialog.current
     shown?.showModal()
     return () => shown?.close()
   }, [])
 
-  const leave = () => void navigate({ search: (old) => ({ ...old, decision: undefined }), resetScroll: false })
+  const close = () => dialog.current?.close()
   const onBackdrop = (event: MouseEvent) => {
-    if (event.target === dialog.current) dialog.current?.close()
+    if (event.target === dialog.current) close()
+  }
+  const onClose = () => {
+    // The event comes late: the panel may be gone by then, or shown anew.
+    if (dialog.current?.open !== false) return
+    void navigate({ search: (old) => ({ ...old, decision: undefined }), resetScroll: false })
   }
   return (
-    <dialog ref={dialog} aria-labelledby={title} onCancel={(event) => { event.preventDefault(); leave() }} onClick={onBackdrop} onClose={leave} className="panel">
+    <dialog ref={dialog} aria-labelledby={title} onClick={onBackdrop} onClose={onClose} className="panel">
       <div className="flex min-h-full flex-col">
         <div className="sticky top-0 flex items-center gap-3 border-b border-line bg-surface px-5 py-3">
           <h2 id={title} className="text-[0.9375rem] font-semibold tracking-tight">Why this decision</h2>
-          <button type="button" className="button ml-auto" onClick={leave}>
+          <button type="button" className="button ml-auto" onClick={close}>
             <X aria-hidden className="size-3.5" /><span className="sr-only">Close</span>
           </button>
         </div>
