@@ -4,12 +4,25 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	ledgerv1 "tollgate/gen/go/tollgate/ledger/v1"
 )
 
-// benchLog is a log that cuts, seals, sends and gets its receipts while it is measured.
+// benchLog is a log that cuts, seals, sends and gets its receipts while it is measured. What a control plane does with a segment is left
+// out.
 func benchLog(b *testing.B) (l *Log, done func()) {
 	h := setup(b)
 	l = h.open(b, nil)
+	h.wire.set(func(segment []byte) error {
+		header, hash, err := headerOf(segment)
+		if err != nil {
+			return err
+		}
+		l.Receipt(h.plane.sign(&ledgerv1.Receipt{
+			Fleet: testFleet, Node: testNode, Boot: header.GetBoot(), Number: header.GetNumber(), Hash: hash,
+		}))
+		return nil
+	}, nil)
 	l.Start(b.Context())
 	return l, func() {
 		b.StopTimer()

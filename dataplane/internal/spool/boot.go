@@ -182,6 +182,9 @@ func lockDir(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make spool directory: %w", err)
 	}
+	if err := syncDir(filepath.Dir(filepath.Clean(dir))); err != nil {
+		return nil, fmt.Errorf("make spool directory: %w", err)
+	}
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock spool directory: %w", err)
@@ -196,4 +199,10 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("lock spool directory %s: %w", dir, err)
 	}
 	return f, nil
+}
+
+// unlockDir gives the directory up. Closing alone would leave it to a child process that was forked and has not come to
+// its exec yet.
+func unlockDir(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }

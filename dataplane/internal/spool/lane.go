@@ -114,10 +114,10 @@ func (l *lane) blocks() bool {
 // and the lane is held.
 func (l *lane) receipt(r *ledgerv1.Receipt, now time.Time) error {
 	number := r.GetNumber()
-	switch {
-	case l.held != nil || number < l.acked:
+	if number < l.acked {
 		return nil
-	case number == l.acked:
+	}
+	if number == l.acked {
 		if number > 0 && !bytes.Equal(r.GetHash(), l.ackedHash) {
 			return l.fork(r, l.ackedHash)
 		}

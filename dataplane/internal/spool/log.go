@@ -100,6 +100,8 @@ type Log struct {
 	sealer  *sealer
 	shipper *shipper
 
+	refusals seldom
+
 	start, closing sync.Once
 	closed         error
 	stop           context.CancelFunc
@@ -118,14 +120,16 @@ func Open(cfg Config) (*Log, error) {
 	}
 	l := &Log{cfg: cfg, lock: lock, bytes: new(atomic.Int64), counts: new(counts)}
 	if err := l.begin(); err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("open spool %s: %w", cfg.Dir, err)
+		return nil, errors.Join(fmt.Errorf("open spool %s: %w", cfg.Dir, err), unlockDir(lock))
 	}
 	return l, nil
 }
 
 func (l *Log) begin() error {
-	stamp := stamp{fleet: l.cfg.Fleet, node: l.cfg.Node, signer: l.cfg.Signer, now: l.cfg.Now}
+	stamp, err := newStamp(l.cfg)
+	if err != nil {
+		return err
+	}
 	left, err := recoverBoots(l.cfg.Dir, l.cfg.Boot, stamp, l.cfg.Logger, l.counts)
 	if err != nil {
 		return err
@@ -197,5 +201,5 @@ func (l *Log) finish(ctx context.Context) error {
 	}
 	l.stop()
 	l.running.Wait()
-	return errors.Join(err, l.lock.Close())
+	return errors.Join(err, unlockDir(l.lock))
 }

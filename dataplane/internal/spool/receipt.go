@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -17,7 +18,9 @@ func (l *Log) Receipt(raw []byte) {
 	r, err := l.openReceipt(raw)
 	if err != nil {
 		l.counts.refusedReceipts.Add(1)
-		l.cfg.Logger.Warn("a receipt is refused", "error", err)
+		if l.refusals.now() {
+			l.cfg.Logger.Warn("a receipt is refused", "error", err, "refused_so_far", l.counts.refusedReceipts.Load())
+		}
 		return
 	}
 	l.shipper.receipt(r)
@@ -43,7 +46,7 @@ func (s *shipper) receipt(r *ledgerv1.Receipt) {
 	s.mu.Lock()
 	var err error
 	l := s.lane(r.GetBoot())
-	if l != nil {
+	if l != nil && l.held == nil {
 		err = l.receipt(r, time.Now())
 	}
 	s.mu.Unlock()
@@ -52,4 +55,24 @@ func (s *shipper) receipt(r *ledgerv1.Receipt) {
 		s.reportHeld(l, err)
 	}
 	s.poke()
+}
+
+// seldom says yes at most once in seldomEvery: whoever can send to us must not be able to fill the disk with what
+// is logged of it.
+type seldom struct {
+	mu   sync.Mutex
+	last time.Time
+}
+
+const seldomEvery = 10 * time.Second
+
+func (s *seldom) now() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if !s.last.IsZero() && now.Sub(s.last) < seldomEvery {
+		return false
+	}
+	s.last = now
+	return true
 }

@@ -113,7 +113,7 @@ func TestRecover_GoesOnFromEachStepOfSealingAndReceipting(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		"before the next log file has a record": func(t *testing.T, l *Log) {
+		"before the next log file has a record": func(_ *testing.T, l *Log) {
 			l.writer.tick(true)
 		},
 	} {

@@ -26,6 +26,16 @@ type stamp struct {
 	fleet, node string
 	signer      *envelope.Signer
 	now         func() time.Time
+	encoder     *zstd.Encoder
+}
+
+func newStamp(cfg Config) (stamp, error) {
+	// One goroutine compresses, in windows no larger than a segment.
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
+	if err != nil {
+		return stamp{}, fmt.Errorf("make encoder: %w", err)
+	}
+	return stamp{fleet: cfg.Fleet, node: cfg.Node, signer: cfg.Signer, now: cfg.Now, encoder: encoder}, nil
 }
 
 // tail is the end of a boot's chain: what the next segment follows.
@@ -54,10 +64,7 @@ func (st stamp) seal(dir bootDir, t tail, c contents, final bool) (segment, erro
 	if c.records > 0 {
 		first, next = c.first, c.last+1
 	}
-	body, err := compress(c.body)
-	if err != nil {
-		return segment{}, err
-	}
+	body := st.encoder.EncodeAll(c.body, nil)
 	bodySum := sha256.Sum256(body)
 	header, err := proto.Marshal(&ledgerv1.SegmentHeader{
 		Fleet: st.fleet, Node: st.node, Boot: dir.boot,
@@ -85,14 +92,6 @@ func (st stamp) seal(dir bootDir, t tail, c contents, final bool) (segment, erro
 		return segment{}, fmt.Errorf("store segment: %w", err)
 	}
 	return s, nil
-}
-
-func compress(body []byte) ([]byte, error) {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
-	if err != nil {
-		return nil, fmt.Errorf("compress segment: %w", err)
-	}
-	return z.EncodeAll(body, nil), nil
 }
 
 // sealer makes segments of the current boot's log files, in the order of their cutting.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -59,13 +60,15 @@ func headerOf(raw []byte) (*ledgerv1.SegmentHeader, []byte, error) {
 	return &h, envelope.Hash(m.GetPayload()), nil
 }
 
-// errDamaged says that a file is not what was written.
+// errDamaged says that a file is not what was written, or gone.
 var errDamaged = errors.New("segment file is damaged")
 
-// load reads a sealed segment as it is to be sent. The error wraps errDamaged where the file is not what was
-// sealed.
+// load reads a sealed segment as it is to be sent. The error wraps errDamaged where there is no use in trying again.
 func (s segment) load() ([]byte, error) {
 	raw, err := os.ReadFile(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -119,7 +119,7 @@ func crash(l *Log) {
 	l.start.Do(func() { l.stop = func() {} })
 	l.stop()
 	l.running.Wait()
-	l.lock.Close()
+	_ = unlockDir(l.lock) // As the end of a process does.
 }
 
 // closeIn closes a log and fails if that takes longer than allowed.

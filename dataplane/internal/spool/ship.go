@@ -94,7 +94,7 @@ func (s *shipper) run(ctx context.Context) {
 	var pause time.Duration // After an error of the sender.
 	for {
 		written := s.writeReceipts()
-		wait := longestWait
+		var wait time.Duration
 		if seg, l, after := s.toSend(time.Now()); l == nil {
 			wait = after
 		} else if err := s.send(ctx, l, seg); err != nil {

@@ -191,12 +191,12 @@ func TestReceipt_IgnoresForgeries(t *testing.T) {
 		h := setup(t)
 		l := h.open(t, nil)
 		l.Start(t.Context())
-		var real []byte
-		h.wire.set(nil, func(raw []byte) { real = raw })
+		var genuine []byte
+		h.wire.set(nil, func(raw []byte) { genuine = raw })
 		eachSecond(t, l, 1)
-		flipped := slices.Clone(real)
+		flipped := slices.Clone(genuine)
 		flipped[len(flipped)/2] ^= 1
-		opened, err := h.keys.verifier().Open(envelope.KindReceipt, real, time.Now())
+		opened, err := h.keys.verifier().Open(envelope.KindReceipt, genuine, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -71,8 +70,8 @@ type writer struct {
 	open int64    // Intents without settlement.
 	// dirty: written since the last sync. newName: the log file's name may not be durable.
 	dirty, newName bool
-	failed         error     // Wraps ErrUnavailable.
-	fullLogged     time.Time // When it was last logged that the spool is full.
+	failed         error // Wraps ErrUnavailable.
+	fullLog        seldom
 }
 
 type bounds struct {
@@ -178,12 +177,8 @@ func (w *writer) append(frame []byte, room int64) error {
 	return nil
 }
 
-// fullLogEvery bounds how often a full spool is logged.
-const fullLogEvery = 10 * time.Second
-
 func (w *writer) fullError() error {
-	if now := time.Now(); now.Sub(w.fullLogged) >= fullLogEvery {
-		w.fullLogged = now
+	if w.fullLog.now() {
 		w.logger.Error("the spool is full, requests are blocked until the control plane takes segments",
 			"bytes", w.bytes.Load(), "max_bytes", w.bounds.spoolBytes)
 	}
