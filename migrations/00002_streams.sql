@@ -16,7 +16,7 @@ CREATE TRIGGER rule_envelope_notify AFTER INSERT ON rule_envelope
 -- Lends units of a hard quota to a boot. One call is one grant: the pool's row is locked first, and everything is read
 -- after that, so lent <= limit holds for any number of callers. p_spent and p_returned are the boot's totals; merging takes
 -- the maximum. p_want = 0 only reports, and makes no pool. `idle` is what other boots hold unspent; it is counted only where
--- p_waiting was not met.
+-- what was waiting was not met, or nothing was lent.
 --
 -- The advisory lock keeps close_boot away, which gives back what a boot holds: a grant after that would never come back.
 -- +goose StatementBegin
@@ -27,6 +27,7 @@ CREATE FUNCTION lend_quota(
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_lent     bigint;
+    v_spent    bigint;
     v_returned bigint;
     v_new      bigint;
 BEGIN
@@ -50,12 +51,13 @@ BEGIN
         ON CONFLICT DO NOTHING;
     END LOOP;
 
-    SELECT l.granted, l.returned INTO granted, v_returned FROM quota_loan l
+    SELECT l.granted, l.returned, l.spent INTO granted, v_returned, v_spent FROM quota_loan l
     WHERE l.boot = p_boot AND l.license = p_license AND l.feature = p_feature
         AND l.period_start = p_period_start AND l.counter_generation = p_generation;
     IF NOT FOUND THEN
         granted := 0;
         v_returned := 0;
+        v_spent := 0;
     END IF;
     -- Nobody gives back what he was not lent, or says to have spent.
     v_new := greatest(v_returned, least(p_returned, granted - greatest(p_spent, 0)));
@@ -72,7 +74,7 @@ BEGIN
         WHERE p.license = p_license AND p.feature = p_feature
             AND p.period_start = p_period_start AND p.counter_generation = p_generation;
     END IF;
-    IF granted > 0 THEN
+    IF added > 0 OR granted > 0 AND (v_new > v_returned OR p_spent > v_spent) THEN
         INSERT INTO quota_loan AS l (boot, license, feature, period_start, counter_generation, granted, returned, spent)
         VALUES (p_boot, p_license, p_feature, p_period_start, p_generation, lend_quota.granted, v_new, greatest(p_spent, 0))
         ON CONFLICT (boot, license, feature, period_start, counter_generation) DO UPDATE
@@ -80,7 +82,7 @@ BEGIN
             spent = greatest(l.spent, excluded.spent), updated_at = now();
     END IF;
 
-    IF added < p_waiting THEN
+    IF added < greatest(p_waiting, least(p_want, 1)) THEN
         SELECT coalesce(sum(greatest(l.granted - l.returned - greatest(l.spent, l.settled), 0)), 0) INTO idle
         FROM quota_loan l
         WHERE l.license = p_license AND l.feature = p_feature
