@@ -44,6 +44,9 @@ type Config struct {
 	// SharedListeners (shared_listeners) is the number of listening sockets inherited from descriptor 3 on: one for each
 	// node of the machine. SharedIndex (shared_index) is this node's.
 	SharedListeners, SharedIndex int
+
+	// Version is what the node says it is. It is no key.
+	Version string
 }
 
 // Bind makes flags for all keys of the configuration, with its defaults.

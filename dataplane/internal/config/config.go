@@ -57,7 +57,7 @@ func Load(fs *pflag.FlagSet, env func(string) (string, bool)) error {
 func keysOf(fs *pflag.FlagSet) []string {
 	var keys []string
 	fs.VisitAll(func(f *pflag.Flag) {
-		if f.Name != FileFlag && f.Name != "help" {
+		if f.Name != FileFlag && f.Name != "help" && f.Name != "version" {
 			keys = append(keys, strings.ReplaceAll(f.Name, "-", "_"))
 		}
 	})

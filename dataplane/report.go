@@ -1,0 +1,59 @@
+package dataplane
+
+import (
+	"context"
+	"time"
+
+	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
+)
+
+const reportEvery = time.Second
+
+// report tells the fleet how the node is: each second, and at once when it enforces another epoch.
+func (n *node) report(ctx context.Context) {
+	enforced := n.rules.Enforced()
+	tick := time.NewTicker(reportEvery)
+	defer tick.Stop()
+	rate := requestRate{at: time.Now(), requests: n.front.Requests()}
+	for number := uint64(1); ; number++ {
+		if err := n.bus.PublishStatus(n.status(number, rate.perSecond)); err != nil {
+			// NATS is away, which the bus has logged. The next report says all that this one would have.
+			n.logger.Debug("status not reported", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-enforced:
+		case now := <-tick.C:
+			rate.measure(n.front.Requests(), now)
+		}
+	}
+}
+
+func (n *node) status(number uint64, perSecond float64) *rulesv1.NodeStatus {
+	e := n.rules.Epoch()
+	lag := int64(-1)
+	if age, ok := n.rules.Age(); ok {
+		lag = age.Milliseconds()
+	}
+	bytes, _ := n.log.Stats()
+	return &rulesv1.NodeStatus{
+		Node: n.settings.NodeName, Boot: n.boot, Version: n.settings.Version,
+		Generation: e.Generation, Number: e.Number, State: n.rules.State(), LagMs: lag,
+		SpoolBytes: bytes, ProxyRps: perSecond, Report: number,
+	}
+}
+
+// requestRate is requests per second between the last two measurements.
+type requestRate struct {
+	at        time.Time
+	requests  int64
+	perSecond float64
+}
+
+func (r *requestRate) measure(requests int64, now time.Time) {
+	if d := now.Sub(r.at); d > 0 {
+		r.perSecond = float64(requests-r.requests) / d.Seconds()
+	}
+	r.at, r.requests = now, requests
+}
