@@ -13,8 +13,8 @@ import (
 	adminv1 "tollgate/gen/go/tollgate/admin/v1"
 )
 
-// waitAtMost is how long --wait gives the fleet.
-const waitAtMost = 60 * time.Second
+// waitAtMost is how long the API waits for nodes at most.
+const waitAtMost = time.Minute
 
 func applyCommand() *cobra.Command {
 	return verb{
@@ -26,6 +26,7 @@ func applyCommand() *cobra.Command {
 			cmd.Flags().StringP("file", "f", "", "the catalog file; - is stdin")
 			cmd.Flags().Bool("dry-run", false, "only say what would change")
 			cmd.Flags().Bool("wait", false, "return when every node enforces the result")
+			cmd.Flags().Duration("wait-timeout", waitAtMost, "how long --wait waits, at most "+waitAtMost.String())
 			addMigrationFlag(cmd, "now")
 			_ = cmd.MarkFlagRequired("file") // Fails only where the flag is not declared.
 			cmd.MarkFlagsMutuallyExclusive("dry-run", "wait")
@@ -34,6 +35,9 @@ func applyCommand() *cobra.Command {
 		text, err := catalogText(cmd)
 		if err != nil {
 			return err
+		}
+		if timeout, _ := cmd.Flags().GetDuration("wait-timeout"); timeout < 0 || timeout > waitAtMost {
+			return fmt.Errorf("--wait-timeout %s: use 0s to %s", timeout, waitAtMost)
 		}
 		c, err := dial(cmd)
 		if err != nil {
@@ -77,13 +81,14 @@ func catalogText(cmd *cobra.Command) (string, error) {
 
 // waitFor returns when every node enforces the epoch, and fails where that takes too long.
 func waitFor(cmd *cobra.Command, c *client, epoch *adminv1.Epoch) error {
-	res, err := c.fleet().WaitForEpoch(cmd.Context(), &adminv1.WaitForEpochRequest{Epoch: epoch, Timeout: durationpb.New(waitAtMost)})
+	timeout, _ := cmd.Flags().GetDuration("wait-timeout") // Declared by the command.
+	res, err := c.fleet().WaitForEpoch(cmd.Context(), &adminv1.WaitForEpochRequest{Epoch: epoch, Timeout: durationpb.New(timeout)})
 	if err != nil {
 		return fmt.Errorf("applied as epoch %s, but waiting for nodes failed: %w", message(epoch), err)
 	}
 	if res.GetEnforced() < res.GetTotal() || res.GetTotal() == 0 {
 		return fmt.Errorf("applied as epoch %s, which %d of %d nodes enforce after %s: see `tollgate fleet`",
-			message(epoch), res.GetEnforced(), res.GetTotal(), waitAtMost)
+			message(epoch), res.GetEnforced(), res.GetTotal(), timeout)
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "All %d nodes enforce epoch %s.\n", res.GetTotal(), message(epoch))
 	return nil
