@@ -115,7 +115,8 @@ func (l *Lender) lend(ctx context.Context, req *lendv1.LendRequest, cold bool, n
 		return nil, err
 	}
 	for i, ask := range asks {
-		if ask.Returned > 0 && ask.Key.Kind == decision.QuotaLoan {
+		// A report answers a recall even if nothing was idle: then the units are known to be spent.
+		if ask.Key.Kind == decision.QuotaLoan && (ask.Want == 0 || ask.Returned > 0) {
 			l.recalls.returned(ask.Key)
 		}
 		loan := loans[i]
