@@ -30,23 +30,29 @@ func Main(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "tollgate-pgtest-")
+	code, err := serve(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "pgtest:", err)
 		return 1
+	}
+	return code
+}
+
+func serve(m *testing.M) (int, error) {
+	dir, err := os.MkdirTemp("", "tollgate-pgtest-")
+	if err != nil {
+		return 0, err
 	}
 	defer os.RemoveAll(dir)
 	s, err := start(dir)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "pgtest:", err)
-		return 1
+		return 0, err
 	}
 	defer s.stop()
 	if err := os.Setenv(urlVar, s.URL); err != nil {
-		fmt.Fprintln(os.Stderr, "pgtest:", err)
-		return 1
+		return 0, err
 	}
-	return m.Run()
+	return m.Run(), nil
 }
 
 // Database makes a database with the current schema on Main's server, and returns its URL. It is dropped when the test
@@ -60,33 +66,63 @@ func Database(tb testing.TB) string {
 	return database(tb, admin)
 }
 
-func database(tb testing.TB, admin string) string {
+// Empty makes a database without a schema, as Database does.
+func Empty(tb testing.TB) string {
 	tb.Helper()
-	name := "t_" + strings.ToLower(rand.Text())
-	execute(tb, tb.Context(), admin, "CREATE DATABASE "+name)
-	tb.Cleanup(func() {
-		// The test's own context is over.
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		execute(tb, ctx, admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
-	})
-	url := strings.Replace(admin, "/postgres?", "/"+name+"?", 1)
-	if _, err := postgres.Migrate(tb.Context(), url); err != nil {
-		tb.Fatalf("pgtest: %v", err)
+	admin := os.Getenv(urlVar)
+	if admin == "" {
+		tb.Fatal("pgtest: no server: the test binary's TestMain has to call pgtest.Main")
 	}
-	return url
+	return create(tb, admin, "template1")
 }
 
-func execute(tb testing.TB, ctx context.Context, url, statement string) {
+// template is the database that others are copied from: copying is quicker than migrating each.
+const template = "tollgate_template"
+
+func prepare(ctx context.Context, admin string) error {
+	if err := execute(ctx, admin, "CREATE DATABASE "+template); err != nil {
+		return err
+	}
+	_, err := postgres.Migrate(ctx, named(admin, template))
+	return err
+}
+
+func database(tb testing.TB, admin string) string {
 	tb.Helper()
+	return create(tb, admin, template)
+}
+
+func create(tb testing.TB, admin, from string) string {
+	tb.Helper()
+	name := "t_" + strings.ToLower(rand.Text())
+	if err := execute(tb.Context(), admin, "CREATE DATABASE "+name+" TEMPLATE "+from); err != nil {
+		tb.Fatalf("pgtest: %v", err)
+	}
+	tb.Cleanup(func() {
+		// The test's own context is over.
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := execute(ctx, admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
+			tb.Errorf("pgtest: %v", err)
+		}
+	})
+	return named(admin, name)
+}
+
+func named(admin, database string) string {
+	return strings.Replace(admin, "/postgres?", "/"+database+"?", 1)
+}
+
+func execute(ctx context.Context, url, statement string) error {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
-		tb.Fatalf("pgtest: %v", err)
+		return err
 	}
 	defer conn.Close(ctx)
 	if _, err := conn.Exec(ctx, statement); err != nil {
-		tb.Fatalf("pgtest: %s: %v", statement, err)
+		return fmt.Errorf("%s: %w", statement, err)
 	}
+	return nil
 }
 
 // Open is a DB on a new database, closed when the test ends.

@@ -3,6 +3,7 @@ package pgtest
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -107,11 +108,20 @@ func start(dir string) (*Server, error) {
 			return nil, err
 		}
 		if err = s.launch(); err == nil {
-			s.URL = "postgres://tollgate@127.0.0.1:" + strconv.Itoa(s.port) + "/postgres?sslmode=disable"
-			return s, nil
+			return s, s.prepare()
 		}
 	}
 	return nil, err
+}
+
+func (s *Server) prepare() error {
+	s.URL = "postgres://tollgate@127.0.0.1:" + strconv.Itoa(s.port) + "/postgres?sslmode=disable"
+	// No test runs yet, or is to end, that could lend its context.
+	if err := prepare(context.Background(), s.URL); err != nil {
+		s.stop()
+		return err
+	}
+	return nil
 }
 
 // launch starts the server and waits until it says that it is ready.

@@ -1,0 +1,267 @@
+package licensing_test
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"tollgate/controlplane/internal/licensing"
+	"tollgate/controlplane/internal/postgres/pgtest"
+	"tollgate/controlplane/internal/rulefeed"
+	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
+)
+
+// The first epoch carries the settings, however many control planes start at once.
+func TestI6_BootstrapPublishesSettingsOnce(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			s, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}})
+			if err == nil {
+				_, err = s.Bootstrap(t.Context(), licensing.Founding{ID: "test", ErrorBaseURL: "http://a.test"})
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	s, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{Service: s, t: t, db: db}
+	all := f.chain()
+	if len(all) != 1 || len(all[0].GetRecords()) != 1 {
+		t.Fatalf("got %d envelopes", len(all))
+	}
+	settings := all[0].GetRecords()[0].GetSettings()
+	if settings.GetEnv() != "live" || len(settings.GetPepper()) != 32 || settings.GetErrorBaseUrl() != "http://a.test" ||
+		settings.GetStaleAfter().GetSeconds() != 15 || settings.GetGraceAfter().GetSeconds() != 900 ||
+		settings.GetBlockAfter().GetSeconds() != 86400 || settings.GetLoanHorizon().GetSeconds() != 60 {
+		t.Errorf("settings are %v", settings)
+	}
+
+	if _, err := s.Bootstrap(t.Context(), licensing.Founding{ErrorBaseURL: "http://b.test"}); err != nil {
+		t.Fatal(err)
+	}
+	if all = f.chain(); len(all) != 2 || all[1].GetRecords()[0].GetSettings().GetErrorBaseUrl() != "http://b.test" {
+		t.Errorf("another base URL made %d envelopes", len(all))
+	}
+	_, err = s.Bootstrap(t.Context(), licensing.Founding{Env: "prod"})
+	wantCode(t, err, licensing.FailedPrecondition, "live", "prod")
+	_, err = s.Bootstrap(t.Context(), licensing.Founding{ID: "other"})
+	wantCode(t, err, licensing.FailedPrecondition, "other")
+}
+
+// Epochs have no gaps and are chained by hash in the order of commits, whoever writes.
+func TestI6_EpochsAreGaplessAndChainedUnderParallelWriters(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	const writers, each = 16, 20
+	before := f.epoch()
+	epochs := make(chan licensing.Epoch, writers*each)
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				_, e, err := f.CreateCustomer(t.Context(), licensing.Customer{ExternalID: fmt.Sprintf("c-%d-%d", w, i)})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				epochs <- e
+				// A refused write leaves no epoch behind.
+				_, _, err = f.CreateCustomer(t.Context(), licensing.Customer{ExternalID: fmt.Sprintf("c-%d-%d", w, i)})
+				if licensing.CodeOf(err) != licensing.AlreadyExists {
+					t.Errorf("second customer of one external id: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(epochs)
+	got := slices.SortedFunc(func(yield func(licensing.Epoch) bool) {
+		for e := range epochs {
+			if !yield(e) {
+				return
+			}
+		}
+	}, licensing.Epoch.Compare)
+	for i, e := range got {
+		if want := before.Number + uint64(i) + 1; e.Number != want {
+			t.Fatalf("write %d answered epoch %v, want number %d", i, e, want)
+		}
+	}
+	if n := len(f.chain()); n != int(before.Number)+writers*each {
+		t.Errorf("%d envelopes, want %d", n, int(before.Number)+writers*each)
+	}
+}
+
+// What a new node learns from a snapshot equals what the change sets added up to.
+func TestI6_RuleStateEqualsWhatChangeSetsAddUpTo(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	ctx := t.Context()
+	f.apply(sample(1000))
+	l := f.license("one")
+	canceled := f.license("two")
+	key, _, _, err := f.CreateAPIKey(ctx, licensing.APIKey{License: l.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.apply(sample(2000))
+	gone, _, err := f.CreateCustomer(ctx, licensing.Customer{ExternalID: "gone"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	extra := licensing.Catalog{
+		Meters:   []licensing.Meter{{Key: "bytes", Aggregation: licensing.Sum}},
+		Features: []licensing.Feature{{Key: "old", Type: licensing.Metered, Meter: "bytes"}},
+		Plans:    []licensing.CatalogPlan{{Key: "old", Entitlements: []licensing.Entitlement{{Feature: "old"}}}},
+		Services: []licensing.Upstream{{Key: "old", Endpoints: []string{"http://old"}}},
+		Routes:   []licensing.Route{{Key: "old", Service: "old", Match: licensing.RouteMatch{Path: "/old"}, Requires: []string{"old"}, Meter: "bytes"}},
+	}
+	f.apply(extra)
+	for _, err := range []error{
+		last(f.SuspendLicense(ctx, l.ID)), last(f.CancelLicense(ctx, canceled.ID)), last(f.RevokeAPIKey(ctx, key.ID)),
+		last(f.ArchiveCustomer(ctx, gone.ID)),
+		last(f.ArchivePlan(ctx, "old")), last(f.ArchiveRoute(ctx, "old")), last(f.ArchiveFeature(ctx, "old")),
+		last(f.ArchiveMeter(ctx, "bytes")), last(f.ArchiveService(ctx, "old")),
+		last(f.UpdateRoute(ctx, licensing.Route{Key: "hello", Match: licensing.RouteMatch{Host: "API.test", Path: "/hi"}}, []string{"match"})),
+		last(f.UpdateCustomer(ctx, licensing.Customer{ID: l.Customer, TimeZone: "Asia/Tokyo"}, []string{"time_zone"})),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	want := map[string]string{}
+	for _, e := range f.chain() {
+		for _, r := range e.GetRecords() {
+			fold(want, r)
+		}
+	}
+	got := map[string]string{}
+	head, err := f.db.RuleState(ctx, func(c licensing.Change) error {
+		r, err := rulefeed.Record(c)
+		if err == nil {
+			fold(got, r)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if head.Epoch != f.epoch() {
+		t.Errorf("rule state is at %v, want %v", head.Epoch, f.epoch())
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("rule state holds %v, want %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+		for k := range want {
+			if got[k] != want[k] {
+				t.Errorf("%s: got %q, want %q", k, got[k], want[k])
+			}
+		}
+	}
+	if r := got["feature/old"] + got["customer/"+gone.ID] + got["plan_version/old@1"]; r != "" {
+		t.Errorf("archived objects are still rules: %q", r)
+	}
+}
+
+// fold applies a record to a rule state of encoded records by kind and id.
+func fold(state map[string]string, r *rulesv1.Record) {
+	var id string
+	switch v := r.GetValue().(type) {
+	case *rulesv1.Record_Removal:
+		kinds := map[rulesv1.Kind]string{
+			rulesv1.Kind_KIND_SERVICE: "service", rulesv1.Kind_KIND_ROUTE: "route", rulesv1.Kind_KIND_METER: "meter",
+			rulesv1.Kind_KIND_FEATURE: "feature", rulesv1.Kind_KIND_PLAN_VERSION: "plan_version", rulesv1.Kind_KIND_CUSTOMER: "customer",
+		}
+		delete(state, kinds[v.Removal.GetKind()]+"/"+v.Removal.GetId())
+		return
+	case *rulesv1.Record_Settings:
+		id = "settings"
+	case *rulesv1.Record_Service:
+		id = "service/" + v.Service.GetKey()
+	case *rulesv1.Record_Route:
+		id = "route/" + v.Route.GetKey()
+	case *rulesv1.Record_Meter:
+		id = "meter/" + v.Meter.GetKey()
+	case *rulesv1.Record_Feature:
+		id = "feature/" + v.Feature.GetKey()
+	case *rulesv1.Record_PlanVersion:
+		id = "plan_version/" + licensing.VersionID(v.PlanVersion.GetPlan(), v.PlanVersion.GetVersion())
+	case *rulesv1.Record_Customer:
+		id = "customer/" + v.Customer.GetId()
+	case *rulesv1.Record_License:
+		id = "license/" + v.License.GetId()
+	case *rulesv1.Record_Credential:
+		id = "credential/" + v.Credential.GetId()
+	}
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(r)
+	if err != nil {
+		b = []byte(err.Error())
+	}
+	state[id] = string(b)
+}
+
+func last[A, B any](_ A, _ B, err error) error { return err }
+
+// Bulk changes go out in change sets of at most 1,000 records, within one transaction.
+func TestPublish_SplitsBulkChanges(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	var c licensing.Catalog
+	for i := range 2100 {
+		c.Meters = append(c.Meters, licensing.Meter{Key: fmt.Sprintf("m%d", i), Aggregation: licensing.Count})
+	}
+	c.Services = []licensing.Upstream{{Key: "s", Endpoints: []string{"http://s"}}}
+	for i := range 3 {
+		c.Routes = append(c.Routes, licensing.Route{Key: fmt.Sprintf("r%d", i), Service: "s", Match: licensing.RouteMatch{Path: fmt.Sprintf("/%d", i)}})
+	}
+	before := f.epoch()
+	_, epoch, err := f.ApplyCatalog(t.Context(), c, false, licensing.MigrationDefault)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := f.chain()[before.Number:]
+	var sizes []int
+	for _, e := range all {
+		sizes = append(sizes, len(e.GetRecords()))
+	}
+	if !slices.Equal(sizes, []int{1000, 1000, 101, 3}) || epoch.Number != before.Number+4 {
+		t.Errorf("change sets of %v records, epoch %v after %v", sizes, epoch, before)
+	}
+}
+
+// A transaction that its store gives up leaves neither an object nor an epoch.
+func TestUpdate_LeavesNothingBehindOnError(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	boom := errors.New("boom")
+	err := f.db.Licensing().Update(t.Context(), func(tx licensing.Tx) error {
+		head, err := tx.LockHead(t.Context())
+		if err != nil {
+			return err
+		}
+		now := f.clock.Now()
+		_, err = tx.InsertMeter(t.Context(), licensing.Meter{Key: "m", Aggregation: licensing.Count, Meta: licensing.Meta{CreateTime: now, UpdateTime: now}})
+		e := licensing.Envelope{Epoch: licensing.Epoch{Generation: 1, Number: head.Epoch.Number + 1}, Payload: []byte("x"), Hash: []byte("y"), CreateTime: now}
+		return cmp.Or(err, tx.AppendEnvelope(t.Context(), e), boom)
+	})
+	if !errors.Is(err, boom) {
+		t.Fatalf("got %v", err)
+	}
+	_, err = f.GetMeter(t.Context(), "m")
+	wantCode(t, err, licensing.NotFound)
+	f.chain()
+}
