@@ -63,7 +63,7 @@ func Connect(cfg Config) (*Bus, error) {
 		nats.PingInterval(2 * time.Second),
 		nats.MaxPingsOutstanding(2),
 		nats.ReconnectBufSize(-1),
-		nats.ConnectHandler(func(*nats.Conn) { b.log.Info("connected to NATS"); b.back() }),
+		nats.ConnectHandler(func(*nats.Conn) { b.log.Info("connected to NATS") }),
 		nats.ReconnectHandler(func(*nats.Conn) { b.log.Info("connected to NATS again"); b.back() }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
