@@ -1,0 +1,111 @@
+package catalog_test
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"tollgate/controlplane/internal/catalog"
+	"tollgate/controlplane/internal/licensing"
+)
+
+const whole = `version: 1
+meters: [{key: requests, aggregation: count}]
+features: [{key: reports, type: boolean}, {key: calls, type: metered, meter: requests}]
+plans:
+- key: free
+  name: Free
+  entitlements: [{feature: calls, quota: {limit: 1000, period: month, mode: hard}}, {feature: reports}, {feature: beta, enabled: false}]
+  rate_limits: [{key: free-rate, limit: 5, per: 500ms, burst: 7, scope: license}]
+  rate_cards: [{key: base, kind: flat, amount: 49.00, currency: USD}]
+services: [{key: sample, endpoints: ["http://127.0.0.1:9000"]}]
+routes: [{key: reports, service: sample, match: {path: "/reports/*", methods: [GET]}, requires: [reports], meter: requests, cost: {fixed: 2}, bill_open_intents: false}]
+terms: []
+`
+
+func TestParse_ReadsTheWholeFile(t *testing.T) {
+	t.Parallel()
+	got, err := catalog.Parse([]byte(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := licensing.Catalog{
+		Meters:   []licensing.Meter{{Key: "requests", Aggregation: licensing.Count}},
+		Features: []licensing.Feature{{Key: "reports", Type: licensing.Boolean}, {Key: "calls", Type: licensing.Metered, Meter: "requests"}},
+		Plans: []licensing.CatalogPlan{{
+			Key: "free", DisplayName: "Free",
+			Entitlements: []licensing.Entitlement{
+				{Feature: "calls", Enabled: true, Quota: &licensing.Quota{Limit: 1000, Period: licensing.Month, Mode: licensing.Hard}},
+				{Feature: "reports", Enabled: true}, {Feature: "beta"},
+			},
+			RateLimits: []licensing.RateLimit{{Key: "free-rate", Limit: 5, Per: 500 * time.Millisecond, Burst: 7, Scope: licensing.ScopeLicense}},
+			RateCards:  []licensing.RateCard{{Key: "base", Kind: "flat", Amount: "49.00", Currency: "USD"}},
+		}},
+		Services: []licensing.Upstream{{Key: "sample", Endpoints: []string{"http://127.0.0.1:9000"}}},
+		Routes: []licensing.Route{{
+			Key: "reports", Service: "sample", Match: licensing.RouteMatch{Path: "/reports/*", Methods: []string{"GET"}},
+			Requires: []string{"reports"}, Meter: "requests", Cost: &licensing.RouteCost{Fixed: 2}, BillOpenIntents: new(bool),
+		}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+	if err := got.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestParse_RefusesWithTheLine(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct{ file, says string }{
+		"empty":             {"", "version: 1"},
+		"only a comment":    {"# nothing\n", "version: 1"},
+		"no version":        {"meters: []\n", "version is 0"},
+		"other version":     {"version: 2\n", "version is 2"},
+		"version of a half": {"version: 1.5\n", `line 1: "1.5" is not a whole number`},
+		"unknown section":   {"version: 1\nmeter: []\n", `line 2: unknown key "meter"`},
+		"unknown key":       {"version: 1\nmeters:\n- key: a\n  colour: red\n", `line 4: unknown key "colour"`},
+		"key twice":         {"version: 1\nversion: 1\n", "line 2"},
+		"a list for a text": {"version: 1\nmeters:\n- key: [a]\n", "line 3: a list"},
+		"a text for a list": {"version: 1\nmeters: all\n", `line 2: "all"`},
+		"half a unit":       {"version: 1\nplans: [{key: p, rate_limits: [{key: r,\n  limit: 1.5}]}]\n", `line 3: "1.5" is not a whole number`},
+		"overflow":          {"version: 1\nplans: [{key: p, rate_limits: [{key: r,\n  limit: 9223372036854775808}]}]\n", "line 3"},
+		"number for a time": {"version: 1\nplans: [{key: p, rate_limits: [{key: r,\n  per: 1}]}]\n", `line 3: "1" is not a duration`},
+		"quota sans limit":  {"version: 1\nplans: [{key: p, entitlements: [{feature: f, quota: {period: day}}]}]\n", `plan "p": the quota of feature "f" has no limit`},
+		"issuers":           {"version: 1\nissuers: [{key: idp}]\n", "line 2: issuers are not supported yet"},
+		"terms":             {"version: 1\nterms:\n- key: t\n", "terms are not supported yet"},
+		"addons":            {"version: 1\naddons: [{key: a}]\n", "line 2: addons are not supported yet"},
+		"on_unavailable":    {"version: 1\nplans: [{key: p, entitlements: [{feature: f, quota: {limit: 1, period: day, on_unavailable: {overage: 3}}}]}]\n", "line 2: on_unavailable"},
+		"on_stale":          {"version: 1\nroutes: [{key: r, on_stale: serve}]\n", "line 2: on_stale is not supported yet"},
+		"two documents":     {"version: 1\n---\nversion: 1\n", "more than one document"},
+		"not YAML":          {"version: 1\n\tmeters: x\n", "line 2"},
+		"tab":               {"{", "line 1"},
+		"too large":         {"version: 1\n#" + strings.Repeat("x", catalog.MaxSize), "larger than"},
+	} {
+		_, err := catalog.Parse([]byte(x.file))
+		e, ok := errors.AsType[*licensing.Error](err)
+		if !ok || e.Code != licensing.InvalidArgument || !strings.Contains(e.Message, x.says) {
+			t.Errorf("%s: got %v, want it to say %q", name, err, x.says)
+		}
+	}
+}
+
+// Whatever the file, Parse returns: with a catalog whose objects can be validated, or an error for the caller's eyes.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(whole))
+	f.Add([]byte("version: 1\nmeters: &a [{key: x}]\nfeatures: *a\n"))
+	f.Add([]byte("version: 1\nplans: [{key: p, rate_limits: [{limit: 0x10, per: -1h}]}]\n"))
+	f.Add([]byte("a: &a [*a]\n"))
+	f.Add([]byte("version: !!int \"1\"\n<<: {meters: []}\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := catalog.Parse(data)
+		if err == nil {
+			err = c.Validate()
+		}
+		if err != nil && licensing.CodeOf(err) == "" {
+			t.Errorf("%v is no licensing.Error", err)
+		}
+	})
+}
