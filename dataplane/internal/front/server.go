@@ -19,6 +19,8 @@ const (
 	// lastRequests is how long connections stay open once the node stops accepting, so that requests which clients are about
 	// to send on them are answered, with word to close, rather than cut off.
 	lastRequests = time.Second
+	// endGrace is how long requests that are ended may take to say so to their clients.
+	endGrace = time.Second
 )
 
 // Server serves clients' connections with a Front: HTTP/1.1, and HTTP/2 without TLS for clients that begin with it.
@@ -102,21 +104,21 @@ func (s *Server) stop(ctx context.Context) error {
 	defer cancel()
 	until(last, func() bool { return s.open.Load() == 0 && s.front.InFlight() == 0 })
 	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil // What is left is seen below.
+	}
 	// Upgraded connections are no longer net/http's.
 	if !until(ctx, func() bool { return s.front.InFlight() == 0 }) {
 		left := s.front.InFlight()
 		s.cancel()
-		closed := s.http.Close()
-		grace, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		grace, stop := context.WithTimeout(context.WithoutCancel(ctx), endGrace)
 		defer stop()
 		until(grace, func() bool { return s.front.InFlight() == 0 })
-		err = errors.Join(fmt.Errorf("%d requests did not finish in time and were ended", left), closed)
+		err = fmt.Errorf("%d requests did not finish in time and were ended", left)
 	}
+	err = errors.Join(err, s.http.Close())
 	s.cancel()
 	s.serving.Wait()
-	if errors.Is(err, context.DeadlineExceeded) {
-		return nil
-	}
 	return err
 }
 
