@@ -90,6 +90,6 @@ func waitFor(cmd *cobra.Command, c *client, epoch *adminv1.Epoch) error {
 		return fmt.Errorf("applied as epoch %s, which %d of %d nodes enforce after %s: see `tollgate fleet`",
 			message(epoch), res.GetEnforced(), res.GetTotal(), timeout)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "All %d nodes enforce epoch %s.\n", res.GetTotal(), message(epoch))
+	fmt.Fprintf(cmd.ErrOrStderr(), "Epoch %s is enforced by all nodes (%d).\n", message(epoch), res.GetTotal())
 	return nil
 }

@@ -121,14 +121,37 @@ func serve(t *testing.T, database string) api {
 			t.Fatal(err)
 		}
 	}
-	// A node that is ahead of whatever the script writes.
-	if err := nodes.Report(t.Context(), fleet.Node{
-		Name: "node-1", Boot: "b1", Version: "v1", Epoch: decision.Epoch{Generation: 1, Number: 1_000_000}, State: "fresh", Report: 1,
-	}); err != nil {
-		t.Fatal(err)
-	}
+	report(t, nodes)
 	decided(t, db)
 	return a
+}
+
+// report is a node that is ahead of whatever the script writes, and says so each second.
+func report(t *testing.T, nodes *fleet.Service) {
+	t.Helper()
+	said := make(chan error, 1)
+	go func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for n := uint64(1); ; n++ {
+			err := nodes.Report(t.Context(), fleet.Node{
+				Name: "node-1", Boot: "b1", Version: "v1", Epoch: decision.Epoch{Generation: 1, Number: 1_000_000}, State: "fresh", Report: n,
+			})
+			if n == 1 {
+				said <- err
+			}
+			select {
+			case <-t.Context().Done():
+				close(said)
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	if err := <-said; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { <-said })
 }
 
 // decided puts decisions into the ledger: five forwarded at noon of 24 November 2026, one throttled a minute later.

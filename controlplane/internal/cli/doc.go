@@ -26,7 +26,7 @@ func Commands() []*cobra.Command {
 	}
 	for _, c := range all {
 		addConnectionFlags(c.PersistentFlags())
-		addOutputFlag(c.PersistentFlags())
+		addOutputFlag(c)
 	}
 	return all
 }

@@ -60,8 +60,9 @@ func words(of []string) cobra.CompletionFunc {
 
 const outputFlag = "output"
 
-func addOutputFlag(flags *pflag.FlagSet) {
-	flags.VarP(&choice{string(asTable), formats()}, outputFlag, "o", "how to print data; json is the API's own")
+func addOutputFlag(cmd *cobra.Command) {
+	cmd.PersistentFlags().VarP(&choice{string(asTable), formats()}, outputFlag, "o", "how to print data; json is the API's own")
+	_ = cmd.RegisterFlagCompletionFunc(outputFlag, words(formats())) // Fails only where the flag is not declared.
 }
 
 // column is one column of tables and CSV. Path is of the item, or of the whole answer where it begins with a dot.
@@ -96,7 +97,7 @@ func show(cmd *cobra.Command, answer proto.Message, v view) error {
 		}
 		for _, row := range v.table(answer) {
 			for i, cell := range row {
-				row[i] = printable(cmp.Or(cell, "-"))
+				row[i] = cmp.Or(cell, "-")
 			}
 			fmt.Fprintln(w, strings.Join(row, "\t"))
 		}
@@ -116,9 +117,9 @@ func (v view) table(answer proto.Message) [][]string {
 		row := make([]string, len(v.columns))
 		for i, c := range v.columns {
 			if path, ok := strings.CutPrefix(c.path, "."); ok {
-				row[i] = text(root, path)
+				row[i] = printable(text(root, path))
 			} else {
-				row[i] = text(item, c.path)
+				row[i] = printable(text(item, c.path))
 			}
 		}
 		rows = append(rows, row)
