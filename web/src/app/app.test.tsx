@@ -188,7 +188,7 @@ describe('when the control plane fails', () => {
     const api = new SampleApi().fill()
     api.outage = new ConnectError('the database is not reachable', Code.Unavailable)
     setup({ api })
-    expect((await screen.findByRole('alert', {}, soon)).textContent).toBe("The control plane can't be reached.")
+    expect((await screen.findByRole('alert', {}, soon)).textContent).toBe("The control plane can't answer.")
     expect(document.querySelector('[data-banner]')?.textContent).toContain('The database is not reachable.')
     expect(document.querySelector('[data-connection]')?.getAttribute('data-connection')).toBe('unreachable')
     act(() => void (api.outage = null))

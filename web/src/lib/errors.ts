@@ -20,10 +20,15 @@ export function isUnauthenticated(error: unknown): boolean {
   return ConnectError.from(error).code === Code.Unauthenticated
 }
 
+/** Whether nobody answered at all: the network, or a process that is gone. */
+export function isUnanswered(error: unknown): boolean {
+  return ConnectError.from(error).cause instanceof TypeError
+}
+
 /** The server's own words where it answered; otherwise that it did not. */
 export function words(error: unknown): string {
   const e = ConnectError.from(error)
-  if (e.cause instanceof TypeError) return 'No answer from the control plane.'
+  if (isUnanswered(e)) return 'No answer from the control plane.'
   if (e.code === Code.DeadlineExceeded) return 'The control plane took too long to answer.'
   return sentence(e.rawMessage) || 'The control plane refused without a reason.'
 }

@@ -1,6 +1,6 @@
 import { CircleAlert } from 'lucide-react'
 import { usePulse } from '@/features/connection/use-pulse'
-import { words } from '@/lib/errors'
+import { isUnanswered, words } from '@/lib/errors'
 import { formatClock, formatSpan } from '@/lib/format'
 import { useNow } from '@/lib/use-now'
 
@@ -9,7 +9,11 @@ export function ConnectionBanner() {
   const pulse = usePulse()
   if (pulse.state === 'unreachable') {
     return (
-      <Bar tone="bad" title="The control plane can't be reached." detail={words(pulse.error)}>
+      <Bar
+        tone="bad"
+        title={isUnanswered(pulse.error) ? "The control plane can't be reached." : "The control plane can't answer."}
+        detail={isUnanswered(pulse.error) ? '' : words(pulse.error)}
+      >
         {pulse.answeredAt === null ? 'There is nothing to show yet.' : <Shown at={pulse.answeredAt} />} Trying again each second.
       </Bar>
     )

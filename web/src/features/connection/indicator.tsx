@@ -7,7 +7,7 @@ const shown: Record<Pulse['state'], { label: string; dot: string }> = {
   hidden: { label: 'Paused', dot: 'bg-neutral' },
   retrying: { label: 'Reconnecting', dot: 'bg-warn' },
   old: { label: 'Not current', dot: 'bg-warn' },
-  unreachable: { label: 'Unreachable', dot: 'bg-bad' },
+  unreachable: { label: 'No connection', dot: 'bg-bad' },
 }
 
 export function ConnectionIndicator() {

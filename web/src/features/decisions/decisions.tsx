@@ -34,9 +34,10 @@ export function Decisions(filter: DecisionFilter) {
       </button>
     </>
   )
+  const summary = held ? 'Held still.' : decisions.data?.decisions.length ? 'Select one to see why.' : undefined
   const filtered = filter.outcome !== undefined || filter.license !== undefined
   return (
-    <Section title="Last decisions" summary={held ? 'Held still.' : 'Select one to see why.'} actions={actions}>
+    <Section title="Last decisions" summary={summary} actions={actions}>
       <QueryBody query={decisions} what="the decisions">
         {({ decisions: rows }) =>
           rows.length === 0 ? <NoDecisions filtered={filtered} /> : <DecisionTable decisions={rows} names={names} />
@@ -115,7 +116,7 @@ function NoDecisions({ filtered }: { filtered: boolean }) {
   return (
     <Empty title="No request has been decided yet">
       <p>Send one through the proxy: it appears here a second or two later.</p>
-      <CodeLine>curl -H "Authorization: Bearer tg_…" http://127.0.0.1:8080/hello</CodeLine>
+      <CodeLine>curl -H "Authorization: Bearer tg_…" http://PROXY/hello</CodeLine>
     </Empty>
   )
 }
