@@ -129,8 +129,9 @@ func serve(t *testing.T, database string) api {
 // report is a node that is ahead of whatever the script writes, and says so each second.
 func report(t *testing.T, nodes *fleet.Service) {
 	t.Helper()
-	said := make(chan error, 1)
+	said, done := make(chan error, 1), make(chan struct{})
 	go func() {
+		defer close(done)
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		for n := uint64(1); ; n++ {
@@ -142,7 +143,6 @@ func report(t *testing.T, nodes *fleet.Service) {
 			}
 			select {
 			case <-t.Context().Done():
-				close(said)
 				return
 			case <-tick.C:
 			}
@@ -151,7 +151,7 @@ func report(t *testing.T, nodes *fleet.Service) {
 	if err := <-said; err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { <-said })
+	t.Cleanup(func() { <-done }) // The test's context is over by then.
 }
 
 // decided puts decisions into the ledger: five forwarded at noon of 24 November 2026, one throttled a minute later.

@@ -109,8 +109,10 @@ type answer struct {
 	// Code and Message are an error's.
 	Code    string
 	Message string
-	Details []struct{ Type, Value string }
+	Details []detail
 }
+
+type detail struct{ Type, Value string }
 
 // post makes a call as curl would, with the owner's token where header does not say otherwise.
 func (a *api) post(call, body string, header ...string) answer {

@@ -2,6 +2,7 @@ package connectapi
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -63,12 +64,9 @@ func TestAPI_LimitsOfTheProtosAreKept(t *testing.T) {
 			t.Errorf("%s %.100s: want %s, got %s", tt.call, tt.body, tt.field, res.Body)
 			continue
 		}
-		types := ""
-		for _, d := range res.Details {
-			types += d.Type + " "
-		}
-		if !strings.Contains(types, "google.rpc.BadRequest") {
-			t.Errorf("%s %.100s: details %s", tt.call, tt.body, types)
+		named := slices.ContainsFunc(res.Details, func(d detail) bool { return d.Type == "google.rpc.BadRequest" })
+		if !named {
+			t.Errorf("%s %.100s: details %v", tt.call, tt.body, res.Details)
 		}
 	}
 }

@@ -18,7 +18,13 @@ func built() fstest.MapFS {
 	}
 }
 
-func setup(t *testing.T, files fstest.MapFS) func(method, path string) (*http.Response, string) {
+// answer is what came back.
+type answer struct {
+	StatusCode int
+	Header     http.Header
+}
+
+func setup(t *testing.T, files fstest.MapFS) func(method, path string) (answer, string) {
 	t.Helper()
 	h, err := Handler(files)
 	if err != nil {
@@ -26,7 +32,7 @@ func setup(t *testing.T, files fstest.MapFS) func(method, path string) (*http.Re
 	}
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
-	return func(method, path string) (*http.Response, string) {
+	return func(method, path string) (answer, string) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, nil)
 		if err != nil {
@@ -41,7 +47,7 @@ func setup(t *testing.T, files fstest.MapFS) func(method, path string) (*http.Re
 		if err != nil {
 			t.Fatal(err)
 		}
-		return res, string(body)
+		return answer{res.StatusCode, res.Header}, string(body)
 	}
 }
 
