@@ -191,7 +191,7 @@ func (s *system) startPlanes(database string, authority *trust.Authority, identi
 	for _, p := range s.planes {
 		spec, err := s.spec(p.name, env, "controlplane", "--name", p.name, "--data-dir", dir,
 			"--admin-addr", local(p.admin), "--ops-addr", local(p.ops), "--nats-url", s.file.NATSURL, "--nats-creds", creds,
-			"--trust-root", authority.Root(), "--error-base-url", s.file.AdminURL+"/errors/")
+			"--trust-root", authority.Root(), "--error-base-url", s.file.AdminURL)
 		if err != nil {
 			return err
 		}

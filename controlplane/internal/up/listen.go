@@ -19,12 +19,12 @@ type sharedSockets struct {
 
 // listenShared opens n sockets, among which the kernel shares out connections evenly. Where it cannot, there is one.
 func listenShared(ctx context.Context, addr string, n int) (*sharedSockets, error) {
+	s := &sharedSockets{addr: addr}
 	// With SO_REUSEPORT a port that another process of this user shares would look free.
 	probe, err := listen(ctx, net.ListenConfig{}, addr, "--proxy-addr")
 	if err != nil {
 		return nil, err
 	}
-	s := &sharedSockets{addr: probe.Addr().String()}
 	if err := probe.Close(); err != nil {
 		return nil, fmt.Errorf("close %s: %w", addr, err)
 	}
@@ -45,11 +45,18 @@ func listenShared(ctx context.Context, addr string, n int) (*sharedSockets, erro
 			return nil, errors.Join(err, s.Close())
 		}
 		s.files = append(s.files, f)
+		if len(s.files) == 1 {
+			// The port was chosen now, where none was asked for.
+			if s.addr, err = addressOf(f); err != nil {
+				return nil, errors.Join(err, s.Close())
+			}
+		}
 	}
 	return s, nil
 }
 
-// listenFile returns the socket itself, still non-blocking: the mode belongs to the socket, so all its holders share it.
+// listenFile returns the socket itself, non-blocking. The mode is the socket's, so all its holders share it: were it the File of
+// a net.Listener, each start of a child would make it block in the nodes that run already.
 func listenFile(ctx context.Context, cfg net.ListenConfig, addr string) (*os.File, error) {
 	l, err := listen(ctx, cfg, addr, "--proxy-addr")
 	if err != nil {
@@ -60,7 +67,34 @@ func listenFile(ctx context.Context, cfg net.ListenConfig, addr string) (*os.Fil
 	if !ok {
 		return nil, fmt.Errorf("listen on %s: not a TCP socket", addr)
 	}
-	return t.File()
+	raw, err := t.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	var (
+		own    int
+		failed error
+	)
+	err = raw.Control(func(fd uintptr) { own, failed = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
+	if err := errors.Join(err, failed); err != nil {
+		return nil, fmt.Errorf("keep the socket of %s: %w", addr, err)
+	}
+	// A file made of a blocking descriptor is not polled: this process need not wake up for each connection.
+	err = unix.SetNonblock(own, false)
+	f := os.NewFile(uintptr(own), "listener "+l.Addr().String())
+	if err := errors.Join(err, unix.SetNonblock(own, true)); err != nil {
+		return nil, errors.Join(fmt.Errorf("keep the socket of %s: %w", addr, err), f.Close())
+	}
+	return f, nil
+}
+
+func addressOf(f *os.File) (string, error) {
+	l, err := net.FileListener(f)
+	if err != nil {
+		return "", fmt.Errorf("ask %s for its address: %w", f.Name(), err)
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
 }
 
 // listen fails with a line that names the flag to change.

@@ -21,7 +21,7 @@ import (
 )
 
 // readyWithin bounds how long one child may take to be ready the first time.
-const readyWithin = 60 * time.Second
+const readyWithin = 2 * time.Minute
 
 // start brings everything up. What it started before it failed is in s, for stop.
 func (s *system) start(ctx context.Context) error {
