@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,10 +52,13 @@ type Publisher struct {
 	stream   Stream
 	signer   *envelope.Signer
 	verifier *envelope.Verifier
+	every    uint64
 	log      *slog.Logger
 	metrics  *metrics
 
 	tail tail
+	// starting: no snapshot was made or found for the head at which this publisher began to lead.
+	starting bool
 }
 
 // tail is where the stream ends, as far as it is known.
@@ -75,15 +79,18 @@ type Config struct {
 	// Signer signs with a rules key; Verifier trusts the fleet's root.
 	Signer   *envelope.Signer
 	Verifier *envelope.Verifier
-	Logger   *slog.Logger
-	Metrics  Registerer
+	// SnapshotEvery is how many epochs a node that starts has to catch up with at most. 0: 256.
+	SnapshotEvery uint64
+	Logger        *slog.Logger
+	Metrics       Registerer
 }
 
 // New makes a Publisher. Call Run.
 func New(cfg Config) *Publisher {
 	return &Publisher{
 		store: cfg.Store, stream: cfg.Stream, signer: cfg.Signer, verifier: cfg.Verifier,
-		log: cfg.Logger, metrics: newMetrics(cfg.Metrics),
+		every: cmp.Or(cfg.SnapshotEvery, snapshotEvery),
+		log:   cfg.Logger, metrics: newMetrics(cfg.Metrics),
 	}
 }
 
@@ -104,7 +111,7 @@ func (p *Publisher) lead(ctx context.Context, wake <-chan struct{}) {
 	p.metrics.leader.Set(1)
 	defer p.metrics.leader.Set(0)
 	// While another led, the stream has moved.
-	p.tail = tail{}
+	p.tail, p.starting = tail{}, true
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	ticked := true
@@ -175,7 +182,7 @@ func (p *Publisher) publish(ctx context.Context) error {
 			break
 		}
 	}
-	if p.tail.epoch.Generation != p.tail.snapshot.Generation || p.tail.epoch.Number >= p.tail.snapshot.Number+snapshotEvery {
+	if p.tail.epoch.Generation != p.tail.snapshot.Generation || p.tail.epoch.Number >= p.tail.snapshot.Number+p.every {
 		return p.snapshot(ctx)
 	}
 	return nil

@@ -44,11 +44,12 @@ func (p *Publisher) resume(ctx context.Context) error {
 	}
 	p.tail = t
 	p.tail.snapshot = newest
-	if newest.Compare(head) < 0 || empty && newest == (decision.Epoch{}) {
+	if newest == (decision.Epoch{}) || newest.Compare(head) < 0 && (p.starting || empty) {
 		if err := p.snapshot(ctx); err != nil {
 			return err
 		}
 	}
+	p.starting = false
 	if empty {
 		// Whatever a node had, the newest envelope shows it how far it is behind.
 		p.tail.epoch, p.tail.hash = head, hash

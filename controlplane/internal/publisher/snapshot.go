@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// snapshotEvery is how many epochs a node that starts has to catch up with at most.
+	// snapshotEvery is Config.SnapshotEvery's default.
 	snapshotEvery = 256
 	// snapshotsKept is how many snapshots stay, so that a node may finish reading an old one.
 	snapshotsKept = 3
