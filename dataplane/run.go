@@ -44,7 +44,8 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	logger = logger.With("node", s.NodeName, "boot", boot)
+	logger = logger.With("node", s.NodeName)
+	logger.Info("starting", "boot", boot, "version", s.Version, "fleet", s.certified.Fleet)
 	n := &node{settings: s, boot: boot, logger: logger, fatal: make(chan error, 1), registry: prometheus.NewRegistry()}
 	defer n.close()
 	if err := n.listen(); err != nil {
