@@ -74,10 +74,10 @@ func readable(err error) error {
 }
 
 func found(tag, value string) string {
-	switch {
-	case tag == "!!seq":
+	switch tag {
+	case "!!seq":
 		return "a list"
-	case tag == "!!map":
+	case "!!map":
 		return "a mapping"
 	default:
 		return fmt.Sprintf("%q", value)

@@ -72,8 +72,8 @@ func checkHost(field, host string) error {
 			return invalid(field, "%q is not a host name", host)
 		}
 		for i := range len(label) {
-			c := label[i] | 0x20
-			if !(c >= 'a' && c <= 'z' || label[i] >= '0' && label[i] <= '9' || label[i] == '-' || label[i] == '_') {
+			c := label[i] | 0x20 // Letters in lower case.
+			if (c < 'a' || c > 'z') && (label[i] < '0' || label[i] > '9') && label[i] != '-' && label[i] != '_' {
 				return invalid(field, "%q is not a host name without port", host)
 			}
 		}

@@ -93,7 +93,7 @@ func TestPublish_MovesLicensesByMigration(t *testing.T) {
 	f := setup(t)
 	ctx := t.Context()
 	f.apply(sample(1000))
-	active, suspended, canceled, expired := f.license("a"), f.license("b"), f.license("c"), licensing.License{}
+	active, suspended, canceled := f.license("a"), f.license("b"), f.license("c")
 	if _, _, err := f.SuspendLicense(ctx, suspended.ID); err != nil {
 		t.Fatal(err)
 	}

@@ -168,7 +168,7 @@ func (a *apply) plan(ctx context.Context, p CatalogPlan) error {
 			return err
 		}
 	} else if p.DisplayName != "" {
-		renamed := false
+		var renamed bool
 		if old, renamed, err = a.renamePlan(ctx, old, p.DisplayName); err != nil {
 			return err
 		}

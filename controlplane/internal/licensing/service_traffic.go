@@ -206,7 +206,7 @@ func (s *Service) UpdateRoute(ctx context.Context, r Route, mask []string) (Rout
 		if err := current(KindRoute, r.Key, r.Etag, &old.Meta); err != nil {
 			return err
 		}
-		changed := false
+		var changed bool
 		if out, changed, err = w.updateRoute(ctx, old, r.onto(old, has)); err != nil || !changed {
 			return err
 		}

@@ -21,7 +21,7 @@ func Migrate(ctx context.Context, url string) (int, error) {
 	}
 	c.ConnectTimeout = connectTimeout
 	db := stdlib.OpenDB(*c)
-	defer db.Close()
+	defer func() { _ = db.Close() }() // What it held is committed, or an error.
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300), lock.WithUnlockTimeout(1, 30))
 	if err != nil {
 		return 0, fmt.Errorf("migrate: %w", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -237,7 +238,7 @@ func TestI6_RuleStateIsOfOneHead(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
-			if _, _, err := s.CreateCustomer(ctx, licensing.Customer{ExternalID: fmt.Sprint(i)}); err != nil && ctx.Err() == nil {
+			if _, _, err := s.CreateCustomer(ctx, licensing.Customer{ExternalID: strconv.Itoa(i)}); err != nil && ctx.Err() == nil {
 				t.Error(err)
 			}
 		}
@@ -277,7 +278,7 @@ func TestRuleState_ReadsLargeTablesInPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context())
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
 	const n = 2500
 	if _, err := conn.Exec(t.Context(), `INSERT INTO customer (id, external_id, display_name, time_zone)
 		SELECT 'cus_' || i, 'x' || i, '', '' FROM generate_series(1, $1) i`, n); err != nil {

@@ -28,12 +28,13 @@ type Server struct {
 	port      int
 	owner     *syscall.Credential
 	cmd       *exec.Cmd
-	done      chan error
+	done      chan string // How it ended, once it has.
 }
 
 // Start runs a server of the test's own.
 func Start(tb testing.TB) *Server {
 	tb.Helper()
+	//nolint:usetesting // The server's user may not enter TempDir.
 	dir, err := os.MkdirTemp("", "tollgate-pgtest-")
 	if err != nil {
 		tb.Fatalf("pgtest: %v", err)
@@ -136,7 +137,7 @@ func (s *Server) launch() error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	ready, done := make(chan bool, 1), make(chan error, 1)
+	ready, done := make(chan bool, 1), make(chan string, 1)
 	go func() {
 		// The log ends when the last of the server's processes has.
 		var last []string
@@ -151,14 +152,14 @@ func (s *Server) launch() error {
 			last = append(last, lines.Text())
 			last = last[max(0, len(last)-20):]
 		}
-		done <- fmt.Errorf("postgres ended (%v): %s", cmd.Wait(), strings.Join(last, "\n"))
+		done <- fmt.Sprintf("postgres ended (%v): %s", cmd.Wait(), strings.Join(last, "\n"))
 	}()
 	select {
 	case <-ready:
 		s.cmd, s.done = cmd, done
 		return nil
-	case err := <-done:
-		return err
+	case how := <-done:
+		return errors.New(how)
 	case <-time.After(time.Minute):
 		_ = cmd.Process.Kill()
 		<-done
