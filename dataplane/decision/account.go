@@ -27,6 +27,9 @@ const (
 	breath = 20 * time.Millisecond
 	// coldFor is how long after a request found a loan dry the loan is asked for what requests wait for.
 	coldFor = 2 * time.Second
+	// recalledFor is how long after a recall nothing is borrowed ahead: others go short, and units that come back only to lie idle here again
+	// help nobody.
+	recalledFor = 2 * time.Second
 	// rateAhead is how much demand on a rate is borrowed ahead: enough to cover a few renewals.
 	rateAhead = 250 * time.Millisecond
 	// remember is how long a loan is kept after its period, for requests that were read before the period's end and are decided after, and for a
@@ -55,6 +58,7 @@ type quotaLoan struct {
 	used           int64
 	exhaustedUntil time.Time
 	coldAt         time.Time
+	recalledAt     time.Time
 	demand         demand
 }
 

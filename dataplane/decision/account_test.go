@@ -165,7 +165,7 @@ func TestAccount_RecallGivesBackWhatIsIdleAndReportsIt(t *testing.T) {
 	p.serve(a["lic"], 6, noon)
 	v := decide(s, a, get("/calls"), noon)
 	key := decision.LoanKey{Kind: decision.QuotaLoan, License: "lic", Limit: "calls", PeriodStart: v.Charge.PeriodStart, Generation: 1}
-	ask, ok := a["lic"].Recall(key, 0)
+	ask, ok := a["lic"].Recall(key, 0, noon)
 	if !ok || ask.Spent != 1 || ask.Returned != 5 {
 		t.Fatalf("recalled %+v, %v", ask, ok)
 	}
@@ -175,10 +175,10 @@ func TestAccount_RecallGivesBackWhatIsIdleAndReportsIt(t *testing.T) {
 		t.Fatalf("asks %+v", asks)
 	}
 	a["lic"].Reported(ask)
-	if ask, ok := a["lic"].Recall(key, 0); ok {
+	if ask, ok := a["lic"].Recall(key, 0, noon); ok {
 		t.Errorf("nothing is idle or unknown, and %+v is reported", ask)
 	}
-	if other, ok := a["lic"].Recall(decision.LoanKey{Kind: decision.QuotaLoan, Limit: "calls"}, 0); ok {
+	if other, ok := a["lic"].Recall(decision.LoanKey{Kind: decision.QuotaLoan, Limit: "calls"}, 0, noon); ok {
 		t.Errorf("another period's recall gave %+v", other)
 	}
 }

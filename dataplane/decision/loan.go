@@ -70,7 +70,8 @@ func (a *Account) Asks(license string, w Waiting, horizon time.Duration, now tim
 		ask := Ask{Key: l.key(license), Spent: l.spent, Returned: l.returned}
 		if l.hard && !now.Before(l.exhaustedUntil) {
 			ask.Waiting = w.on(w.Units, l.coldAt, balance, now)
-			if ask.Waiting > 0 || l.low(now) {
+			ask.Want = ask.Waiting
+			if ahead := now.Sub(l.recalledAt) >= recalledFor; ahead && (ask.Waiting > 0 || l.low(now)) {
 				ask.Want = max(ask.Waiting, l.demand.over(horizon, now)-balance, 0)
 			}
 		}
@@ -148,7 +149,7 @@ func (a *Account) Reported(ask Ask) {
 // Recall gives back the idle units of a quota and returns the ask that reports it. keep is what
 // requests in progress may still need. False where there is nothing that the lender does not know: it waits for those who may hold
 // idle units, so that all of them are spent is worth telling, too.
-func (a *Account) Recall(key LoanKey, keep int64) (Ask, bool) {
+func (a *Account) Recall(key LoanKey, keep int64, now time.Time) (Ask, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i := range a.quotas {
@@ -157,6 +158,7 @@ func (a *Account) Recall(key LoanKey, keep int64) (Ask, bool) {
 			continue
 		}
 		l.returned += max(0, l.balance()-keep)
+		l.recalledAt = now
 		if l.spent <= l.reportedSpent && l.returned <= l.reportedReturned {
 			return Ask{}, false
 		}

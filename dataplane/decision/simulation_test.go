@@ -164,7 +164,7 @@ func (n *simNode) ask() {
 
 // recall asks a node for idle units, and delivers its report, if it is not lost.
 func (n *simNode) recall(key decision.LoanKey) {
-	ask, ok := n.accounts.Account("lic").Recall(key, 0)
+	ask, ok := n.accounts.Account("lic").Recall(key, 0, n.s.now)
 	if ok && !n.s.lost() {
 		n.s.after(n.s.delay(), func() { n.s.lender.lend(n.boot, []decision.Ask{ask}, n.s.now) })
 	}

@@ -65,8 +65,8 @@ func (b *Borrower) close() {
 }
 
 // ask sends a request for those who wait at l, unless one is under way that may still be answered soon: then it returns when to look
-// again. l.mu is held.
-func (b *Borrower) ask(l *license, now time.Time) (again time.Duration) {
+// again. served are those who were just told to decide afresh: what the account holds is theirs. l.mu is held.
+func (b *Borrower) ask(l *license, served decision.Waiting, now time.Time) (again time.Duration) {
 	if !l.sent.IsZero() {
 		if left := l.patience - now.Sub(l.sent); left > 0 {
 			return left
@@ -74,25 +74,23 @@ func (b *Borrower) ask(l *license, now time.Time) (again time.Duration) {
 	}
 	waiters := append(l.asked, l.waiters...)
 	l.asked, l.waiters = nil, nil
-	var w decision.Waiting
-	for _, one := range waiters {
-		w.Requests++
-		w.Units += one.units
-	}
+	w := total(waiters)
+	w.Requests += served.Requests
+	w.Units += served.Units
 	asks := l.account.Asks(l.id, w, b.horizon(), now)
 	if len(asks) == 0 {
 		// An answer that came meanwhile is enough for all of them, or says that there is nothing.
 		release(waiters, nil)
 		return 0
 	}
-	number := l.begin(now, coldPatience)
+	number := l.begin(now, timeout)
 	if !b.spawn(func() { b.askCold(l, number, asks, now) }) {
 		l.end(number)
 		release(waiters, b.over())
 		return 0
 	}
 	l.asked = waiters
-	return coldPatience
+	return 0
 }
 
 func (b *Borrower) askCold(l *license, number uint64, asks []decision.Ask, sent time.Time) {
@@ -124,7 +122,7 @@ func (b *Borrower) finish(l *license, number uint64, asks []decision.Ask, loans 
 	}
 	release(asked, err)
 	if len(l.waiters) > 0 {
-		b.ask(l, time.Now())
+		b.ask(l, total(asked), time.Now())
 	}
 }
 

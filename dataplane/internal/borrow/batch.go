@@ -88,7 +88,7 @@ func (b *Borrower) renew(now time.Time) {
 		asks := l.account.Asks(l.id, decision.Waiting{}, horizon, now)
 		var number uint64
 		if len(asks) > 0 {
-			number = l.begin(now, batchPatience)
+			number = l.begin(now, patience)
 		}
 		l.mu.Unlock()
 		if len(asks) == 0 {

@@ -40,10 +40,9 @@ const (
 	report = 200 * time.Millisecond
 	// timeout is how long an answer is waited for.
 	timeout = time.Second
-	// batchPatience and coldPatience are how long a request may be under way before one that waits gives it up: a message may be
-	// lost. The lender answers a batch at once; a cold request may wait for units to be recalled.
-	batchPatience = 40 * time.Millisecond
-	coldPatience  = 150 * time.Millisecond
+	// patience is how long a batch may be under way before a request that waits gives it up. A request that is asked for alone is
+	// not given up: where the lender is slow, nothing would ever be answered.
+	patience = 40 * time.Millisecond
 	// pause is how long renewals rest after a failure.
 	pause = 250 * time.Millisecond
 	// unknownFor is how long a loan is not asked for after the lender did not know its licence, limit or period.
@@ -196,7 +195,7 @@ func (b *Borrower) Wait(ctx context.Context, id string, units int64) error {
 			return ErrStopped
 		case <-overdue:
 			l.mu.Lock()
-			again = b.ask(l, time.Now())
+			again = b.ask(l, decision.Waiting{}, time.Now())
 			l.mu.Unlock()
 		}
 	}
@@ -209,7 +208,7 @@ func (b *Borrower) join(id string, w *waiter) (*license, time.Duration) {
 		l.mu.Lock()
 		if !l.gone {
 			l.waiters = append(l.waiters, w)
-			again := b.ask(l, time.Now())
+			again := b.ask(l, decision.Waiting{}, time.Now())
 			l.mu.Unlock()
 			return l, again
 		}
@@ -238,7 +237,7 @@ func (b *Borrower) Recalled(r *lendv1.Recall) {
 	if l == nil || key.Kind != decision.QuotaLoan {
 		return
 	}
-	ask, ok := l.account.Recall(key, 0)
+	ask, ok := l.account.Recall(key, 0, time.Now())
 	if !ok {
 		return
 	}

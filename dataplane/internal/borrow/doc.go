@@ -5,7 +5,7 @@
 // A licence has at most one request under way, so that answers are applied in the order of their requests; an answer that comes after its
 // request was given up is never applied (the arithmetic of loans makes up for it). Wait asks for one licence alone, on the
 // subject for requests that wait; those who come while a request is under way wait together for the next one, which asks for all of them.
-// A request that takes long is given up for one that waits. Renewals and reports of spent tokens are gathered for
+// A batch that takes long is given up for one who waits. Renewals and reports of spent tokens are gathered for
 // some milliseconds and asked for in batches.
 //
 // # Failure

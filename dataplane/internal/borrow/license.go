@@ -59,6 +59,14 @@ func (l *license) end(number uint64) bool {
 	return true
 }
 
+func total(waiters []*waiter) (w decision.Waiting) {
+	for _, one := range waiters {
+		w.Requests++
+		w.Units += one.units
+	}
+	return w
+}
+
 func release(waiters []*waiter, err error) {
 	for _, w := range waiters {
 		w.done <- err
