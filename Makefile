@@ -19,8 +19,8 @@ up: build ## build what is missing and run a demo system
 
 build: web/dist/index.html ## bin/tollgate (everything) and bin/tollgate-proxy (a node alone)
 	@mkdir -p bin
-	cd controlplane && CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o ../bin/tollgate ./cmd/tollgate
-	cd dataplane && CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o ../bin/tollgate-proxy ./cmd/tollgate-proxy
+	cd controlplane && go build -ldflags '$(LDFLAGS)' -o ../bin/tollgate ./cmd/tollgate
+	cd dataplane && go build -ldflags '$(LDFLAGS)' -o ../bin/tollgate-proxy ./cmd/tollgate-proxy
 
 web: web/dist/index.html ## the web UI, embedded by the next build
 

@@ -224,7 +224,7 @@ func (s *system) startNodes(authority *trust.Authority, identity *natsserver.Ide
 		}
 		spec, err := s.spec(n.name, nil, "dataplane", "--node-name", n.name, "--data-dir", dir,
 			"--proxy-addr", local(n.proxy), "--ops-addr", local(n.ops), "--nats-url", s.file.NATSURL, "--nats-creds", creds,
-			"--trust-root", authority.Root(), "--drain-timeout", nodeDrain.String(),
+			"--trust-root", authority.Root(), "--drain-timeout", nodeDrain.String(), "--cold-wait", nodeColdWait.String(),
 			"--shared-listeners", strconv.Itoa(len(s.shared.files)), "--shared-index", strconv.Itoa(i%len(s.shared.files)))
 		if err != nil {
 			return err
@@ -236,6 +236,10 @@ func (s *system) startNodes(authority *trust.Authority, identity *natsserver.Ide
 	}
 	return nil
 }
+
+// nodeColdWait is longer than a node's default: everything, the clients too, shares this machine's cores, and the lender may
+// be a while in getting its turn.
+const nodeColdWait = 500 * time.Millisecond
 
 // probeTimeout bounds one probe.
 const probeTimeout = 2 * time.Second
