@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -20,7 +21,7 @@ func TestDocs_EveryReasonStandsInTheTableAsItIs(t *testing.T) {
 		t.Errorf("the table has %d rows, there are %d codes", rows, want)
 	}
 	for _, r := range decision.Reasons() {
-		status := fmt.Sprint(r.Status)
+		status := strconv.Itoa(r.Status)
 		if r.Status == 0 {
 			status = "the upstream's"
 		}

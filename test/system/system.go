@@ -79,7 +79,8 @@ func Binary(t testing.TB) string {
 // Dir is a new folder that the user Postgres runs as can enter.
 func Dir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "tollgate-e2e-")
+	// t.TempDir lies in a folder that only its owner can enter.
+	dir, err := os.MkdirTemp("", "tollgate-e2e-") //nolint:usetesting // See above.
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,6 +93,20 @@ func Dir(t testing.TB) string {
 
 // Start starts a system in dir and waits until it is ready. It is stopped when the test ends.
 func Start(t testing.TB, dir string, args ...string) *System {
+	t.Helper()
+	return start(t, nil, Binary(t), dir, args...)
+}
+
+// StartAs is Start as another user, who owns dir; nil: the user of the test.
+func StartAs(t testing.TB, user *syscall.Credential, dir string, args ...string) *System {
+	t.Helper()
+	if user == nil {
+		return Start(t, dir, args...)
+	}
+	return start(t, user, CopyBinary(t), dir, args...)
+}
+
+func start(t testing.TB, user *syscall.Credential, binary, dir string, args ...string) *System {
 	t.Helper()
 	s := &System{Dir: dir, Log: filepath.Join(dir, "up.log"), path: filepath.Join(dir, "ready.json"), done: make(chan struct{})}
 	if err := os.RemoveAll(s.path); err != nil {
@@ -106,9 +121,9 @@ func Start(t testing.TB, dir string, args ...string) *System {
 		"up", "--demo", "--data-dir", filepath.Join(dir, "data"),
 		"--proxy-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--ready-file", s.path,
 	}, args...)
-	s.cmd = exec.Command(Binary(t), args...)
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.cmd = exec.Command(binary, args...)
+	s.cmd.Stdout, s.cmd.Stderr, s.cmd.Dir = log, log, dir
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: user}
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
