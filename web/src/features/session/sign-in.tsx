@@ -70,7 +70,8 @@ export function SignIn({ notice, check, onSignIn }: Props) {
             className="h-10 rounded-lg border border-line-strong bg-surface px-3 font-mono text-sm placeholder:text-muted"
           />
           <p id={ids.hint} className="text-sm text-muted">
-            It begins with <span className="font-mono text-[0.8125rem]">tga_</span> and stays in this tab: closing the tab forgets it.
+            It stays in this tab: closing the tab forgets it. <code className="font-mono text-[0.8125rem]">tollgate up</code> keeps one in its
+            data folder, as <code className="font-mono text-[0.8125rem]">admin-token</code>.
           </p>
         </div>
         <button type="submit" disabled={busy} className="h-10 rounded-lg bg-brand text-sm font-medium text-on-brand enabled:hover:bg-brand-strong disabled:opacity-60">
