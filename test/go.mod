@@ -3,20 +3,20 @@ module tollgate/test
 go 1.26.0
 
 require (
-	tollgate/controlplane v0.0.0
+	connectrpc.com/connect v1.21.1
+	github.com/nats-io/nats.go v1.55.0
+	google.golang.org/protobuf v1.36.12
 	tollgate/dataplane v0.0.0
 	tollgate/gen v0.0.0
 )
 
 require (
-	connectrpc.com/connect v1.21.1 // indirect
+	buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go v1.36.12-20260825204119-511051f7f437.2 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
-	github.com/nats-io/nats.go v1.55.0 // indirect
 	github.com/nats-io/nkeys v0.4.16 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
-	google.golang.org/protobuf v1.36.12 // indirect
 )
 
 replace (

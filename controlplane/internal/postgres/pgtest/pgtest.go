@@ -114,6 +114,14 @@ func named(admin, database string) string {
 	return strings.Replace(admin, "/postgres?", "/"+database+"?", 1)
 }
 
+// Exec runs a statement in a database, for what no adapter does: to let time pass, say.
+func Exec(tb testing.TB, url, statement string) {
+	tb.Helper()
+	if err := execute(tb.Context(), url, statement); err != nil {
+		tb.Fatalf("pgtest: %v", err)
+	}
+}
+
 func execute(ctx context.Context, url, statement string) error {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
