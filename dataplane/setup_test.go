@@ -141,7 +141,8 @@ func (l *land) run() *running {
 	l.t.Cleanup(func() {
 		cancel()
 		select {
-		case <-r.done:
+		case err := <-r.done:
+			l.t.Logf("the node stopped: %v", err)
 		case <-time.After(bustest.Patience):
 			l.t.Error("the node did not stop")
 		}

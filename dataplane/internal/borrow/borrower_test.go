@@ -131,28 +131,33 @@ func TestWait_OvertakesABatchThatTakesLongAndDropsItsAnswer(t *testing.T) {
 		n := newNode(t, l, "boot", rules{rate: 10}.state(t, 1))
 		defer n.stop()
 		n.serve(0)
+		underWay := 0
 		l.set(func(l *lender) {
-			l.back = func(ctx context.Context, c call) error {
+			l.way = func(ctx context.Context, c call) error {
 				if c.cold {
 					return nil
 				}
+				underWay++
 				return takes(500*time.Millisecond)(ctx, c)
 			}
 		})
 		n.Renew(license(0))
 		pass(25 * time.Millisecond)
-		if len(l.calls(false)) == 0 {
-			t.Fatal("no batch is under way")
+		if underWay != 1 {
+			t.Fatalf("%d batches are under way", underWay)
 		}
-		for range 100 {
+		for range 20 {
 			if v := n.serve(0); v.Code == decision.LimitsUnavailable {
 				t.Fatalf("%s: the batch that is under way was waited for", v.Code)
 			}
 		}
-		held, spent := n.Account(license(0)).Totals(time.Now())
-		pass(time.Second)
-		after, spentAfter := n.Account(license(0)).Totals(time.Now())
-		if after > held || spentAfter != spent {
+		held, _ := n.Account(license(0)).Totals(time.Now())
+		lent := l.lent()
+		pass(480 * time.Millisecond)
+		if l.lent() == lent {
+			t.Fatal("the batch was not answered")
+		}
+		if after, _ := n.Account(license(0)).Totals(time.Now()); after > held {
 			t.Errorf("a late answer made %d held of %d", after, held)
 		}
 	})

@@ -405,6 +405,7 @@ func TestForward_WebSocketPassesBothWaysAndIsSettled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer res.Body.Close()
 	if res.StatusCode != 101 || !strings.HasPrefix(res.Header.Get("Tollgate-Decision"), "dec_") || res.Header.Get("Tollgate-Plan") != "" || res.Header.Get("Connection") != "Upgrade" {
 		t.Fatalf("status %d, header %v", res.StatusCode, res.Header)
 	}

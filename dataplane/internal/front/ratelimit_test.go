@@ -24,8 +24,9 @@ func TestSetLimits_ToTheLetter(t *testing.T) {
 	} {
 		h := http.Header{}
 		setLimits(h, []decision.Limit{c.limit})
-		if h["RateLimit-Policy"][0] != c.policy || h["RateLimit"][0] != c.state {
-			t.Errorf("%+v: %s, %s, want %s, %s", c.limit, h["RateLimit-Policy"], h["RateLimit"], c.policy, c.state)
+		policy, state := h[headerRateLimitPolicy][0], h[headerRateLimit][0]
+		if policy != c.policy || state != c.state {
+			t.Errorf("%+v: %s, %s, want %s, %s", c.limit, policy, state, c.policy, c.state)
 		}
 	}
 	h := http.Header{}
