@@ -58,7 +58,7 @@ func run(g *group, cfg Config, k keys, admin net.Listener, ready *atomic.Bool, r
 	}
 	defer b.Close()
 	// What runs in the group uses both: it ends before they do.
-	defer g.stop()
+	defer func() { _ = g.stop() }() // Why it ended is returned by whoever waited.
 
 	api, err := foundFleet(g.ctx, cfg, k, db, admin.Addr().String())
 	if err != nil {

@@ -50,7 +50,7 @@ func (r Ready) Left() error {
 			conn.Close()
 		}
 		if !errors.Is(err, syscall.ECONNREFUSED) {
-			left = append(left, fmt.Errorf("%s is not closed (%v)", u.Host, err))
+			left = append(left, fmt.Errorf("%s is not closed: %w", u.Host, err))
 		}
 	}
 	return errors.Join(left...)

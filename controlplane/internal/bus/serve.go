@@ -102,7 +102,7 @@ func (b *Bus) Segments(ctx context.Context, limit int, wait time.Duration) ([]*S
 	list := []*Segment{segment(first)}
 	more, err := consumer.FetchNoWait(limit - 1)
 	if err != nil {
-		return list, nil //nolint:nilerr // The first is there; the next call meets the same error with nothing in hand.
+		return list, nil // The first is there; the next call meets the same error with nothing in hand.
 	}
 	for m := range more.Messages() {
 		list = append(list, segment(m))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -98,7 +97,7 @@ func (p *plane) run(t *testing.T, store ingest.Store, lose func() bool) (*promet
 	registry := prometheus.NewRegistry()
 	ing, err := ingest.New(ingest.Config{
 		Store: store, Source: source{p.bus, lose}, Verifier: p.verifier, Signer: p.signer,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: registry,
+		Logger: slog.New(slog.DiscardHandler), Metrics: registry,
 	})
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))

@@ -2,7 +2,6 @@ package lender_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -70,7 +69,7 @@ func setup(t *testing.T, quota licensing.Quota, rates ...licensing.RateLimit) *w
 // lender is a control plane's lender.
 func (w *world) lender() *lender.Lender {
 	return lender.New(lender.Config{
-		Store: w.db.Lending(), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: prometheus.NewRegistry(),
+		Store: w.db.Lending(), Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 		Recall: func(data []byte) error {
 			var r lendv1.Recall
 			if err := proto.Unmarshal(data, &r); err != nil {

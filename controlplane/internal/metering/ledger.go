@@ -42,7 +42,7 @@ func (a Admission) String() string {
 	return [...]string{"", "committed", "duplicate", "gap", "fork"}[a]
 }
 
-// ErrCorrupt: a segment can never be taken, however often it is tried.
+// ErrCorrupt says that a segment can never be taken, however often it is tried.
 var ErrCorrupt = errors.New("the segment cannot be stored")
 
 // Segment is a piece of a boot's log.

@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -109,7 +108,7 @@ func (p *plane) run(t *testing.T, forced bool) (stop func()) {
 	t.Helper()
 	pub := publisher.New(publisher.Config{
 		Store: store{p.db.Outbox(), p.db, forced}, Stream: p.bus, Signer: p.signer, Verifier: p.verifier,
-		SnapshotEvery: p.every, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: prometheus.NewRegistry(),
+		SnapshotEvery: p.every, Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup

@@ -68,7 +68,7 @@ func (d *dataDir) join(elem ...string) string {
 }
 
 // secret reads a secret kept in the folder, or makes and keeps one. What may hold it is only readable by this user.
-func (d *dataDir) secret(name string, make func() (string, error)) (string, error) {
+func (d *dataDir) secret(name string, create func() (string, error)) (string, error) {
 	raw, err := os.ReadFile(d.join(name))
 	if err == nil {
 		if s := strings.TrimSpace(string(raw)); s != "" {
@@ -77,7 +77,7 @@ func (d *dataDir) secret(name string, make func() (string, error)) (string, erro
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("read a secret: %w", err)
 	}
-	s, err := make()
+	s, err := create()
 	if err != nil {
 		return "", fmt.Errorf("make a secret: %w", err)
 	}

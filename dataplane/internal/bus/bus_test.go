@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -98,7 +97,7 @@ func TestConnect_NATSMayComeLater(t *testing.T) {
 	t.Parallel()
 	s := bustest.Start(t)
 	s.Stop()
-	b, err := bus.Connect(bus.Config{URL: s.URL, Name: "node-1", Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	b, err := bus.Connect(bus.Config{URL: s.URL, Name: "node-1", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

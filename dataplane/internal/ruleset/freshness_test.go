@@ -2,7 +2,6 @@ package ruleset
 
 import (
 	"crypto/ed25519"
-	"io"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -46,7 +45,7 @@ func inBubble(t *testing.T, f func(t *testing.T, c *clockwork)) {
 		}
 		reg := prometheus.NewRegistry()
 		follower, err := New(Config{
-			Verifier: envelope.NewVerifier("fleet", rootPublic), Metrics: reg, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+			Verifier: envelope.NewVerifier("fleet", rootPublic), Metrics: reg, Logger: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {
 			t.Fatal(err)

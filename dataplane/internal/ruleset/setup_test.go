@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"tollgate/dataplane/decision"
@@ -166,7 +164,7 @@ func (s *setup) idleNode() *node {
 	b := s.nats.Node(s.t, "node-1")
 	f, err := ruleset.New(ruleset.Config{
 		Source: b, Verifier: envelope.NewVerifier(fleet, s.root.Public().(ed25519.PublicKey)),
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: reg,
+		Logger: slog.New(slog.DiscardHandler), Metrics: reg,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -238,12 +236,6 @@ func route(key, path string) *rulesv1.Record {
 
 func removal(kind rulesv1.Kind, id string) *rulesv1.Record {
 	return &rulesv1.Record{Value: &rulesv1.Record_Removal{Removal: &rulesv1.Removal{Kind: kind, Id: id}}}
-}
-
-func ages(stale, grace, block time.Duration) *rulesv1.Record {
-	return &rulesv1.Record{Value: &rulesv1.Record_Settings{Settings: &rulesv1.Settings{
-		StaleAfter: durationpb.New(stale), GraceAfter: durationpb.New(grace), BlockAfter: durationpb.New(block),
-	}}}
 }
 
 // has checks which services are in force.

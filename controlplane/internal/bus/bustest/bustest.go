@@ -2,7 +2,6 @@
 package bustest
 
 import (
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -73,7 +72,7 @@ func (s *Server) Wipe(tb testing.TB) {
 // Connect is a Bus to the server that is ready, closed when the test ends.
 func (s *Server) Connect(tb testing.TB) *bus.Bus {
 	tb.Helper()
-	b, err := bus.Connect(bus.Config{URL: s.URL, Name: tb.Name()}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	b, err := bus.Connect(bus.Config{URL: s.URL, Name: tb.Name()}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatalf("bustest: %v", err)
 	}

@@ -111,11 +111,11 @@ var version = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
 func inspect(ctx context.Context, dir string) (Binaries, error) {
 	b := Binaries{Dir: dir}
 	// PATH may hold a link to the server; its other parts are found from the real place.
-	real, err := filepath.EvalSymlinks(b.Postgres())
+	resolved, err := filepath.EvalSymlinks(b.Postgres())
 	if err != nil {
 		return b, err
 	}
-	b.Dir = filepath.Dir(real)
+	b.Dir = filepath.Dir(resolved)
 	for _, p := range []string{b.Postgres(), b.initdb()} {
 		st, err := os.Stat(p)
 		if err != nil {

@@ -84,22 +84,22 @@ func (o Owner) Enter(path, what, remedy string) error {
 	if !o.other() {
 		return nil
 	}
-	real, err := filepath.EvalSymlinks(path)
+	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return fmt.Errorf("look at %s: %w", path, err)
 	}
-	if real, err = filepath.Abs(real); err != nil {
+	if resolved, err = filepath.Abs(resolved); err != nil {
 		return fmt.Errorf("look at %s: %w", path, err)
 	}
 	dir := "/"
-	for _, part := range strings.Split(real, "/") {
+	for _, part := range strings.Split(resolved, "/") {
 		dir = filepath.Join(dir, part)
 		st, err := os.Stat(dir)
 		if err != nil {
 			return fmt.Errorf("look at %s: %w", dir, err)
 		}
 		if !o.mayEnter(st) {
-			return fmt.Errorf("Postgres refuses to run as root, so it runs as user %s, who cannot enter %s on the way to %s %s: %s, or `chmod o+x %s`", o.Name, dir, what, real, remedy, dir)
+			return fmt.Errorf("Postgres refuses to run as root, so it runs as user %s, who cannot enter %s on the way to %s %s: %s, or `chmod o+x %s`", o.Name, dir, what, resolved, remedy, dir)
 		}
 	}
 	return nil

@@ -5,7 +5,6 @@ package bustest
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -78,7 +77,7 @@ func (s *Server) Wipe(tb testing.TB) {
 // Node is a node's connection, closed when the test ends.
 func (s *Server) Node(tb testing.TB, name string) *bus.Bus {
 	tb.Helper()
-	b, err := bus.Connect(bus.Config{URL: s.URL, Name: name, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	b, err := bus.Connect(bus.Config{URL: s.URL, Name: name, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		tb.Fatalf("bustest: %v", err)
 	}
