@@ -187,7 +187,7 @@ func license(i int) string { return "lic-" + string(rune('a'+i/26)) + string(run
 
 func newNode(t *testing.T, l borrow.Lender, boot string, s *decision.State) *node {
 	t.Helper()
-	n := &node{t: t, state: s, reg: prometheus.NewRegistry(), fatal: make(chan error, 8), logged: &records{Handler: slog.NewTextHandler(io.Discard, nil)}}
+	n := &node{t: t, state: s, reg: prometheus.NewRegistry(), fatal: make(chan error, 8), logged: &records{Handler: slog.NewTextHandler(io.Discard, nil)}} //nolint:sloglint // DiscardHandler is not enabled at any level, and what is logged is counted.
 	var err error
 	n.Borrower, err = borrow.New(borrow.Config{
 		Node: "node", Boot: boot, Lender: l, Horizon: func() time.Duration { return 0 },

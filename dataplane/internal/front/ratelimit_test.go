@@ -24,7 +24,8 @@ func TestSetLimits_ToTheLetter(t *testing.T) {
 	} {
 		h := http.Header{}
 		setLimits(h, []decision.Limit{c.limit})
-		policy, state := h[headerRateLimitPolicy][0], h[headerRateLimit][0]
+		fields := map[string][]string(h)
+		policy, state := fields[headerRateLimitPolicy][0], fields[headerRateLimit][0]
 		if policy != c.policy || state != c.state {
 			t.Errorf("%+v: %s, %s, want %s, %s", c.limit, policy, state, c.policy, c.state)
 		}
