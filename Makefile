@@ -45,7 +45,7 @@ fmt: web/node_modules/.package-lock.json ## gofmt and buf format
 	$(BUF) format -w
 
 unit: ## unit tests of every module, race detector on
-	for m in $(MODULES); do [[ $$m == test ]] || (cd $$m && go test -race ./...); done
+	for m in $(MODULES); do [[ $$m == test || $$m == proto ]] || (cd $$m && go test -race ./...); done
 
 e2e: build ## tests that drive the real binaries
 	cd test && go test -count=1 -timeout 20m ./e2e/...
