@@ -11,7 +11,7 @@ import (
 // benchLog is a log that cuts, seals, sends and gets its receipts while it is measured. What a control plane does with a segment is left
 // out.
 func benchLog(b *testing.B) (l *Log, done func()) {
-	h := setup(b)
+	h := setupIn(b, b.TempDir())
 	l = h.open(b, nil)
 	h.wire.set(func(segment []byte) error {
 		header, hash, err := headerOf(segment)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -24,7 +25,11 @@ import (
 const childJob = "SPOOL_TEST_CHILD"
 
 func TestMain(m *testing.M) {
-	switch os.Getenv(childJob) {
+	job := os.Getenv(childJob)
+	if job != "" {
+		go endWithParent()
+	}
+	switch job {
 	case "":
 		os.Exit(m.Run())
 	case "append":
@@ -34,6 +39,12 @@ func TestMain(m *testing.M) {
 	}
 }
 
+// endWithParent ends a child when its parent has, whatever way that went.
+func endWithParent() {
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	os.Exit(0)
+}
+
 // child starts this test binary as another process on the house's directory.
 func (h *house) child(t *testing.T, job string, boot string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
@@ -41,6 +52,9 @@ func (h *house) child(t *testing.T, job string, boot string) (*exec.Cmd, *bufio.
 	cmd.Env = append(os.Environ(), childJob+"="+job, "SPOOL_DIR="+h.dir, "SPOOL_BOOT="+boot,
 		"SPOOL_KEYS="+h.keyDir(t), "SPOOL_ROOT="+envelope.EncodeRoot(h.keys.root))
 	cmd.Stderr = h.logs
+	if _, err := cmd.StdinPipe(); err != nil { // Held open for as long as this process lives.
+		t.Fatal(err)
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +128,7 @@ func childAppends() {
 
 func TestI4_KillNineLosesNothingThatReturned(t *testing.T) {
 	t.Parallel()
-	h := setup(t)
+	h := setupIn(t, t.TempDir())
 	const lives = 6
 	said := map[string]map[uint64]string{}
 	settled := map[string][]string{}
@@ -234,7 +248,7 @@ func childMeetsALimit() {
 
 func TestWriteError_BlocksUntilTheDiskTakesRecordsAgain(t *testing.T) {
 	t.Parallel()
-	h := setup(t)
+	h := setupIn(t, t.TempDir())
 	h.boots++
 	cmd, lines := h.child(t, "limit", boot(h.boots))
 	var blocked, again int

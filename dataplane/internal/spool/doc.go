@@ -11,7 +11,7 @@
 // A record that could not be written takes no sequence and gets ErrUnavailable, as does every record after it until
 // a probe, twice a second, can write and sync again; the log then goes on in a new file, so that nothing depends on pages
 // whose sync has failed. The bytes of a torn write are cut off. A spool that has reached its bound answers ErrUnavailable, too.
-// Begin sets room aside for the settlement that will follow, so that a full spool still takes those of requests under way.
+// Begin sets room aside for the settlement that will follow: those of requests under way are taken by a full spool, too.
 // A settlement that gets an error is not in the log: its intent stays open, and is billed.
 //
 // # Files

@@ -53,8 +53,8 @@ type Config struct {
 	// Now is the wall clock; time.Now by default.
 	Now func() time.Time
 
-	// MaxBytes bounds all files together. A segment being sealed may exceed it while its log file is still
-	// there.
+	// MaxBytes bounds all files together: decisions beyond it are refused. Sealing and the settlements of what was let through
+	// may exceed it a little.
 	MaxBytes int64
 	// SegmentRecords and SegmentBytes bound a segment, before compression.
 	SegmentRecords int

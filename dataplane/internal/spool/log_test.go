@@ -13,11 +13,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"tollgate/dataplane/internal/record"
 )
 
 func TestI5_EveryDecisionReachesTheControlPlane(t *testing.T) {
 	t.Parallel()
-	h := setup(t)
+	h := setupIn(t, t.TempDir())
 	l := h.open(t, func(c *Config) { c.SegmentRecords = 100 })
 	l.Start(t.Context())
 	const workers, each = 8, 200
@@ -222,12 +224,46 @@ func TestFull_BlocksDecisionsAndKeepsRoomForSettlements(t *testing.T) {
 			t.Fatalf("settlement of intent %d: %v", opened[i], err)
 		}
 	}
+	if bytes, _ := l.Stats(); bytes > most {
+		t.Errorf("the spool has %d bytes, bound %d", bytes, most)
+	}
 	h.wire.set(nil, nil)
 	closeIn(t, l, time.Minute)
 	h.plane.check(t)
 	if got := len(h.plane.of(boot(1)).records); got != 2*decisions {
 		t.Errorf("%d records, want %d", got, 2*decisions)
 	}
+}
+
+// A segment of one record is larger than its log file: sealing takes the room that was left.
+func TestFull_TakesSettlementsAfterSealingHasTakenTheirRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := setup(t)
+		l := h.open(t, func(c *Config) { c.MaxBytes, c.SegmentRecords = 16<<10, 1 })
+		h.wire.set(down, nil)
+		var open []*record.Decision
+		for {
+			d := intent()
+			if l.Begin(d) != nil {
+				break
+			}
+			open = append(open, d)
+		}
+		l.Start(t.Context())
+		pass(time.Second)
+		if bytes, _ := l.Stats(); bytes+int64(len(open))*settlementRoom <= 16<<10 {
+			t.Fatalf("sealing has left room for %d settlements beside %d bytes", len(open), bytes)
+		}
+		for _, d := range open {
+			if err := l.Settle(settlement(d)); err != nil {
+				t.Errorf("Settle: %v", err)
+			}
+		}
+		h.wire.set(nil, nil)
+		closeIn(t, l, time.Minute)
+		h.plane.check(t)
+	})
 }
 
 func TestFull_TakesDecisionsAgainWhenSegmentsAreReceipted(t *testing.T) {

@@ -2,7 +2,6 @@ package spool
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -189,21 +188,6 @@ func TestI4_ExactlyOnceOverAnyNetworkAndAnyCrash(t *testing.T) {
 			}
 		})
 	})
-}
-
-// memoryDir is a directory in memory, where there is one: thousands of syncs are made here, and no disk is in question.
-func memoryDir(t *testing.T) string {
-	t.Helper()
-	const shared = "/dev/shm"
-	if info, err := os.Stat(shared); err != nil || !info.IsDir() {
-		return t.TempDir()
-	}
-	dir, err := os.MkdirTemp(shared, "spool-") //nolint:usetesting // t.TempDir is where TMPDIR says, on a disk.
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }
 
 func compare(rt *rapid.T, boot string, got bootLog, want []string) {

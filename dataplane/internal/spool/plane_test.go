@@ -72,7 +72,9 @@ type plane struct {
 	mu    sync.Mutex
 	boots map[string]*bootLog
 	// order is that of the boots' first segments.
-	order     []string
+	order []string
+	// early counts first segments that came before the final one of a boot before.
+	early     int
 	offences  []string
 	committed int
 	repeats   int
@@ -153,6 +155,11 @@ func (p *plane) commit(h *ledgerv1.SegmentHeader, hash, body []byte) {
 	}
 	if b.number == 0 {
 		b.previous = h.GetPreviousHash()
+		for _, before := range p.order {
+			if !p.boots[before].final {
+				p.early++
+			}
+		}
 		p.order = append(p.order, h.GetBoot())
 	}
 	if len(records) == 0 {

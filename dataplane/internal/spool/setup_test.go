@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -75,7 +76,22 @@ type house struct {
 
 func setup(t testing.TB) *house {
 	t.Helper()
-	return setupIn(t, t.TempDir())
+	return setupIn(t, memoryDir(t))
+}
+
+// memoryDir is a directory in memory, where there is one: thousands of syncs are made where no disk is in question.
+func memoryDir(t testing.TB) string {
+	t.Helper()
+	const shared = "/dev/shm"
+	if info, err := os.Stat(shared); err != nil || !info.IsDir() {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp(shared, "spool-") //nolint:usetesting // t.TempDir is where TMPDIR says, on a disk.
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 func setupIn(t testing.TB, dir string) *house {
@@ -108,6 +124,7 @@ func (h *house) open(t testing.TB, change func(*Config)) *Log {
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
+	t.Cleanup(func() { crash(l) }) // A bubble has to be left empty, whatever goes wrong.
 	h.wire.mu.Lock()
 	h.wire.log = l
 	h.wire.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"tollgate/dataplane/internal/record"
 )
 
-// settlementRoom is set aside for each open intent, so that a full spool takes the settlements of requests
-// that it has let through. A settlement repeats the ids and the charge, and is rarely longer.
+// settlementRoom is set aside for each open intent when a decision asks for room, since the settlements of requests
+// that were let through are always taken. A settlement repeats the ids and the charge, and is rarely longer.
 const settlementRoom = 512
 
 // logFile is one log file. Its numbers belong to the writer's lock until it is handed to the sealer.
@@ -110,12 +110,16 @@ func (w *writer) decision(kind protowire.Number, d *record.Decision) error {
 	defer w.mu.Unlock()
 	id := record.ID(d.Time, w.boot, w.next)
 	e.setID(id)
-	var room int64
-	if kind == intentField {
-		room = settlementRoom
-	}
 	sequence := w.next
-	if err := w.append(e.frame(kind, sequence), room); err != nil {
+	frame := e.frame(kind, sequence)
+	reserved := w.open * settlementRoom
+	if kind == intentField {
+		reserved += settlementRoom
+	}
+	if w.bytes.Load()+int64(len(frame))+reserved > w.bounds.spoolBytes {
+		return w.fullError()
+	}
+	if err := w.append(frame); err != nil {
 		return err
 	}
 	if kind == intentField {
@@ -134,12 +138,11 @@ func (w *writer) settlement(s *record.Settlement) error {
 	defer w.mu.Unlock()
 	// The room set aside for it is given back even if it cannot be written: nobody tries again.
 	w.open--
-	return w.append(e.frame(settlementField, w.next), 0)
+	return w.append(e.frame(settlementField, w.next))
 }
 
-// append writes one frame, the next sequence's. room is what has to be left after it beside the room of the intents
-// that are open. The caller holds the lock.
-func (w *writer) append(frame []byte, room int64) error {
+// append writes one frame, the next sequence's. The caller holds the lock.
+func (w *writer) append(frame []byte) error {
 	if w.log == nil {
 		return fmt.Errorf("%w: the spool is closed", ErrUnavailable)
 	}
@@ -147,9 +150,6 @@ func (w *writer) append(frame []byte, room int64) error {
 		return w.failed
 	}
 	size := int64(len(frame))
-	if w.bytes.Load()+size+room+w.open*settlementRoom > w.bounds.spoolBytes {
-		return w.fullError()
-	}
 	if w.log.records > 0 && w.log.size+size > w.bounds.segmentBytes {
 		if err := w.cut(); err != nil {
 			return w.fail("open the next log file", err)
