@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	adminv1 "tollgate/gen/go/tollgate/admin/v1"
 	"tollgate/test/system"
 )
 
@@ -34,6 +36,7 @@ func TestUp_KeepsItsWordFromStartToEnd(t *testing.T) {
 		s.WaitBack(t, 30*time.Second, "upstream", old)
 		expect(t, s.Ready(t), first.Demo.Keys["enterprise"], "/hello", http.StatusOK)
 	})
+	people := peopleChangeTheDemo(t, s)
 	t.Run("killed, it leaves nothing", func(t *testing.T) {
 		last := s.Ready(t)
 		if err := syscall.Kill(s.Up(), syscall.SIGKILL); err != nil {
@@ -45,10 +48,21 @@ func TestUp_KeepsItsWordFromStartToEnd(t *testing.T) {
 
 	again := system.Start(t, dir)
 	second := again.Ready(t)
-	if fmt.Sprint(second.Demo.Keys) != fmt.Sprint(first.Demo.Keys) || second.AdminToken != first.AdminToken {
-		t.Error("a second start made other keys or another token")
+	if second.AdminToken != first.AdminToken {
+		t.Error("a second start made another token")
 	}
-	expect(t, second, first.Demo.Keys["enterprise"], "/hello", http.StatusOK)
+	for name, key := range first.Demo.Keys {
+		if same := second.Demo.Keys[name] == key; same != (name != people.revoked) {
+			t.Errorf("second start: the key of %s is the same: %v", name, same)
+		}
+	}
+	for _, name := range []string{"enterprise", people.revoked} {
+		expect(t, second, second.Demo.Keys[name], "/hello", http.StatusOK)
+	}
+	plan, err := again.Client(t).Catalog.GetPlan(t.Context(), &adminv1.GetPlanRequest{Key: people.plan})
+	if err != nil || plan.GetPlan().GetPublishedVersion() != people.version {
+		t.Errorf("second start: plan %s has version %d, %v; people had published %d", people.plan, plan.GetPlan().GetPublishedVersion(), err, people.version)
+	}
 	if n := len(second.ControlPlanes); n != 1 {
 		t.Errorf("%d control planes", n)
 	}
@@ -68,6 +82,67 @@ func TestUp_KeepsItsWordFromStartToEnd(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "ready.json")); !os.IsNotExist(err) {
 		t.Errorf("the ready file is there after the end: %v", err)
+	}
+}
+
+// changes are what people did to the demo between two starts.
+type changes struct {
+	revoked string // Whose key.
+	plan    string
+	version uint32
+}
+
+func peopleChangeTheDemo(t *testing.T, s *system.System) changes {
+	t.Helper()
+	c := s.Client(t)
+	keys, err := c.Keys.ListApiKeys(t.Context(), &adminv1.ListApiKeysRequest{Filter: fmt.Sprintf("license = %q", licenseOf(t, c, "pro-co").GetId())})
+	if err != nil || len(keys.GetApiKeys()) != 1 {
+		t.Fatalf("keys of pro-co: %v, %v", keys, err)
+	}
+	if _, err := c.Keys.RevokeApiKey(t.Context(), &adminv1.RevokeApiKeyRequest{Id: keys.GetApiKeys()[0].GetId()}); err != nil {
+		t.Fatal(err)
+	}
+	draft, err := c.Catalog.CreatePlanDraft(t.Context(), &adminv1.CreatePlanDraftRequest{Plan: "free"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := draft.GetPlanVersion()
+	v.Entitlements = append(v.Entitlements, &adminv1.Entitlement{Feature: "reports", Enabled: true})
+	if _, err := c.Catalog.UpdatePlanDraft(t.Context(), &adminv1.UpdatePlanDraftRequest{PlanVersion: v}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Catalog.PublishPlanVersion(t.Context(), &adminv1.PublishPlanVersionRequest{
+		Plan: "free", Version: v.GetVersion(), Migration: adminv1.Migration_MIGRATION_NEW_ONLY,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return changes{revoked: "pro", plan: "free", version: v.GetVersion()}
+}
+
+// The rest runs on, and is said so, where the dead stay dead.
+func TestUp_NoRespawnLeavesTheDeadDead(t *testing.T) {
+	s := system.Start(t, system.Dir(t), "--no-respawn")
+	r := s.Ready(t)
+	s.Kill(t, "node-1")
+	system.Eventually(t, 10*time.Second, "the death is told", func() error {
+		if out := s.Output(t); !strings.Contains(out, "stays dead") {
+			return errors.New(out)
+		}
+		return nil
+	})
+	for range 20 {
+		// The kernel leads some of them to the dead node's socket.
+		if status, body, err := system.Get(r.ProxyURL+"/hello", r.Demo.Keys["enterprise"]); err != nil || status != http.StatusOK {
+			t.Errorf("%d %s %v", status, body, err)
+		}
+	}
+	if n := strings.Count(s.Output(t), "stays dead"); n != 1 {
+		t.Errorf("it is told %d times:\n%s", n, s.Output(t))
+	}
+	s.Stop(t)
+	if err := r.Left(); err != nil {
+		t.Error(err)
 	}
 }
 

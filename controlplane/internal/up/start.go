@@ -82,6 +82,9 @@ func (s *system) finish(ctx context.Context) error {
 		return err
 	}
 	api := demo.Dial(s.file.AdminURL, s.file.AdminToken)
+	if err := api.Authenticate(ctx); err != nil {
+		return fmt.Errorf("the API does not accept the token in %s: %w: delete the file, and another is made", s.dir.join("admin-token"), err)
+	}
 	if s.opts.Demo {
 		keys, err := demo.Apply(ctx, api, strings.TrimSuffix(s.file.UpstreamStatsURL, "/stats"), s.dir.join("demo-keys.json"))
 		if err != nil {

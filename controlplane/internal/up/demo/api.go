@@ -24,6 +24,7 @@ type API struct {
 	licenses    adminv1connect.LicenseServiceClient
 	credentials adminv1connect.CredentialServiceClient
 	fleet       adminv1connect.FleetServiceClient
+	access      adminv1connect.AccessServiceClient
 }
 
 // callTimeout bounds one call. The slowest waits for the fleet.
@@ -46,7 +47,14 @@ func Dial(server, token string) *API {
 		licenses:    adminv1connect.NewLicenseServiceClient(hc, server, with),
 		credentials: adminv1connect.NewCredentialServiceClient(hc, server, with),
 		fleet:       adminv1connect.NewFleetServiceClient(hc, server, with),
+		access:      adminv1connect.NewAccessServiceClient(hc, server, with),
 	}
+}
+
+// Authenticate fails where the API does not accept the token.
+func (a *API) Authenticate(ctx context.Context) error {
+	_, err := a.access.WhoAmI(ctx, &adminv1.WhoAmIRequest{})
+	return err
 }
 
 const (
