@@ -277,13 +277,17 @@ func TestFollow_CatchesUpAfterAGap(t *testing.T) {
 		n := s.node()
 		s.publish(1, service("a", "1"))
 		n.enforces(1, 1)
-		s.publishOther(2, func(e *rulesv1.Envelope) { e.PreviousHash = envelope.Hash([]byte("other")) }, service("x", "x"))
+		s.publishOther(3, func(e *rulesv1.Envelope) { e.From, e.PreviousHash = 1, envelope.Hash([]byte("other")) }, service("x", "x"))
 		n.refuses(map[string]float64{"hash": 1})
 		n.has(map[string]string{"a": "1"})
-		s.extend(2, service("b", "2"))
-		s.snapshot(2, service("a", "1"), service("b", "2"))
-		n.enforces(1, 2)
-		n.has(map[string]string{"a": "1", "b": "2"})
+		for i := uint64(2); i <= 4; i++ {
+			s.extend(i)
+		}
+		s.snapshot(4, service("a", "1"), service("b", "2"))
+		n.enforces(1, 4)
+		s.publish(5, service("c", "3"))
+		n.enforces(1, 5)
+		n.has(map[string]string{"a": "1", "b": "2", "c": "3"})
 		n.refuses(map[string]float64{"hash": 1})
 	})
 }
