@@ -209,7 +209,19 @@ func (f *Follower) freeze(at decision.Epoch) {
 		"generation", at.Generation, "number", at.Number)
 }
 
+// logEvery is the least time between two lines about refusals for one reason: whoever can publish must not fill the node's disk.
+const logEvery = time.Second
+
 func (f *Follower) refuse(reason string, err error) {
 	f.metrics.rejected.WithLabelValues(reason).Inc()
-	f.log.Warn("refused rules", "reason", reason, "error", err)
+	now := time.Now()
+	f.mu.Lock()
+	loud := now.Sub(f.logged[reason]) >= logEvery
+	if loud {
+		f.logged[reason] = now
+	}
+	f.mu.Unlock()
+	if loud {
+		f.log.Warn("refused rules", "reason", reason, "error", err)
+	}
 }

@@ -43,7 +43,9 @@ type Follower struct {
 	// refused are names of snapshots that were counted as refused. Only the following goroutine uses it.
 	refused map[string]bool
 
-	mu       sync.Mutex
+	mu sync.Mutex
+	// logged is when a refusal was last logged, by reason.
+	logged   map[string]time.Time
 	watchers []chan struct{}
 	cancel   context.CancelFunc
 	done     chan struct{}
@@ -68,7 +70,7 @@ func (e *enforced) epoch() decision.Epoch {
 func New(cfg Config) (*Follower, error) {
 	f := &Follower{
 		source: cfg.Source, verifier: cfg.Verifier, log: cfg.Logger,
-		wake: make(chan struct{}, 1), zones: zones{}, known: map[uint64][]byte{}, refused: map[string]bool{},
+		wake: make(chan struct{}, 1), zones: zones{}, known: map[uint64][]byte{}, refused: map[string]bool{}, logged: map[string]time.Time{},
 	}
 	f.fresh.start(time.Now())
 	var err error
@@ -166,7 +168,7 @@ const (
 )
 
 func (f *Follower) follow(ctx context.Context) {
-	need, pause := snapshot, firstPause
+	need, pause, interrupted := snapshot, firstPause, false
 	for ctx.Err() == nil {
 		before := f.Epoch()
 		next, err := f.session(ctx, need)
@@ -176,8 +178,13 @@ func (f *Follower) follow(ctx context.Context) {
 		longest := behindPause
 		if err != nil && ctx.Err() == nil {
 			longest = errorPause
-			f.log.Info("following the rules is interrupted", "error", err)
+			level := slog.LevelInfo
+			if interrupted {
+				level = slog.LevelDebug // An outage is one event, however often it is met.
+			}
+			f.log.Log(ctx, level, "following the rules is interrupted", "error", err)
 		}
+		interrupted = err != nil
 		if f.Epoch() != before {
 			pause = firstPause
 		}
