@@ -288,6 +288,38 @@ func TestFull_TakesDecisionsAgainWhenSegmentsAreReceipted(t *testing.T) {
 	})
 }
 
+// After a failed sync nothing says what of the file is on the disk, and a later sync would not either.
+func TestWriteError_GoesOnInANewFile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := setup(t)
+		l := h.open(t, nil)
+		l.Start(t.Context())
+		d := mustForward(t, l)
+		broken := l.writer.log
+		broken.use.Lock()
+		err := broken.f.Close() // The sync that is due finds no file.
+		broken.use.Unlock()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(2 * syncEvery)
+		if err := l.Begin(intent()); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "sync") {
+			t.Errorf("Begin after a failed sync: %v", err)
+		}
+		if err := l.Settle(settlement(d)); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("Settle after a failed sync: %v", err)
+		}
+		pass(2 * probeEvery)
+		mustForward(t, l)
+		closeIn(t, l, time.Minute)
+		h.plane.check(t)
+		if b := h.plane.of(boot(1)); len(b.records) != 4 {
+			t.Errorf("%d records, want 4", len(b.records))
+		}
+	})
+}
+
 func TestIdle_ShowsSilenceEachSecondWhileConnected(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
