@@ -150,12 +150,11 @@ func (x *exchange) settle() {
 		BytesIn: x.bytesIn.Load(), BytesOut: x.response.bytes.Load(),
 		Billed: status < 500 && code != decision.UpstreamFailed && code != decision.UpstreamTimeout,
 	}
-	if !s.Billed {
-		x.unspend()
-	}
 	if err := x.front.log.Settle(&s); err != nil {
-		// The intent stands and is billed by the route's policy.
+		// The intent stands and is billed by the route's policy, so its units stay spent.
 		x.front.logger.Error("settlement not logged", "decision", x.entry.ID, "error", err)
+	} else if !s.Billed {
+		x.unspend()
 	}
 	x.observe(decision.Forward, code, overhead)
 	x.front.metrics.duration.WithLabelValues(x.routeLabel()).Observe(s.Duration.Seconds())
