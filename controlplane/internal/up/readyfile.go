@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// readyFile says where everything is: see docs/reference. Its form is a promise.
+// readyFile says where everything is, in a form that docs/reference/up.md promises.
 type readyFile struct {
 	AdminURL         string         `json:"admin_url"`
 	AdminToken       string         `json:"admin_token"`
