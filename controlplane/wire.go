@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -149,5 +150,7 @@ func explainDatabase(cfg Config, err error) error {
 	if u, parseErr := url.Parse(cfg.DatabaseURL); parseErr == nil {
 		where = "the database at " + u.Host
 	}
-	return fmt.Errorf("%s cannot be used: %w: is Postgres running there, and is database_url right?", where, err)
+	// The driver lists what it tried on lines of their own.
+	why := strings.Join(strings.Fields(err.Error()), " ")
+	return fmt.Errorf("%s cannot be used: %s: is Postgres running there, and is database_url right?", where, why)
 }
