@@ -15,6 +15,7 @@ help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
 
 up: build ## build what is missing and run a demo system
+	@test/gate/deps postgres
 	bin/tollgate up --demo
 
 build: web/dist/index.html ## bin/tollgate (everything) and bin/tollgate-proxy (a node alone)
