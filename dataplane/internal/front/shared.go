@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -82,24 +83,23 @@ type patient struct {
 	once   sync.Once
 	closed chan struct{}
 	// taken is true while connections come that no one else takes: those behind the first one have waited, too.
-	taken bool
+	taken atomic.Bool
 }
 
 // Accept waits for a connection that its node leaves waiting.
 func (p *patient) Accept() (net.Conn, error) {
 	for {
-		if !p.taken {
+		if !p.taken.Swap(false) {
 			if err := p.await(); err != nil {
 				return nil, err
 			}
 		}
-		p.taken = false
 		conn, err := p.accept()
 		if err != nil {
 			return nil, err
 		}
 		if conn != nil {
-			p.taken = true
+			p.taken.Store(true)
 			return conn, nil
 		}
 	}
