@@ -59,14 +59,26 @@ type quotaLoan struct {
 	exhaustedUntil time.Time
 	coldAt         time.Time
 	recalledAt     time.Time
-	demand         demand
+	// horizon is the outage to ride out, as last asked for; short: the last answer granted less than was wanted.
+	horizon time.Duration
+	short   bool
+	demand  demand
 }
 
 func (l *quotaLoan) balance() int64 { return l.granted - l.spent - l.returned }
 
-// low reports whether it is time to renew: the balance covers no more than a few round trips of demand.
+// fewTrips is the demand during which a renewal surely arrives.
+const fewTrips = 100 * time.Millisecond
+
+// low reports whether it is time to renew: the balance covers no more than half of the outage that it should ride out, for the
+// lender may go away at any time. Where the pool gives less than was wanted, nobody can hold that much: then it is a few round trips of demand, or all
+// nodes would ask without end.
 func (l *quotaLoan) low(now time.Time) bool {
-	return l.balance() <= max(1, l.demand.over(100*time.Millisecond, now))
+	span := fewTrips
+	if !l.short {
+		span = max(span, l.horizon/2)
+	}
+	return l.balance() <= max(1, l.demand.over(span, now))
 }
 
 func (l *quotaLoan) over(now time.Time) bool { return !l.span.End.IsZero() && !now.Before(l.span.End) }

@@ -68,6 +68,7 @@ func (a *Account) Asks(license string, w Waiting, horizon time.Duration, now tim
 		}
 		balance := l.balance()
 		ask := Ask{Key: l.key(license), Spent: l.spent, Returned: l.returned}
+		l.horizon = horizon
 		if l.hard && !now.Before(l.exhaustedUntil) {
 			ask.Waiting = w.on(w.Units, l.coldAt, balance, now)
 			ask.Want = ask.Waiting
@@ -102,6 +103,9 @@ func (a *Account) Apply(ans Answer, sent, now time.Time) {
 	for i := range a.quotas {
 		if l := &a.quotas[i]; l.is(ans.Key) {
 			l.granted = max(l.granted, ans.Granted)
+			if ans.Asked > 0 {
+				l.short = ans.Grant < ans.Asked
+			}
 			if ans.Exhausted {
 				l.exhaustedUntil = now.Add(recheck)
 			}

@@ -16,6 +16,9 @@ func TestI4I8_KilledProcessesLoseNothing(t *testing.T) {
 	s := system.Start(t, system.Dir(t))
 	c := s.Client(t)
 	lic := licenseOf(t, c, "enterprise-co").GetId()
+	// The enterprise plan needs no loan. This one lives on loans alone.
+	newPlan(t, c, "lent", 100_000_000)
+	lentLicense, lentKey := newLicense(t, c, "lent-co", "lent")
 	for _, victim := range []struct {
 		name    string
 		allowed int // Requests that may break.
@@ -29,23 +32,27 @@ func TestI4I8_KilledProcessesLoseNothing(t *testing.T) {
 	} {
 		t.Run(victim.name, func(t *testing.T) {
 			r := s.Ready(t)
-			load := &system.Load{URLs: []string{r.ProxyURL + "/hello"}, Key: r.Demo.Keys["enterprise"], For: 5 * time.Second, Connections: connections}
-			before := settledUsage(t, s, lic)
+			load := &system.Load{URLs: []string{r.ProxyURL + "/hello"}, Key: r.Demo.Keys["enterprise"], For: 6 * time.Second, Connections: connections / 2}
+			lent := &system.Load{URLs: []string{r.ProxyURL + "/hello"}, Key: lentKey, For: 6 * time.Second, Connections: connections / 2}
+			before, lentBefore := settledUsage(t, s, lic), settledUsage(t, s, lentLicense)
 			upstream := upstreamCount(t, r)
 			load.Start(t)
+			lent.Start(t)
+			// A loan is warm once demand has been seen for a moment.
+			started := time.Now()
 			system.Eventually(t, 5*time.Second, "load reaches the upstream", func() error {
-				if n := upstreamCount(t, r) - upstream; n < 500 {
-					return fmt.Errorf("%d requests", n)
+				if n := upstreamCount(t, r) - upstream; n < 500 || time.Since(started) < 2*time.Second {
+					return fmt.Errorf("%d requests in %s", n, time.Since(started))
 				}
 				return nil
 			})
 			old := s.Kill(t, victim.name)
 			killed := time.Now()
-			counts := load.Wait()
-			broken := total(counts) - counts[http.StatusOK]
-			t.Logf("answers %v", counts)
+			counts, lentCounts := load.Wait(), lent.Wait()
+			broken := total(counts) - counts[http.StatusOK] + total(lentCounts) - lentCounts[http.StatusOK]
+			t.Logf("answers %v, on loans %v", counts, lentCounts)
 			if broken > victim.allowed {
-				t.Errorf("answers %v: %d are not 200, at most %d may", counts, broken, victim.allowed)
+				t.Errorf("answers %v, on loans %v: %d are not 200, at most %d may", counts, lentCounts, broken, victim.allowed)
 			}
 			s.WaitBack(t, victim.within, victim.name, old)
 			t.Logf("%s was back and ready within %s", victim.name, time.Since(killed).Round(time.Millisecond))
@@ -57,8 +64,9 @@ func TestI4I8_KilledProcessesLoseNothing(t *testing.T) {
 				return nil
 			})
 			served := upstreamCount(t, r) - upstream
-			if got := settledUsage(t, s, lic) - before; got < served || got > hi {
-				t.Errorf("usage grew by %d, the upstream served %d, clients sent %d", got, served, hi)
+			got := settledUsage(t, s, lic) - before + settledUsage(t, s, lentLicense) - lentBefore
+			if sent := hi + int64(total(lentCounts)); got < served || got > sent {
+				t.Errorf("usage grew by %d, the upstream served %d, clients sent %d", got, served, sent)
 			}
 		})
 	}

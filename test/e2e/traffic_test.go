@@ -46,7 +46,8 @@ func curlsAnswerAsPrinted(t *testing.T, s *system.System) {
 			t.Fatalf("%s: %v: %s", m[2], err, got)
 		}
 		for _, status := range httpStatus.FindAllString(m[1], -1) {
-			if !strings.Contains(string(got), status) {
+			// A status line, or what -w prints.
+			if !regexp.MustCompile(`(?m)^(HTTP/\S+ )?` + status + `\b`).Match(got) {
 				t.Errorf("%s\nshows no %s:\n%s", m[2], status, got)
 			}
 			shown[status] = true
@@ -129,25 +130,7 @@ func rateHolds(t *testing.T, s *system.System) {
 func hardQuotaIsExact(t *testing.T, s *system.System) {
 	const limit, requests = 1000, 3000
 	r, c := s.Ready(t), s.Client(t)
-	ctx := t.Context()
-	if _, err := c.Catalog.CreatePlan(ctx, &adminv1.CreatePlanRequest{Plan: &adminv1.Plan{Key: "thousand"}}); err != nil {
-		t.Fatal(err)
-	}
-	draft, err := c.Catalog.CreatePlanDraft(ctx, &adminv1.CreatePlanDraftRequest{Plan: "thousand"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := draft.GetPlanVersion()
-	v.Entitlements = []*adminv1.Entitlement{{
-		Feature: "calls",
-		Quota:   &adminv1.Quota{Limit: limit, Period: adminv1.Period_PERIOD_MONTH, Mode: adminv1.QuotaMode_QUOTA_MODE_HARD},
-	}}
-	if _, err := c.Catalog.UpdatePlanDraft(ctx, &adminv1.UpdatePlanDraftRequest{PlanVersion: v}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Catalog.PublishPlanVersion(ctx, &adminv1.PublishPlanVersionRequest{Plan: "thousand", Version: v.GetVersion()}); err != nil {
-		t.Fatal(err)
-	}
+	newPlan(t, c, "thousand", limit)
 	lic, key := newLicense(t, c, "thousand-co", "thousand")
 	urls := []string{r.Nodes[0].ProxyURL + "/hello", r.Nodes[1].ProxyURL + "/hello"}
 	load := &system.Load{URLs: urls, Key: key, Requests: requests, Connections: 64}
@@ -248,6 +231,30 @@ func expect(t *testing.T, r system.Ready, key, path string, status int) {
 			}
 			return nil
 		})
+	}
+}
+
+// newPlan publishes a plan with a hard monthly quota of calls and nothing else.
+func newPlan(t *testing.T, c *system.Client, plan string, limit int64) {
+	t.Helper()
+	ctx := t.Context()
+	if _, err := c.Catalog.CreatePlan(ctx, &adminv1.CreatePlanRequest{Plan: &adminv1.Plan{Key: plan}}); err != nil {
+		t.Fatal(err)
+	}
+	draft, err := c.Catalog.CreatePlanDraft(ctx, &adminv1.CreatePlanDraftRequest{Plan: plan})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := draft.GetPlanVersion()
+	v.Entitlements = []*adminv1.Entitlement{{
+		Feature: "calls",
+		Quota:   &adminv1.Quota{Limit: limit, Period: adminv1.Period_PERIOD_MONTH, Mode: adminv1.QuotaMode_QUOTA_MODE_HARD},
+	}}
+	if _, err := c.Catalog.UpdatePlanDraft(ctx, &adminv1.UpdatePlanDraftRequest{PlanVersion: v}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Catalog.PublishPlanVersion(ctx, &adminv1.PublishPlanVersionRequest{Plan: plan, Version: v.GetVersion()}); err != nil {
+		t.Fatal(err)
 	}
 }
 

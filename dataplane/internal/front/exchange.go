@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tollgate/dataplane/apikey"
 	"tollgate/dataplane/decision"
 	"tollgate/dataplane/internal/record"
 )
@@ -47,7 +48,7 @@ const maxPath = 2048
 // fill completes the entry for the log from the verdict.
 func (x *exchange) fill() {
 	v := &x.verdict
-	path := x.request.URL.EscapedPath()
+	path := apikey.Redact(x.request.URL.EscapedPath())
 	x.entry = record.Decision{
 		Time: x.decided, Epoch: v.Epoch, Outcome: v.Outcome, Code: v.Code,
 		Method: x.request.Method[:min(len(x.request.Method), 64)], Path: path[:min(len(path), maxPath)],

@@ -56,14 +56,19 @@ const adminPrefix = "tga_"
 
 // Strip removes API keys from a header that goes to an upstream, and leaves other credentials.
 func (Reader) Strip(h http.Header) {
-	drop(h, "Authorization", func(v string) bool {
-		token, ok := bearer(v)
-		return ok && (ours(token) || strings.HasPrefix(token, adminPrefix))
-	})
-	drop(h, "X-Api-Key", func(v string) bool {
-		v = strings.TrimSpace(v)
-		return ours(v) || strings.HasPrefix(v, adminPrefix)
-	})
+	drop(h, "Authorization", holdsSecret)
+	drop(h, "X-Api-Key", holdsSecret)
+}
+
+// holdsSecret reports whether one of our keys or tokens begins anywhere in a field value, whatever scheme or list it stands in. A prefix in
+// the middle of a word is none: the text of a JWT may hold any three letters.
+func holdsSecret(v string) bool {
+	for part := range strings.FieldsFuncSeq(v, func(r rune) bool { return strings.ContainsRune(" \t,;:=\"'", r) }) {
+		if ours(part) || strings.HasPrefix(part, adminPrefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // drop removes the values of a header for which secret holds.
@@ -87,6 +92,10 @@ func ours(token string) bool { return strings.HasPrefix(token, apikey.Prefix) }
 
 // bearer is the token of an Authorization value of that scheme (RFC 6750), whose name is matched in any case.
 func bearer(v string) (token string, ok bool) {
-	scheme, token, ok := strings.Cut(strings.TrimSpace(v), " ")
-	return strings.TrimSpace(token), ok && strings.EqualFold(scheme, "Bearer")
+	v = strings.TrimSpace(v)
+	end := strings.IndexAny(v, " \t")
+	if end < 0 || !strings.EqualFold(v[:end], "Bearer") {
+		return "", false
+	}
+	return strings.TrimSpace(v[end:]), true
 }

@@ -86,3 +86,23 @@ func TestI12_StripRemovesTollgatesSecretsOnly(t *testing.T) {
 		t.Errorf("left: %v", h)
 	}
 }
+
+// However a key is dressed up, an upstream must not see it.
+func TestI12_StripFindsASecretInAnySpelling(t *testing.T) {
+	t.Parallel()
+	for _, v := range []string{"Bearer\ttg_live_x", "tg_live_x", "Token tg_live_x", "foo, tg_live_x", "Token token=\"tga_x\"", "Bearer  tg_x", "a;tg_x"} {
+		for _, name := range []string{"Authorization", "X-Api-Key"} {
+			h := http.Header{name: {v}}
+			identity.Reader{}.Strip(h)
+			if len(h) != 0 {
+				t.Errorf("left: %v", h)
+			}
+		}
+	}
+	jwt := "Bearer eyJtg_x.atg_tga_b.c-tga_"
+	h := http.Header{"Authorization": {jwt}}
+	identity.Reader{}.Strip(h)
+	if h.Get("Authorization") != jwt {
+		t.Errorf("a JWT that holds these letters is gone")
+	}
+}

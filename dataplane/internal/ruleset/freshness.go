@@ -88,11 +88,15 @@ func (f *freshness) enforced(e decision.Epoch) {
 }
 
 // heartbeat takes a heartbeat that verified. It reports whether change sets have been missing for too long.
-func (f *freshness) heartbeat(e decision.Epoch, signed time.Time, tolerance time.Duration, now time.Time) (missing bool) {
+func (f *freshness) heartbeat(e decision.Epoch, signed time.Time, tolerance, oldest time.Duration, now time.Time) (missing bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !signed.After(f.signed) && now.Sub(signed).Abs() > tolerance {
 		return false // Replayed.
+	}
+	// A process that has just started knows no time but its own: recorded heartbeats must not make old rules fresh.
+	if f.signed.IsZero() && now.Sub(signed) > oldest {
+		return false
 	}
 	if signed.After(f.signed) {
 		f.signed = signed
@@ -133,15 +137,16 @@ func (f *Follower) Heartbeat(raw []byte) {
 		return
 	}
 	at := decision.Epoch{Generation: h.GetGeneration(), Number: h.GetNumber()}
-	tolerance := defaultAges.stale
+	tolerance, oldest := defaultAges.stale, defaultAges.grace
 	if e := f.current.Load(); e != nil {
-		tolerance = e.ages.stale
+		// Short ages must not turn a clock that is a little off into an outage.
+		tolerance, oldest = e.ages.stale, max(oldest, e.ages.grace)
 		if at == e.epoch() && len(h.GetHeadHash()) > 0 && !bytes.Equal(h.GetHeadHash(), e.hash) {
 			f.freeze(at)
 			return
 		}
 	}
-	if f.fresh.heartbeat(at, h.GetTime().AsTime(), tolerance, now) {
+	if f.fresh.heartbeat(at, h.GetTime().AsTime(), tolerance, oldest, now) {
 		select {
 		case f.wake <- struct{}{}:
 		default:

@@ -242,3 +242,17 @@ func TestFreshness_ForgedHeartbeatsDoNotCount(t *testing.T) {
 		c.is(stateBlock)
 	})
 }
+
+// A node that has just started must not take recorded heartbeats, however they follow on each other, for news.
+func TestI6_RecordedHeartbeatsMakeNoNodeFresh(t *testing.T) {
+	inBubble(t, func(_ *testing.T, c *clockwork) {
+		c.bring(5, decision.Settings{})
+		old := time.Now().Add(-30 * 24 * time.Hour)
+		for i := range 3 {
+			c.Heartbeat(c.beat(5, old.Add(time.Duration(i)*20*time.Second)))
+			c.is(stateBlock)
+		}
+		c.Heartbeat(c.beat(5, time.Now()))
+		c.is(stateFresh)
+	})
+}
