@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -253,6 +254,9 @@ func TestDrain_FinishesRequestsAndTellsClientsToClose(t *testing.T) {
 		}
 		fmt.Fprint(w, "done")
 	})
+	// Also where the test fails: the upstream ends only when its requests do.
+	finish := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(finish)
 	idle, err := net.Dial("tcp", h.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -285,7 +289,17 @@ func TestDrain_FinishesRequestsAndTellsClientsToClose(t *testing.T) {
 		defer cancel()
 		drained <- h.server.Drain(ctx)
 	}()
-	// No one new is accepted …
+	// A client that goes on is answered, and told that this was the last time …
+	for {
+		status, last := answer()
+		if status != 200 {
+			t.Errorf("while draining: %d", status)
+		}
+		if last {
+			break
+		}
+	}
+	// … and no one new is accepted.
 	for {
 		c, err := net.Dial("tcp", h.addr)
 		if err != nil {
@@ -293,11 +307,7 @@ func TestDrain_FinishesRequestsAndTellsClientsToClose(t *testing.T) {
 		}
 		c.Close()
 	}
-	// … and a client that sends at that moment is answered, and told.
-	if status, last := answer(); status != 200 || !last {
-		t.Errorf("while draining: %d, close %v", status, last)
-	}
-	close(release)
+	finish()
 	if res := <-slow; res.StatusCode != 200 || string(res.body) != "done" {
 		t.Errorf("the open request got %d %q", res.StatusCode, res.body)
 	}
