@@ -82,7 +82,7 @@ func elapsed(local time.Time, unit time.Duration) Span {
 	offset := offsetAt(local)
 	start := local.Add(offset % unit).Truncate(unit).Add(-(offset % unit))
 	s := Span{start, start.Add(unit)}
-	from, to := local.ZoneBounds()
+	from, to := zoneBounds(local)
 	if !from.IsZero() && from.After(s.Start) && (offset-offsetAt(from.Add(-1)))%unit != 0 {
 		s.Start = from
 	}
@@ -90,6 +90,16 @@ func elapsed(local time.Time, unit time.Duration) Span {
 		s.End = to
 	}
 	return s
+}
+
+// zoneBounds are t's, with an end after t. Go's own counts 365 days in each year that only a rule describes, so on the last day of a leap
+// year it tells an end that has passed. The true one is the year's: clocks change at none of the two.
+func zoneBounds(t time.Time) (from, to time.Time) {
+	from, to = t.ZoneBounds()
+	if !to.IsZero() && !to.After(t) {
+		to = to.Add(24 * time.Hour)
+	}
+	return from, to
 }
 
 func offsetAt(t time.Time) time.Duration {
@@ -103,7 +113,7 @@ func firstAt(wall time.Time, zone *time.Location) time.Time {
 	// No zone is further from UTC than this.
 	t := wall.Add(-26 * time.Hour).In(zone)
 	for {
-		from, to := t.ZoneBounds()
+		from, to := zoneBounds(t)
 		at := wall.Add(-offsetAt(t)).In(zone)
 		if !from.IsZero() && at.Before(from) {
 			at = from

@@ -81,6 +81,26 @@ func TestSpanAt_PeriodsFollowEachOtherWithoutGapOrOverlap(t *testing.T) {
 	})
 }
 
+// Go's zone bounds are wrong on that day (a search that trusted them never ended), and it is too rare for the random instants.
+func TestSpanAt_TheLastDayOfALeapYear(t *testing.T) {
+	t.Parallel()
+	for _, name := range hardZones {
+		for _, year := range []int{2024, 2028, 2040, 2096} {
+			l := zone(t, name)
+			last := time.Date(year, 12, 31, 12, 0, 0, 0, l)
+			for _, p := range allPeriods {
+				if s := decision.SpanAt(p, l, last, last); !s.Contains(last) {
+					t.Errorf("%s %d: period %d is %v to %v", name, year, p, s.Start, s.End)
+				}
+			}
+			s := decision.SpanAt(decision.Year, l, last, last)
+			if next := time.Date(year+1, 1, 1, 0, 0, 0, 0, l); !s.End.Equal(next) || s.End.Sub(s.Start) != 366*24*time.Hour {
+				t.Errorf("%s: the year %d is %v to %v", name, year, s.Start, s.End)
+			}
+		}
+	}
+}
+
 func TestSpanAt_CutsWhereTheCalendarSays(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
