@@ -133,27 +133,27 @@ func (a *Account) rateByKey(key string) *rateLoan {
 
 // quota is the loan of the period that contains now. What identifies it to the lender is feature, generation and
 // the period's start: as long as these are the same, it is the same loan, whatever else of the quota changes.
-func (a *Account) quota(en *Entitlement, lic *License, zone *time.Location, now time.Time) *quotaLoan {
+func (a *Account) quota(en *Entitlement, anchor time.Time, generation uint64, zone *time.Location, now time.Time) *quotaLoan {
 	q := en.Quota
 	for i := len(a.quotas) - 1; i >= 0; i-- {
 		l := &a.quotas[i]
-		if l.feature == en.Feature && l.generation == lic.CounterGeneration && l.period == q.Period && l.zone == zone &&
-			l.anchor.Equal(lic.Anchor) && l.span.Contains(now) {
+		if l.feature == en.Feature && l.generation == generation && l.period == q.Period && l.zone == zone &&
+			l.anchor.Equal(anchor) && l.span.Contains(now) {
 			return l.under(q)
 		}
 	}
-	span := SpanAt(q.Period, zone, lic.Anchor, now)
-	key := LoanKey{Limit: en.Feature, PeriodStart: span.Start.Unix(), Generation: lic.CounterGeneration}
+	span := SpanAt(q.Period, zone, anchor, now)
+	key := LoanKey{Limit: en.Feature, PeriodStart: span.Start.Unix(), Generation: generation}
 	for i := range a.quotas {
 		if l := &a.quotas[i]; l.is(key) {
-			l.span, l.period, l.zone, l.anchor = span, q.Period, zone, lic.Anchor
+			l.span, l.period, l.zone, l.anchor = span, q.Period, zone, anchor
 			return l.under(q)
 		}
 	}
 	a.forget(now.Add(-remember))
 	l := quotaLoan{
-		feature: en.Feature, generation: lic.CounterGeneration, span: span,
-		period: q.Period, zone: zone, anchor: lic.Anchor, limit: q.Limit,
+		feature: en.Feature, generation: generation, span: span,
+		period: q.Period, zone: zone, anchor: anchor, limit: q.Limit,
 	}
 	if !span.End.IsZero() && !span.End.After(a.forgot) {
 		// The clock was set back to where it is not known any more what was spent.

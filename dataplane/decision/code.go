@@ -17,6 +17,7 @@ type Code string
 const (
 	OK                  Code = "ok"
 	OKOverage           Code = "ok_overage"
+	OKGrace             Code = "ok_grace"
 	RateLimited         Code = "rate_limited"
 	QuotaExhausted      Code = "quota_exhausted"
 	CredentialMissing   Code = "credential_missing"
@@ -30,6 +31,7 @@ const (
 	LicenseRevoked      Code = "license_revoked"
 	LicenseCanceled     Code = "license_canceled"
 	LicenseNotStarted   Code = "license_not_started"
+	PaymentRequired     Code = "payment_required"
 	FeatureNotInPlan    Code = "feature_not_in_plan"
 	RouteUnknown        Code = "route_unknown"
 	RequestMalformed    Code = "request_malformed"
@@ -79,6 +81,7 @@ func Reasons() []Reason {
 	return []Reason{
 		{OK, Forward, 0, StepForward, "Forwarded"},
 		{OKOverage, Forward, 0, StepForward, "Forwarded beyond a soft quota"},
+		{OKGrace, Forward, 0, StepForward, "Forwarded, a payment is missing"},
 		{RateLimited, Throttle, 429, StepRates, "Too many requests"},
 		{QuotaExhausted, Throttle, 429, StepQuotas, "Quota exhausted"},
 		{CredentialMissing, Block, 401, StepIdentify, "Credential missing"},
@@ -92,6 +95,7 @@ func Reasons() []Reason {
 		{LicenseRevoked, Block, 403, StepLicense, "Licence revoked"},
 		{LicenseCanceled, Block, 403, StepLicense, "Licence canceled"},
 		{LicenseNotStarted, Block, 403, StepLicense, "Licence not started"},
+		{PaymentRequired, Block, 403, StepLicense, "Payment required"},
 		{FeatureNotInPlan, Block, 403, StepFeatures, "Feature not in plan"},
 		{RouteUnknown, Block, 404, StepRoute, "No such route"},
 		{RequestMalformed, Block, 400, StepRead, "Malformed request"},

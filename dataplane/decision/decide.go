@@ -49,7 +49,7 @@ type Charge struct {
 	Meter, Feature string
 	Units          int64
 	PeriodStart    int64  // Unix seconds; 0 where no quota counts.
-	Generation     uint64 // The licence's CounterGeneration.
+	Generation     uint64 // The phase's CounterGeneration.
 	Lent           bool   // Taken from a loan of a hard quota.
 }
 
@@ -63,8 +63,9 @@ type Verdict struct {
 	Credential *Credential
 	License    *License
 	Customer   *Customer
-	// Features are the plan's, comma-separated.
-	Features string
+	// Plan and PlanVersion are what the licence is on.
+	Plan        string
+	PlanVersion uint32
 
 	// Feature is the one that is missing, for FeatureNotInPlan.
 	Feature string
@@ -84,8 +85,17 @@ type Verdict struct {
 	// Renew: it is time to borrow ahead.
 	Renew bool
 
+	terms   terms
 	limits  [MaxLimits]Limit
 	nlimits int
+}
+
+// Features are the keys of all features that the licence grants, comma-separated; empty where no licence was reached.
+func (v *Verdict) Features() string {
+	if v.terms.plan == nil {
+		return ""
+	}
+	return v.terms.features()
 }
 
 // Limits are the limits that applied. The slice is good as long as v.
@@ -107,10 +117,8 @@ func Decide(v *Verdict, s *State, r *Request, accounts Accounts, now time.Time) 
 		v.deny(code)
 		return
 	}
-	p := s.plans[planKey{v.License.Plan, v.License.PlanVersion}]
-	v.Features = p.keys
 	for _, f := range v.Route.Requires {
-		if !p.enabled[f] {
+		if !v.terms.has(f) {
 			v.Feature = f
 			v.deny(FeatureNotInPlan)
 			return
@@ -118,7 +126,7 @@ func Decide(v *Verdict, s *State, r *Request, accounts Accounts, now time.Time) 
 	}
 	var en *Entitlement
 	if v.Route.Meter != "" && v.Route.Cost > 0 {
-		e, ok := p.metered[v.Route.Meter]
+		e, ok := v.terms.counts(v.Route.Meter)
 		if !ok {
 			v.Feature = v.Route.Meter
 			v.deny(FeatureNotInPlan)
@@ -126,14 +134,22 @@ func Decide(v *Verdict, s *State, r *Request, accounts Accounts, now time.Time) 
 		}
 		en = &e
 	}
-	if len(p.RateLimits) == 0 && en == nil {
-		v.Outcome, v.Code = Forward, OK
+	if len(v.terms.plan.RateLimits) == 0 && en == nil {
+		v.forward(OK)
 		return
 	}
 	a := accounts.Account(v.License.ID)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	v.spend(a, p, en, now)
+	v.spend(a, en, now)
+}
+
+// forward lets the request through. That a payment is missing is said first: it ends the licence soon.
+func (v *Verdict) forward(c Code) {
+	if v.License.PastDue {
+		c = OKGrace
+	}
+	v.Outcome, v.Code = Forward, c
 }
 
 func (v *Verdict) deny(c Code) {
@@ -176,10 +192,12 @@ func (v *Verdict) admit(s *State, r *Request, now time.Time) Code {
 		return LicenseMissing
 	}
 	v.License, v.Customer = lic, s.customers[lic.Customer]
+	v.terms = s.termsOf(lic, now)
+	v.Plan, v.PlanVersion = v.terms.phase.Plan, v.terms.phase.PlanVersion
 	switch {
 	case lic.Status == Revoked:
 		return LicenseRevoked
-	case lic.Status == Canceled:
+	case lic.Status == Canceled || !lic.CancelsAt.IsZero() && !now.Before(lic.CancelsAt):
 		return LicenseCanceled
 	case !lic.EndsAt.IsZero() && !now.Before(lic.EndsAt):
 		return LicenseExpired
@@ -187,17 +205,19 @@ func (v *Verdict) admit(s *State, r *Request, now time.Time) Code {
 		return LicenseNotStarted
 	case lic.Status != Active:
 		return LicenseSuspended
-	case v.Customer == nil || s.plans[planKey{lic.Plan, lic.PlanVersion}] == nil:
+	case lic.PastDue && !now.Before(lic.GraceUntil):
+		return PaymentRequired
+	case v.Customer == nil || v.terms.plan == nil:
 		return LicenseMissing
 	}
 	return OK
 }
 
 // spend checks every limit, and takes from all of them or from none. The account is locked.
-func (v *Verdict) spend(a *Account, p *plan, en *Entitlement, now time.Time) {
-	cold := false
-	for i := range p.RateLimits {
-		rl := &p.RateLimits[i]
+func (v *Verdict) spend(a *Account, en *Entitlement, now time.Time) {
+	cold, rates := false, len(v.terms.plan.RateLimits)
+	for i := range rates {
+		rl := v.terms.rate(i)
 		l := a.rate(rl)
 		l.demand.add(1, now)
 		balance := l.balance(now)
@@ -216,10 +236,10 @@ func (v *Verdict) spend(a *Account, p *plan, en *Entitlement, now time.Time) {
 	var q *quotaLoan
 	if en != nil {
 		v.Charge = Charge{
-			Meter: v.Route.Meter, Feature: en.Feature, Units: v.Route.Cost, Generation: v.License.CounterGeneration,
+			Meter: v.Route.Meter, Feature: en.Feature, Units: v.Route.Cost, Generation: v.terms.phase.CounterGeneration,
 		}
 		if en.Quota != nil {
-			q = a.quota(en, v.License, v.Customer.Zone, now)
+			q = a.quota(en, v.License.Anchor, v.terms.phase.CounterGeneration, v.Customer.Zone, now)
 			cold = v.checkQuota(q, en, now) || cold
 		}
 	}
@@ -233,9 +253,9 @@ func (v *Verdict) spend(a *Account, p *plan, en *Entitlement, now time.Time) {
 		v.deny(LimitsUnavailable)
 		return
 	}
-	v.Outcome, v.Code = Forward, OK
-	for i := range p.RateLimits {
-		l := a.rate(&p.RateLimits[i])
+	v.forward(OK)
+	for i := range rates {
+		l := a.rate(v.terms.rate(i))
 		l.spent++
 		v.limits[i].Remaining--
 		v.Renew = v.Renew || (l.balance(now) < l.demand.over(rateAhead/2, now) && !now.Before(l.retryAt))
@@ -252,7 +272,7 @@ func (v *Verdict) spend(a *Account, p *plan, en *Entitlement, now time.Time) {
 	}
 	q.used += v.Charge.Units
 	if q.used+q.spent > en.Quota.Limit {
-		v.Code = OKOverage
+		v.forward(OKOverage)
 	}
 }
 

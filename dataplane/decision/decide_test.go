@@ -60,12 +60,17 @@ func TestDecide_GivesEachCode(t *testing.T) {
 		{name: "key about to expire", code: decision.OK, path: "/free", world: func(w *world) { w.key.ExpiresAt = noon.Add(1) }},
 		{name: "key of no licence", code: decision.LicenseMissing, path: "/free", world: func(w *world) { w.key.License = "gone" }},
 		{name: "licence of no customer", code: decision.LicenseMissing, path: "/free", world: func(w *world) { w.license.Customer = "gone" }},
-		{name: "licence of no plan", code: decision.LicenseMissing, path: "/free", world: func(w *world) { w.license.PlanVersion = 2 }},
+		{name: "licence of no plan", code: decision.LicenseMissing, path: "/free", world: func(w *world) { w.license.PlanVersion = 3 }},
 		{name: "ended", code: decision.LicenseExpired, path: "/free", world: func(w *world) { w.license.EndsAt = noon }},
 		{name: "about to end", code: decision.OK, path: "/free", world: func(w *world) { w.license.EndsAt = noon.Add(1) }},
 		{name: "not started", code: decision.LicenseNotStarted, path: "/free", world: func(w *world) { w.license.StartsAt = noon.Add(1) }},
 		{name: "just started", code: decision.OK, path: "/free", world: func(w *world) { w.license.StartsAt = noon }},
 		{name: "suspended", code: decision.LicenseSuspended, path: "/free", world: func(w *world) { w.license.Status = decision.Suspended }},
+		{name: "past due, in grace", code: decision.OKGrace, path: "/free", world: func(w *world) { w.license.PastDue, w.license.GraceUntil = true, noon.Add(1) }},
+		{name: "past due, grace over", code: decision.PaymentRequired, path: "/free", world: func(w *world) { w.license.PastDue, w.license.GraceUntil = true, noon }},
+		{name: "past due and suspended", code: decision.LicenseSuspended, path: "/free", world: func(w *world) {
+			w.license.PastDue, w.license.GraceUntil, w.license.Status = true, noon, decision.Suspended
+		}},
 		{name: "revoked", code: decision.LicenseRevoked, path: "/free", world: func(w *world) { w.license.Status = decision.Revoked }},
 		{name: "canceled", code: decision.LicenseCanceled, path: "/free", world: func(w *world) { w.license.Status = decision.Canceled }},
 		{name: "canceled and ended", code: decision.LicenseCanceled, path: "/free", world: func(w *world) { w.license.Status, w.license.EndsAt = decision.Canceled, noon }},

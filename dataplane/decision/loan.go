@@ -17,7 +17,7 @@ type LoanKey struct {
 	License     string
 	Limit       string // The metered feature's key, or the rate limit's.
 	PeriodStart int64  // Unix seconds; 0 for a rate.
-	Generation  uint64 // The licence's CounterGeneration; 0 for a rate.
+	Generation  uint64 // The phase's CounterGeneration; 0 for a rate.
 }
 
 // Ask is what an account wants of the lender for one loan. Spent and Returned are cumulative.

@@ -27,7 +27,9 @@ func (a accounts) Account(license string) *decision.Account {
 //	/bulk               costs 5
 //	/reports            requires feature reports, which the plan has
 //	/gold               requires feature gold, which it has not
-//	/storage            costs 1 of meter bytes, which no feature of the plan counts
+//	/storage            costs 1 of meter bytes, which feature space counts; the plan lacks it
+//
+// Version 2 has gold, too.
 type world struct {
 	version decision.PlanVersion
 	license decision.License
@@ -41,8 +43,8 @@ func newWorld(entitlement *decision.Quota, rates ...decision.RateLimit) *world {
 			Entitlements: []decision.Entitlement{{Feature: "calls", Quota: entitlement}, {Feature: "reports", Enabled: true}, {Feature: "gold"}},
 		},
 		license: decision.License{
-			ID: "lic", Customer: "cus", Plan: "plan", PlanVersion: 1, Status: decision.Active,
-			StartsAt: noon.AddDate(0, -2, 0), Anchor: noon.AddDate(0, -2, 0), CounterGeneration: 1,
+			ID: "lic", Customer: "cus", Phase: decision.Phase{Plan: "plan", PlanVersion: 1, CounterGeneration: 1}, Status: decision.Active,
+			StartsAt: noon.AddDate(0, -2, 0), Anchor: noon.AddDate(0, -2, 0),
 		},
 		key: decision.Credential{ID: "key", License: "lic", Hash: [32]byte{1}},
 	}
@@ -60,6 +62,7 @@ func (w *world) state(t failer) *decision.State {
 	e.SetFeature(&decision.Feature{Key: "calls", Type: decision.Metered, Meter: "requests"})
 	e.SetFeature(&decision.Feature{Key: "reports", Type: decision.Boolean})
 	e.SetFeature(&decision.Feature{Key: "gold", Type: decision.Boolean})
+	e.SetFeature(&decision.Feature{Key: "space", Type: decision.Metered, Meter: "bytes"})
 	for _, r := range []decision.Route{
 		{Key: "free", Path: "/free"},
 		{Key: "calls", Path: "/calls", Meter: "requests", Cost: 1},
@@ -72,6 +75,7 @@ func (w *world) state(t failer) *decision.State {
 	}
 	version, license, key := w.version, w.license, w.key
 	e.SetPlanVersion(&version)
+	e.SetPlanVersion(&decision.PlanVersion{Plan: "plan", Version: 2, Entitlements: []decision.Entitlement{{Feature: "reports", Enabled: true}, {Feature: "gold", Enabled: true}}})
 	e.SetCustomer(&decision.Customer{ID: "cus"})
 	e.SetLicense(&license)
 	e.SetCredential(&key)

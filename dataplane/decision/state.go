@@ -114,14 +114,54 @@ const (
 
 // License is a customer on a plan version.
 type License struct {
-	ID, Customer      string
-	Plan              string
-	PlanVersion       uint32
-	Status            Status
-	StartsAt          time.Time
-	EndsAt            time.Time // Exclusive; zero: open-ended.
-	Anchor            time.Time // Of billing periods.
+	ID, Customer string
+	Phase        // What it is on until the first of Next begins; its At means nothing.
+	// Next are phases to come when the record was made, in order of time. Time alone turns them on.
+	Next      []Phase
+	Overrides []Override
+	Status    Status
+	StartsAt  time.Time
+	EndsAt    time.Time // Exclusive; zero: open-ended.
+	CancelsAt time.Time // Canceled from then on; zero: never.
+	// PastDue: a payment is missing. Until GraceUntil requests are forwarded all the same.
+	PastDue    bool
+	GraceUntil time.Time
+	Anchor     time.Time // Of billing periods.
+}
+
+// Phase is a plan version that a licence is on from At on.
+type Phase struct {
+	At          time.Time
+	Plan        string
+	PlanVersion uint32
+	// CounterGeneration is part of each counter's key: counters start anew where it differs.
 	CounterGeneration uint64
+}
+
+// PhaseAt is the phase at now.
+func (l *License) PhaseAt(now time.Time) *Phase {
+	for i := len(l.Next) - 1; i >= 0; i-- {
+		if !now.Before(l.Next[i].At) {
+			return &l.Next[i]
+		}
+	}
+	return &l.Phase
+}
+
+// Override replaces one entitlement or one rate limit of a licence's plan while it lasts. Either Feature or RateLimit is set.
+type Override struct {
+	ID       string
+	From, To time.Time // To exclusive; zero: for good.
+	// Feature is granted with Quota (metered; nil: unlimited), or, where it is Withheld, denied.
+	Feature  string
+	Withheld bool
+	Quota    *Quota
+	// RateLimit replaces the plan's limit of that key; where the plan has none, it does nothing.
+	RateLimit *RateLimit
+}
+
+func (o *Override) holds(now time.Time) bool {
+	return !now.Before(o.From) && (o.To.IsZero() || now.Before(o.To))
 }
 
 // Credential is an API key's keyed hash.

@@ -61,6 +61,8 @@ func advice(r decision.Reason) string {
 		return "The route needs a feature that the plan does not grant. Another plan may."
 	case decision.QuotaExhausted:
 		return "The units of this period are used up. Wait until reset_at; where there is none, waiting does not help."
+	case decision.PaymentRequired:
+		return "A payment is missing, and the time that was given for it is over. Access comes back when it is paid."
 	case decision.LicenseNotStarted:
 		return "The licence is not in force yet. Try again once it has started."
 	case decision.UpstreamFailed, decision.UpstreamTimeout:

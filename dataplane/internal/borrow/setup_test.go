@@ -173,7 +173,7 @@ func (r rules) state(t *testing.T, licenses int) *decision.State {
 	e.SetPlanVersion(v)
 	e.SetCustomer(&decision.Customer{ID: "cus"})
 	for i := range licenses {
-		e.SetLicense(&decision.License{ID: license(i), Customer: "cus", Plan: "plan", PlanVersion: 1, Status: decision.Active, CounterGeneration: 1})
+		e.SetLicense(&decision.License{ID: license(i), Customer: "cus", Phase: decision.Phase{Plan: "plan", PlanVersion: 1, CounterGeneration: 1}, Status: decision.Active})
 		e.SetCredential(&decision.Credential{ID: license(i), License: license(i)})
 	}
 	s, err := e.Build(decision.Epoch{Generation: 1, Number: 1})

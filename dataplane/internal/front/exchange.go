@@ -60,7 +60,7 @@ func (x *exchange) fill() {
 		d.Customer = v.Customer.ID
 	}
 	if v.License != nil {
-		d.License, d.Plan, d.PlanVersion = v.License.ID, v.License.Plan, v.License.PlanVersion
+		d.License, d.Plan, d.PlanVersion = v.License.ID, v.Plan, v.PlanVersion
 	}
 	if v.Credential != nil {
 		d.Credential = v.Credential.ID

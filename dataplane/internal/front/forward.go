@@ -95,8 +95,8 @@ func rewrite(pr *httputil.ProxyRequest) {
 	set := func(name, value string) { out.Header[name] = []string{value} }
 	set(headerCustomer, v.Customer.ID)
 	set(headerLicense, v.License.ID)
-	set(headerPlan, v.License.Plan)
-	set(headerFeatures, v.Features)
+	set(headerPlan, v.Plan)
+	set(headerFeatures, v.Features())
 	set(headerDecision, x.entry.ID)
 	x.client.forwarded(in, out.Header)
 

@@ -81,7 +81,7 @@ func (x *exchange) detail(code decision.Code, p *problem) string {
 		}
 		return "The quota of " + strconv.FormatInt(v.LimitUnits, 10) + " units of " + v.Policy + " is used up until it resets at " + v.ResetAt.UTC().Format(time.RFC3339) + "."
 	case decision.FeatureNotInPlan:
-		return "The plan " + v.License.Plan + " does not include the feature " + v.Feature + ", which this request needs."
+		return "The plan " + v.Plan + " does not include the feature " + v.Feature + ", which this request needs."
 	case decision.LicenseExpired:
 		return "The licence ended at " + v.License.EndsAt.UTC().Format(time.RFC3339) + ". Renew it to go on."
 	case decision.LicenseNotStarted:

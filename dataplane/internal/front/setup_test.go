@@ -146,8 +146,8 @@ func (h *house) state(upstreamURL string) *decision.State {
 			h.Fatal(err)
 		}
 		l := &decision.License{
-			ID: "lic_" + name, Customer: "cus_1", Plan: plan, PlanVersion: version, Status: decision.Active,
-			StartsAt: now.Add(-month), Anchor: now.Add(-month), CounterGeneration: 1,
+			ID: "lic_" + name, Customer: "cus_1", Phase: decision.Phase{Plan: plan, PlanVersion: version, CounterGeneration: 1}, Status: decision.Active,
+			StartsAt: now.Add(-month), Anchor: now.Add(-month),
 		}
 		c := &decision.Credential{ID: key.ID, License: l.ID, Hash: apikey.Hash(pepper, key.Whole)}
 		if change != nil {

@@ -148,30 +148,46 @@ func feature(f *rulesv1.Feature) (*decision.Feature, error) {
 func planVersion(p *rulesv1.PlanVersion) (*decision.PlanVersion, error) {
 	v := &decision.PlanVersion{Plan: p.GetPlan(), Version: p.GetVersion()}
 	for _, en := range p.GetEntitlements() {
-		d := decision.Entitlement{Feature: en.GetFeature(), Enabled: en.GetEnabled()}
-		switch g := en.GetGrant().(type) {
-		case *rulesv1.Entitlement_Enabled:
-			if !g.Enabled {
-				continue // Granted to nobody, metered features included.
-			}
-		case *rulesv1.Entitlement_Quota:
-			period, ok := periods[g.Quota.GetPeriod()]
-			if !ok {
-				return nil, fmt.Errorf("plan %s version %d: a quota per %s", v.Plan, v.Version, g.Quota.GetPeriod())
-			}
-			d.Quota = &decision.Quota{Limit: g.Quota.GetLimit(), Period: period, Hard: g.Quota.GetHard()}
+		d, granted, err := entitlement(en)
+		if err != nil {
+			return nil, fmt.Errorf("plan %s version %d: %w", v.Plan, v.Version, err)
 		}
-		v.Entitlements = append(v.Entitlements, d)
+		if granted {
+			v.Entitlements = append(v.Entitlements, d)
+		}
 	}
 	for _, rl := range p.GetRateLimits() {
-		per := rl.GetPer().AsDuration()
-		if per <= 0 || rl.GetLimit() < 0 || rl.GetBurst() < 0 {
-			return nil, fmt.Errorf("plan %s version %d: rate limit %s is %d per %s, burst %d",
-				v.Plan, v.Version, rl.GetKey(), rl.GetLimit(), per, rl.GetBurst())
+		d, err := rateLimit(rl)
+		if err != nil {
+			return nil, fmt.Errorf("plan %s version %d: %w", v.Plan, v.Version, err)
 		}
-		v.RateLimits = append(v.RateLimits, decision.RateLimit{Key: rl.GetKey(), Limit: rl.GetLimit(), Per: per, Burst: rl.GetBurst()})
+		v.RateLimits = append(v.RateLimits, d)
 	}
 	return v, nil
+}
+
+// entitlement reports whether the feature is granted at all: enabled: false grants it to nobody, metered features included.
+func entitlement(en *rulesv1.Entitlement) (d decision.Entitlement, granted bool, err error) {
+	d = decision.Entitlement{Feature: en.GetFeature(), Enabled: en.GetEnabled()}
+	switch g := en.GetGrant().(type) {
+	case *rulesv1.Entitlement_Enabled:
+		return d, g.Enabled, nil
+	case *rulesv1.Entitlement_Quota:
+		period, ok := periods[g.Quota.GetPeriod()]
+		if !ok {
+			return d, false, fmt.Errorf("a quota per %s", g.Quota.GetPeriod())
+		}
+		d.Quota = &decision.Quota{Limit: g.Quota.GetLimit(), Period: period, Hard: g.Quota.GetHard()}
+	}
+	return d, true, nil
+}
+
+func rateLimit(rl *rulesv1.RateLimit) (decision.RateLimit, error) {
+	per := rl.GetPer().AsDuration()
+	if per <= 0 || rl.GetLimit() < 0 || rl.GetBurst() < 0 {
+		return decision.RateLimit{}, fmt.Errorf("rate limit %s is %d per %s, burst %d", rl.GetKey(), rl.GetLimit(), per, rl.GetBurst())
+	}
+	return decision.RateLimit{Key: rl.GetKey(), Limit: rl.GetLimit(), Per: per, Burst: rl.GetBurst()}, nil
 }
 
 var periods = map[rulesv1.Period]decision.Period{
@@ -197,14 +213,43 @@ func license(l *rulesv1.License) (*decision.License, error) {
 		return nil, fmt.Errorf("license %s has status %s", l.GetId(), l.GetStatus())
 	}
 	d := &decision.License{
-		ID: l.GetId(), Customer: l.GetCustomer(), Plan: l.GetPlan(), PlanVersion: l.GetPlanVersion(), Status: status,
-		StartsAt: instant(l.GetStartsAt()), EndsAt: instant(l.GetEndsAt()), Anchor: instant(l.GetAnchor()),
-		CounterGeneration: l.GetCounterGeneration(),
+		ID: l.GetId(), Customer: l.GetCustomer(), Status: status,
+		Phase:    decision.Phase{Plan: l.GetPlan(), PlanVersion: l.GetPlanVersion(), CounterGeneration: l.GetCounterGeneration()},
+		StartsAt: instant(l.GetStartsAt()), EndsAt: instant(l.GetEndsAt()), CancelsAt: instant(l.GetCancelsAt()),
+		PastDue: l.GetPastDue(), GraceUntil: instant(l.GetGraceUntil()), Anchor: instant(l.GetAnchor()),
+	}
+	for _, ph := range l.GetPhases() {
+		d.Next = append(d.Next, decision.Phase{
+			At: instant(ph.GetAt()), Plan: ph.GetPlan(), PlanVersion: ph.GetPlanVersion(), CounterGeneration: ph.GetCounterGeneration(),
+		})
+	}
+	for _, o := range l.GetOverrides() {
+		v, err := override(o)
+		if err != nil {
+			return nil, fmt.Errorf("license %s: override %s: %w", l.GetId(), o.GetId(), err)
+		}
+		d.Overrides = append(d.Overrides, v)
 	}
 	if d.Anchor.IsZero() {
 		d.Anchor = d.StartsAt
 	}
 	return d, nil
+}
+
+func override(o *rulesv1.Override) (decision.Override, error) {
+	d := decision.Override{ID: o.GetId(), From: instant(o.GetStartsAt()), To: instant(o.GetEndsAt())}
+	switch t := o.GetTerm().(type) {
+	case *rulesv1.Override_Entitlement:
+		en, granted, err := entitlement(t.Entitlement)
+		d.Feature, d.Withheld, d.Quota = en.Feature, !granted, en.Quota
+		return d, err
+	case *rulesv1.Override_RateLimit:
+		rl, err := rateLimit(t.RateLimit)
+		d.RateLimit = &rl
+		return d, err
+	default:
+		return d, errors.New("a term of an unknown kind")
+	}
 }
 
 func credential(c *rulesv1.Credential) (*decision.Credential, error) {

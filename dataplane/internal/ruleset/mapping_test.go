@@ -75,7 +75,7 @@ func TestMapping_EveryKindIsEnforced(t *testing.T) {
 	r := decision.Request{Method: "GET", Host: "api.example", Path: "/r/1", Presented: decision.KeyCredential, KeyID: "key"}
 	var v decision.Verdict
 	decision.Decide(&v, state, &r, oneAccount{&decision.Account{}}, begin.AddDate(0, 1, 0))
-	if !v.Cold || v.License.ID != "lic" || v.Features != "calls,reports" {
+	if !v.Cold || v.License.ID != "lic" || v.Features() != "calls,reports" {
 		t.Errorf("decided %s %s", v.Outcome, v.Code)
 	}
 }

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/rules/v1/record.proto.
  */
 export const file_tollgate_rules_v1_record: GenFile = /*@__PURE__*/
-  fileDesc("Ch50b2xsZ2F0ZS9ydWxlcy92MS9yZWNvcmQucHJvdG8SEXRvbGxnYXRlLnJ1bGVzLnYxIvIDCgZSZWNvcmQSLQoHcmVtb3ZhbBgBIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLlJlbW92YWxIABIvCghzZXR0aW5ncxgCIAEoCzIbLnRvbGxnYXRlLnJ1bGVzLnYxLlNldHRpbmdzSAASLQoHc2VydmljZRgDIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLlNlcnZpY2VIABIpCgVyb3V0ZRgEIAEoCzIYLnRvbGxnYXRlLnJ1bGVzLnYxLlJvdXRlSAASKQoFbWV0ZXIYBSABKAsyGC50b2xsZ2F0ZS5ydWxlcy52MS5NZXRlckgAEi0KB2ZlYXR1cmUYBiABKAsyGi50b2xsZ2F0ZS5ydWxlcy52MS5GZWF0dXJlSAASNgoMcGxhbl92ZXJzaW9uGAcgASgLMh4udG9sbGdhdGUucnVsZXMudjEuUGxhblZlcnNpb25IABIvCghjdXN0b21lchgIIAEoCzIbLnRvbGxnYXRlLnJ1bGVzLnYxLkN1c3RvbWVySAASLQoHbGljZW5zZRgJIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLkxpY2Vuc2VIABIzCgpjcmVkZW50aWFsGAogASgLMh0udG9sbGdhdGUucnVsZXMudjEuQ3JlZGVudGlhbEgAQgcKBXZhbHVlIjwKB1JlbW92YWwSJQoEa2luZBgBIAEoDjIXLnRvbGxnYXRlLnJ1bGVzLnYxLktpbmQSCgoCaWQYAiABKAkigAIKCFNldHRpbmdzEgsKA2VudhgBIAEoCRIOCgZwZXBwZXIYAiABKAwSFgoOZXJyb3JfYmFzZV91cmwYAyABKAkSLgoLc3RhbGVfYWZ0ZXIYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLZ3JhY2VfYWZ0ZXIYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLYmxvY2tfYWZ0ZXIYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoMbG9hbl9ob3Jpem9uGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIl4KB1NlcnZpY2USCwoDa2V5GAEgASgJEhEKCWVuZHBvaW50cxgCIAMoCRIzChByZXNwb25zZV90aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIrwBCgVSb3V0ZRILCgNrZXkYASABKAkSDwoHc2VydmljZRgCIAEoCRIMCgRob3N0GAMgASgJEgwKBHBhdGgYBCABKAkSDwoHbWV0aG9kcxgFIAMoCRIQCghyZXF1aXJlcxgGIAMoCRINCgVtZXRlchgHIAEoCRISCgpjb3N0X2ZpeGVkGAggASgDEhgKEHN0cmlwX2NyZWRlbnRpYWwYCSABKAgSGQoRYmlsbF9vcGVuX2ludGVudHMYCiABKAgiSQoFTWV0ZXISCwoDa2V5GAEgASgJEjMKC2FnZ3JlZ2F0aW9uGAIgASgOMh4udG9sbGdhdGUucnVsZXMudjEuQWdncmVnYXRpb24iUwoHRmVhdHVyZRILCgNrZXkYASABKAkSLAoEdHlwZRgCIAEoDjIeLnRvbGxnYXRlLnJ1bGVzLnYxLkZlYXR1cmVUeXBlEg0KBW1ldGVyGAMgASgJIpUBCgtQbGFuVmVyc2lvbhIMCgRwbGFuGAEgASgJEg8KB3ZlcnNpb24YAiABKA0SNAoMZW50aXRsZW1lbnRzGAMgAygLMh4udG9sbGdhdGUucnVsZXMudjEuRW50aXRsZW1lbnQSMQoLcmF0ZV9saW1pdHMYBCADKAsyHC50b2xsZ2F0ZS5ydWxlcy52MS5SYXRlTGltaXQiZQoLRW50aXRsZW1lbnQSDwoHZmVhdHVyZRgBIAEoCRIRCgdlbmFibGVkGAIgASgISAASKQoFcXVvdGEYAyABKAsyGC50b2xsZ2F0ZS5ydWxlcy52MS5RdW90YUgAQgcKBWdyYW50Ik8KBVF1b3RhEg0KBWxpbWl0GAEgASgDEikKBnBlcmlvZBgCIAEoDjIZLnRvbGxnYXRlLnJ1bGVzLnYxLlBlcmlvZBIMCgRoYXJkGAMgASgIIl4KCVJhdGVMaW1pdBILCgNrZXkYASABKAkSDQoFbGltaXQYAiABKAMSJgoDcGVyGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg0KBWJ1cnN0GAQgASgDIj4KCEN1c3RvbWVyEgoKAmlkGAEgASgJEhMKC2V4dGVybmFsX2lkGAIgASgJEhEKCXRpbWVfem9uZRgDIAEoCSKhAgoHTGljZW5zZRIKCgJpZBgBIAEoCRIQCghjdXN0b21lchgCIAEoCRIMCgRwbGFuGAMgASgJEhQKDHBsYW5fdmVyc2lvbhgEIAEoDRIwCgZzdGF0dXMYBSABKA4yIC50b2xsZ2F0ZS5ydWxlcy52MS5MaWNlbnNlU3RhdHVzEi0KCXN0YXJ0c19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGYW5jaG9yGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIaChJjb3VudGVyX2dlbmVyYXRpb24YCSABKAQieAoKQ3JlZGVudGlhbBIKCgJpZBgBIAEoCRIPCgdsaWNlbnNlGAIgASgJEgwKBGhhc2gYAyABKAwSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHcmV2b2tlZBgFIAEoCCqxAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEAoMS0lORF9TRVJWSUNFEAESDgoKS0lORF9ST1VURRACEg4KCktJTkRfTUVURVIQAxIQCgxLSU5EX0ZFQVRVUkUQBBIVChFLSU5EX1BMQU5fVkVSU0lPThAFEhEKDUtJTkRfQ1VTVE9NRVIQBhIQCgxLSU5EX0xJQ0VOU0UQBxITCg9LSU5EX0NSRURFTlRJQUwQCCqDAQoLQWdncmVnYXRpb24SGwoXQUdHUkVHQVRJT05fVU5TUEVDSUZJRUQQABIVChFBR0dSRUdBVElPTl9DT1VOVBABEhMKD0FHR1JFR0FUSU9OX1NVTRACEhMKD0FHR1JFR0FUSU9OX01BWBADEhYKEkFHR1JFR0FUSU9OX1VOSVFVRRAEKngKC0ZlYXR1cmVUeXBlEhwKGEZFQVRVUkVfVFlQRV9VTlNQRUNJRklFRBAAEhgKFEZFQVRVUkVfVFlQRV9CT09MRUFOEAESFwoTRkVBVFVSRV9UWVBFX1NUQVRJQxACEhgKFEZFQVRVUkVfVFlQRV9NRVRFUkVEEAMqsQEKBlBlcmlvZBIWChJQRVJJT0RfVU5TUEVDSUZJRUQQABIRCg1QRVJJT0RfTUlOVVRFEAESDwoLUEVSSU9EX0hPVVIQAhIOCgpQRVJJT0RfREFZEAMSDwoLUEVSSU9EX1dFRUsQBBIQCgxQRVJJT0RfTU9OVEgQBRIPCgtQRVJJT0RfWUVBUhAGEhIKDlBFUklPRF9CSUxMSU5HEAcSEwoPUEVSSU9EX0xJRkVUSU1FEAgqoQEKDUxpY2Vuc2VTdGF0dXMSHgoaTElDRU5TRV9TVEFUVVNfVU5TUEVDSUZJRUQQABIZChVMSUNFTlNFX1NUQVRVU19BQ1RJVkUQARIcChhMSUNFTlNFX1NUQVRVU19TVVNQRU5ERUQQAhIbChdMSUNFTlNFX1NUQVRVU19DQU5DRUxFRBADEhoKFkxJQ0VOU0VfU1RBVFVTX1JFVk9LRUQQBEK1AQoVY29tLnRvbGxnYXRlLnJ1bGVzLnYxQgtSZWNvcmRQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvcnVsZXMvdjE7cnVsZXN2MaICA1RSWKoCEVRvbGxnYXRlLlJ1bGVzLlYxygIRVG9sbGdhdGVcUnVsZXNcVjHiAh1Ub2xsZ2F0ZVxSdWxlc1xWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpSdWxlczo6VjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Ch50b2xsZ2F0ZS9ydWxlcy92MS9yZWNvcmQucHJvdG8SEXRvbGxnYXRlLnJ1bGVzLnYxIvIDCgZSZWNvcmQSLQoHcmVtb3ZhbBgBIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLlJlbW92YWxIABIvCghzZXR0aW5ncxgCIAEoCzIbLnRvbGxnYXRlLnJ1bGVzLnYxLlNldHRpbmdzSAASLQoHc2VydmljZRgDIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLlNlcnZpY2VIABIpCgVyb3V0ZRgEIAEoCzIYLnRvbGxnYXRlLnJ1bGVzLnYxLlJvdXRlSAASKQoFbWV0ZXIYBSABKAsyGC50b2xsZ2F0ZS5ydWxlcy52MS5NZXRlckgAEi0KB2ZlYXR1cmUYBiABKAsyGi50b2xsZ2F0ZS5ydWxlcy52MS5GZWF0dXJlSAASNgoMcGxhbl92ZXJzaW9uGAcgASgLMh4udG9sbGdhdGUucnVsZXMudjEuUGxhblZlcnNpb25IABIvCghjdXN0b21lchgIIAEoCzIbLnRvbGxnYXRlLnJ1bGVzLnYxLkN1c3RvbWVySAASLQoHbGljZW5zZRgJIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLkxpY2Vuc2VIABIzCgpjcmVkZW50aWFsGAogASgLMh0udG9sbGdhdGUucnVsZXMudjEuQ3JlZGVudGlhbEgAQgcKBXZhbHVlIjwKB1JlbW92YWwSJQoEa2luZBgBIAEoDjIXLnRvbGxnYXRlLnJ1bGVzLnYxLktpbmQSCgoCaWQYAiABKAkigAIKCFNldHRpbmdzEgsKA2VudhgBIAEoCRIOCgZwZXBwZXIYAiABKAwSFgoOZXJyb3JfYmFzZV91cmwYAyABKAkSLgoLc3RhbGVfYWZ0ZXIYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLZ3JhY2VfYWZ0ZXIYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLYmxvY2tfYWZ0ZXIYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoMbG9hbl9ob3Jpem9uGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIl4KB1NlcnZpY2USCwoDa2V5GAEgASgJEhEKCWVuZHBvaW50cxgCIAMoCRIzChByZXNwb25zZV90aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIrwBCgVSb3V0ZRILCgNrZXkYASABKAkSDwoHc2VydmljZRgCIAEoCRIMCgRob3N0GAMgASgJEgwKBHBhdGgYBCABKAkSDwoHbWV0aG9kcxgFIAMoCRIQCghyZXF1aXJlcxgGIAMoCRINCgVtZXRlchgHIAEoCRISCgpjb3N0X2ZpeGVkGAggASgDEhgKEHN0cmlwX2NyZWRlbnRpYWwYCSABKAgSGQoRYmlsbF9vcGVuX2ludGVudHMYCiABKAgiSQoFTWV0ZXISCwoDa2V5GAEgASgJEjMKC2FnZ3JlZ2F0aW9uGAIgASgOMh4udG9sbGdhdGUucnVsZXMudjEuQWdncmVnYXRpb24iUwoHRmVhdHVyZRILCgNrZXkYASABKAkSLAoEdHlwZRgCIAEoDjIeLnRvbGxnYXRlLnJ1bGVzLnYxLkZlYXR1cmVUeXBlEg0KBW1ldGVyGAMgASgJIpUBCgtQbGFuVmVyc2lvbhIMCgRwbGFuGAEgASgJEg8KB3ZlcnNpb24YAiABKA0SNAoMZW50aXRsZW1lbnRzGAMgAygLMh4udG9sbGdhdGUucnVsZXMudjEuRW50aXRsZW1lbnQSMQoLcmF0ZV9saW1pdHMYBCADKAsyHC50b2xsZ2F0ZS5ydWxlcy52MS5SYXRlTGltaXQiZQoLRW50aXRsZW1lbnQSDwoHZmVhdHVyZRgBIAEoCRIRCgdlbmFibGVkGAIgASgISAASKQoFcXVvdGEYAyABKAsyGC50b2xsZ2F0ZS5ydWxlcy52MS5RdW90YUgAQgcKBWdyYW50Ik8KBVF1b3RhEg0KBWxpbWl0GAEgASgDEikKBnBlcmlvZBgCIAEoDjIZLnRvbGxnYXRlLnJ1bGVzLnYxLlBlcmlvZBIMCgRoYXJkGAMgASgIIl4KCVJhdGVMaW1pdBILCgNrZXkYASABKAkSDQoFbGltaXQYAiABKAMSJgoDcGVyGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg0KBWJ1cnN0GAQgASgDIj4KCEN1c3RvbWVyEgoKAmlkGAEgASgJEhMKC2V4dGVybmFsX2lkGAIgASgJEhEKCXRpbWVfem9uZRgDIAEoCSLuAwoHTGljZW5zZRIKCgJpZBgBIAEoCRIQCghjdXN0b21lchgCIAEoCRIMCgRwbGFuGAMgASgJEhQKDHBsYW5fdmVyc2lvbhgEIAEoDRIwCgZzdGF0dXMYBSABKA4yIC50b2xsZ2F0ZS5ydWxlcy52MS5MaWNlbnNlU3RhdHVzEi0KCXN0YXJ0c19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGYW5jaG9yGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIaChJjb3VudGVyX2dlbmVyYXRpb24YCSABKAQSKAoGcGhhc2VzGAogAygLMhgudG9sbGdhdGUucnVsZXMudjEuUGhhc2USLgoJb3ZlcnJpZGVzGAsgAygLMhsudG9sbGdhdGUucnVsZXMudjEuT3ZlcnJpZGUSEAoIcGFzdF9kdWUYDCABKAgSLwoLZ3JhY2VfdW50aWwYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmNhbmNlbHNfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIm8KBVBoYXNlEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRwbGFuGAIgASgJEhQKDHBsYW5fdmVyc2lvbhgDIAEoDRIaChJjb3VudGVyX2dlbmVyYXRpb24YBCABKAQi5QEKCE92ZXJyaWRlEgoKAmlkGAEgASgJEi0KCXN0YXJ0c19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoLZW50aXRsZW1lbnQYBCABKAsyHi50b2xsZ2F0ZS5ydWxlcy52MS5FbnRpdGxlbWVudEgAEjIKCnJhdGVfbGltaXQYBSABKAsyHC50b2xsZ2F0ZS5ydWxlcy52MS5SYXRlTGltaXRIAEIGCgR0ZXJtIngKCkNyZWRlbnRpYWwSCgoCaWQYASABKAkSDwoHbGljZW5zZRgCIAEoCRIMCgRoYXNoGAMgASgMEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3Jldm9rZWQYBSABKAgqsQEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEhAKDEtJTkRfU0VSVklDRRABEg4KCktJTkRfUk9VVEUQAhIOCgpLSU5EX01FVEVSEAMSEAoMS0lORF9GRUFUVVJFEAQSFQoRS0lORF9QTEFOX1ZFUlNJT04QBRIRCg1LSU5EX0NVU1RPTUVSEAYSEAoMS0lORF9MSUNFTlNFEAcSEwoPS0lORF9DUkVERU5USUFMEAgqgwEKC0FnZ3JlZ2F0aW9uEhsKF0FHR1JFR0FUSU9OX1VOU1BFQ0lGSUVEEAASFQoRQUdHUkVHQVRJT05fQ09VTlQQARITCg9BR0dSRUdBVElPTl9TVU0QAhITCg9BR0dSRUdBVElPTl9NQVgQAxIWChJBR0dSRUdBVElPTl9VTklRVUUQBCp4CgtGZWF0dXJlVHlwZRIcChhGRUFUVVJFX1RZUEVfVU5TUEVDSUZJRUQQABIYChRGRUFUVVJFX1RZUEVfQk9PTEVBThABEhcKE0ZFQVRVUkVfVFlQRV9TVEFUSUMQAhIYChRGRUFUVVJFX1RZUEVfTUVURVJFRBADKrEBCgZQZXJpb2QSFgoSUEVSSU9EX1VOU1BFQ0lGSUVEEAASEQoNUEVSSU9EX01JTlVURRABEg8KC1BFUklPRF9IT1VSEAISDgoKUEVSSU9EX0RBWRADEg8KC1BFUklPRF9XRUVLEAQSEAoMUEVSSU9EX01PTlRIEAUSDwoLUEVSSU9EX1lFQVIQBhISCg5QRVJJT0RfQklMTElORxAHEhMKD1BFUklPRF9MSUZFVElNRRAIKqEBCg1MaWNlbnNlU3RhdHVzEh4KGkxJQ0VOU0VfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGQoVTElDRU5TRV9TVEFUVVNfQUNUSVZFEAESHAoYTElDRU5TRV9TVEFUVVNfU1VTUEVOREVEEAISGwoXTElDRU5TRV9TVEFUVVNfQ0FOQ0VMRUQQAxIaChZMSUNFTlNFX1NUQVRVU19SRVZPS0VEEARCtQEKFWNvbS50b2xsZ2F0ZS5ydWxlcy52MUILUmVjb3JkUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL3J1bGVzL3YxO3J1bGVzdjGiAgNUUliqAhFUb2xsZ2F0ZS5SdWxlcy5WMcoCEVRvbGxnYXRlXFJ1bGVzXFYx4gIdVG9sbGdhdGVcUnVsZXNcVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6UnVsZXM6OlYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Record sets or removes one object of a rule state.
@@ -545,6 +545,40 @@ export type License = Message<"tollgate.rules.v1.License"> & {
    * @generated from field: uint64 counter_generation = 9;
    */
   counterGeneration: bigint;
+
+  /**
+   * Phases after the one above, in order of time. Each holds from its instant on: no
+   * further record says so.
+   *
+   * @generated from field: repeated tollgate.rules.v1.Phase phases = 10;
+   */
+  phases: Phase[];
+
+  /**
+   * In order of their start; of two that hold, the later one counts.
+   *
+   * @generated from field: repeated tollgate.rules.v1.Override overrides = 11;
+   */
+  overrides: Override[];
+
+  /**
+   * A payment is missing. Until `grace_until` requests are forwarded all the same.
+   *
+   * @generated from field: bool past_due = 12;
+   */
+  pastDue: boolean;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp grace_until = 13;
+   */
+  graceUntil?: Timestamp | undefined;
+
+  /**
+   * Canceled from then on. Unset: not.
+   *
+   * @generated from field: google.protobuf.Timestamp cancels_at = 14;
+   */
+  cancelsAt?: Timestamp | undefined;
 };
 
 /**
@@ -553,6 +587,93 @@ export type License = Message<"tollgate.rules.v1.License"> & {
  */
 export const LicenseSchema: GenMessage<License> = /*@__PURE__*/
   messageDesc(file_tollgate_rules_v1_record, 12);
+
+/**
+ * Phase is the plan version that a licence is on from an instant on.
+ *
+ * @generated from message tollgate.rules.v1.Phase
+ */
+export type Phase = Message<"tollgate.rules.v1.Phase"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 1;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string plan = 2;
+   */
+  plan: string;
+
+  /**
+   * @generated from field: uint32 plan_version = 3;
+   */
+  planVersion: number;
+
+  /**
+   * @generated from field: uint64 counter_generation = 4;
+   */
+  counterGeneration: bigint;
+};
+
+/**
+ * Describes the message tollgate.rules.v1.Phase.
+ * Use `create(PhaseSchema)` to create a new message.
+ */
+export const PhaseSchema: GenMessage<Phase> = /*@__PURE__*/
+  messageDesc(file_tollgate_rules_v1_record, 13);
+
+/**
+ * Override replaces one entitlement, or one rate limit, of a licence's plan while it
+ * lasts.
+ *
+ * @generated from message tollgate.rules.v1.Override
+ */
+export type Override = Message<"tollgate.rules.v1.Override"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp starts_at = 2;
+   */
+  startsAt?: Timestamp | undefined;
+
+  /**
+   * Exclusive. Unset: for good.
+   *
+   * @generated from field: google.protobuf.Timestamp ends_at = 3;
+   */
+  endsAt?: Timestamp | undefined;
+
+  /**
+   * @generated from oneof tollgate.rules.v1.Override.term
+   */
+  term: {
+    /**
+     * What is granted for a feature; without a grant: unlimited, and counted.
+     *
+     * @generated from field: tollgate.rules.v1.Entitlement entitlement = 4;
+     */
+    value: Entitlement;
+    case: "entitlement";
+  } | {
+    /**
+     * Replaces the plan's limit of the same key.
+     *
+     * @generated from field: tollgate.rules.v1.RateLimit rate_limit = 5;
+     */
+    value: RateLimit;
+    case: "rateLimit";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tollgate.rules.v1.Override.
+ * Use `create(OverrideSchema)` to create a new message.
+ */
+export const OverrideSchema: GenMessage<Override> = /*@__PURE__*/
+  messageDesc(file_tollgate_rules_v1_record, 14);
 
 /**
  * Credential is an API key's keyed hash. A revoked one stays, so that its bearer
@@ -594,7 +715,7 @@ export type Credential = Message<"tollgate.rules.v1.Credential"> & {
  * Use `create(CredentialSchema)` to create a new message.
  */
 export const CredentialSchema: GenMessage<Credential> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 13);
+  messageDesc(file_tollgate_rules_v1_record, 15);
 
 /**
  * @generated from enum tollgate.rules.v1.Kind

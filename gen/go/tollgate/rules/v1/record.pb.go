@@ -1346,8 +1346,18 @@ type License struct {
 	Anchor *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=anchor,proto3" json:"anchor,omitempty"`
 	// Part of each counter's key: raised when counters start anew.
 	CounterGeneration uint64 `protobuf:"varint,9,opt,name=counter_generation,json=counterGeneration,proto3" json:"counter_generation,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Phases after the one above, in order of time. Each holds from its instant on: no
+	// further record says so.
+	Phases []*Phase `protobuf:"bytes,10,rep,name=phases,proto3" json:"phases,omitempty"`
+	// In order of their start; of two that hold, the later one counts.
+	Overrides []*Override `protobuf:"bytes,11,rep,name=overrides,proto3" json:"overrides,omitempty"`
+	// A payment is missing. Until `grace_until` requests are forwarded all the same.
+	PastDue    bool                   `protobuf:"varint,12,opt,name=past_due,json=pastDue,proto3" json:"past_due,omitempty"`
+	GraceUntil *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=grace_until,json=graceUntil,proto3" json:"grace_until,omitempty"`
+	// Canceled from then on. Unset: not.
+	CancelsAt     *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=cancels_at,json=cancelsAt,proto3" json:"cancels_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *License) Reset() {
@@ -1443,6 +1453,221 @@ func (x *License) GetCounterGeneration() uint64 {
 	return 0
 }
 
+func (x *License) GetPhases() []*Phase {
+	if x != nil {
+		return x.Phases
+	}
+	return nil
+}
+
+func (x *License) GetOverrides() []*Override {
+	if x != nil {
+		return x.Overrides
+	}
+	return nil
+}
+
+func (x *License) GetPastDue() bool {
+	if x != nil {
+		return x.PastDue
+	}
+	return false
+}
+
+func (x *License) GetGraceUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.GraceUntil
+	}
+	return nil
+}
+
+func (x *License) GetCancelsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CancelsAt
+	}
+	return nil
+}
+
+// Phase is the plan version that a licence is on from an instant on.
+type Phase struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	At                *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	Plan              string                 `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`
+	PlanVersion       uint32                 `protobuf:"varint,3,opt,name=plan_version,json=planVersion,proto3" json:"plan_version,omitempty"`
+	CounterGeneration uint64                 `protobuf:"varint,4,opt,name=counter_generation,json=counterGeneration,proto3" json:"counter_generation,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *Phase) Reset() {
+	*x = Phase{}
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Phase) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Phase) ProtoMessage() {}
+
+func (x *Phase) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Phase.ProtoReflect.Descriptor instead.
+func (*Phase) Descriptor() ([]byte, []int) {
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Phase) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *Phase) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *Phase) GetPlanVersion() uint32 {
+	if x != nil {
+		return x.PlanVersion
+	}
+	return 0
+}
+
+func (x *Phase) GetCounterGeneration() uint64 {
+	if x != nil {
+		return x.CounterGeneration
+	}
+	return 0
+}
+
+// Override replaces one entitlement, or one rate limit, of a licence's plan while it
+// lasts.
+type Override struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Id       string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	StartsAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=starts_at,json=startsAt,proto3" json:"starts_at,omitempty"`
+	// Exclusive. Unset: for good.
+	EndsAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
+	// Types that are valid to be assigned to Term:
+	//
+	//	*Override_Entitlement
+	//	*Override_RateLimit
+	Term          isOverride_Term `protobuf_oneof:"term"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Override) Reset() {
+	*x = Override{}
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Override) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Override) ProtoMessage() {}
+
+func (x *Override) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Override.ProtoReflect.Descriptor instead.
+func (*Override) Descriptor() ([]byte, []int) {
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Override) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Override) GetStartsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartsAt
+	}
+	return nil
+}
+
+func (x *Override) GetEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndsAt
+	}
+	return nil
+}
+
+func (x *Override) GetTerm() isOverride_Term {
+	if x != nil {
+		return x.Term
+	}
+	return nil
+}
+
+func (x *Override) GetEntitlement() *Entitlement {
+	if x != nil {
+		if x, ok := x.Term.(*Override_Entitlement); ok {
+			return x.Entitlement
+		}
+	}
+	return nil
+}
+
+func (x *Override) GetRateLimit() *RateLimit {
+	if x != nil {
+		if x, ok := x.Term.(*Override_RateLimit); ok {
+			return x.RateLimit
+		}
+	}
+	return nil
+}
+
+type isOverride_Term interface {
+	isOverride_Term()
+}
+
+type Override_Entitlement struct {
+	// What is granted for a feature; without a grant: unlimited, and counted.
+	Entitlement *Entitlement `protobuf:"bytes,4,opt,name=entitlement,proto3,oneof"`
+}
+
+type Override_RateLimit struct {
+	// Replaces the plan's limit of the same key.
+	RateLimit *RateLimit `protobuf:"bytes,5,opt,name=rate_limit,json=rateLimit,proto3,oneof"`
+}
+
+func (*Override_Entitlement) isOverride_Term() {}
+
+func (*Override_RateLimit) isOverride_Term() {}
+
 // Credential is an API key's keyed hash. A revoked one stays, so that its bearer
 // is told why.
 type Credential struct {
@@ -1459,7 +1684,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[13]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1471,7 +1696,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[13]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1484,7 +1709,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Credential) GetId() string {
@@ -1604,7 +1829,7 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vexternal_id\x18\x02 \x01(\tR\n" +
 	"externalId\x12\x1b\n" +
-	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\"\xf7\x02\n" +
+	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\"\xf7\x04\n" +
 	"\aLicense\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bcustomer\x18\x02 \x01(\tR\bcustomer\x12\x12\n" +
@@ -1614,7 +1839,28 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\tstarts_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x123\n" +
 	"\aends_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\x122\n" +
 	"\x06anchor\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06anchor\x12-\n" +
-	"\x12counter_generation\x18\t \x01(\x04R\x11counterGeneration\"\x9f\x01\n" +
+	"\x12counter_generation\x18\t \x01(\x04R\x11counterGeneration\x120\n" +
+	"\x06phases\x18\n" +
+	" \x03(\v2\x18.tollgate.rules.v1.PhaseR\x06phases\x129\n" +
+	"\toverrides\x18\v \x03(\v2\x1b.tollgate.rules.v1.OverrideR\toverrides\x12\x19\n" +
+	"\bpast_due\x18\f \x01(\bR\apastDue\x12;\n" +
+	"\vgrace_until\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"graceUntil\x129\n" +
+	"\n" +
+	"cancels_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\tcancelsAt\"\x99\x01\n" +
+	"\x05Phase\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
+	"\x04plan\x18\x02 \x01(\tR\x04plan\x12!\n" +
+	"\fplan_version\x18\x03 \x01(\rR\vplanVersion\x12-\n" +
+	"\x12counter_generation\x18\x04 \x01(\x04R\x11counterGeneration\"\x93\x02\n" +
+	"\bOverride\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x127\n" +
+	"\tstarts_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x123\n" +
+	"\aends_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\x12B\n" +
+	"\ventitlement\x18\x04 \x01(\v2\x1e.tollgate.rules.v1.EntitlementH\x00R\ventitlement\x12=\n" +
+	"\n" +
+	"rate_limit\x18\x05 \x01(\v2\x1c.tollgate.rules.v1.RateLimitH\x00R\trateLimitB\x06\n" +
+	"\x04term\"\x9f\x01\n" +
 	"\n" +
 	"Credential\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -1678,7 +1924,7 @@ func file_tollgate_rules_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_rules_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tollgate_rules_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_tollgate_rules_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_tollgate_rules_v1_record_proto_goTypes = []any{
 	(Kind)(0),                     // 0: tollgate.rules.v1.Kind
 	(Aggregation)(0),              // 1: tollgate.rules.v1.Aggregation
@@ -1698,9 +1944,11 @@ var file_tollgate_rules_v1_record_proto_goTypes = []any{
 	(*RateLimit)(nil),             // 15: tollgate.rules.v1.RateLimit
 	(*Customer)(nil),              // 16: tollgate.rules.v1.Customer
 	(*License)(nil),               // 17: tollgate.rules.v1.License
-	(*Credential)(nil),            // 18: tollgate.rules.v1.Credential
-	(*durationpb.Duration)(nil),   // 19: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
+	(*Phase)(nil),                 // 18: tollgate.rules.v1.Phase
+	(*Override)(nil),              // 19: tollgate.rules.v1.Override
+	(*Credential)(nil),            // 20: tollgate.rules.v1.Credential
+	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
 }
 var file_tollgate_rules_v1_record_proto_depIdxs = []int32{
 	6,  // 0: tollgate.rules.v1.Record.removal:type_name -> tollgate.rules.v1.Removal
@@ -1712,30 +1960,39 @@ var file_tollgate_rules_v1_record_proto_depIdxs = []int32{
 	12, // 6: tollgate.rules.v1.Record.plan_version:type_name -> tollgate.rules.v1.PlanVersion
 	16, // 7: tollgate.rules.v1.Record.customer:type_name -> tollgate.rules.v1.Customer
 	17, // 8: tollgate.rules.v1.Record.license:type_name -> tollgate.rules.v1.License
-	18, // 9: tollgate.rules.v1.Record.credential:type_name -> tollgate.rules.v1.Credential
+	20, // 9: tollgate.rules.v1.Record.credential:type_name -> tollgate.rules.v1.Credential
 	0,  // 10: tollgate.rules.v1.Removal.kind:type_name -> tollgate.rules.v1.Kind
-	19, // 11: tollgate.rules.v1.Settings.stale_after:type_name -> google.protobuf.Duration
-	19, // 12: tollgate.rules.v1.Settings.grace_after:type_name -> google.protobuf.Duration
-	19, // 13: tollgate.rules.v1.Settings.block_after:type_name -> google.protobuf.Duration
-	19, // 14: tollgate.rules.v1.Settings.loan_horizon:type_name -> google.protobuf.Duration
-	19, // 15: tollgate.rules.v1.Service.response_timeout:type_name -> google.protobuf.Duration
+	21, // 11: tollgate.rules.v1.Settings.stale_after:type_name -> google.protobuf.Duration
+	21, // 12: tollgate.rules.v1.Settings.grace_after:type_name -> google.protobuf.Duration
+	21, // 13: tollgate.rules.v1.Settings.block_after:type_name -> google.protobuf.Duration
+	21, // 14: tollgate.rules.v1.Settings.loan_horizon:type_name -> google.protobuf.Duration
+	21, // 15: tollgate.rules.v1.Service.response_timeout:type_name -> google.protobuf.Duration
 	1,  // 16: tollgate.rules.v1.Meter.aggregation:type_name -> tollgate.rules.v1.Aggregation
 	2,  // 17: tollgate.rules.v1.Feature.type:type_name -> tollgate.rules.v1.FeatureType
 	13, // 18: tollgate.rules.v1.PlanVersion.entitlements:type_name -> tollgate.rules.v1.Entitlement
 	15, // 19: tollgate.rules.v1.PlanVersion.rate_limits:type_name -> tollgate.rules.v1.RateLimit
 	14, // 20: tollgate.rules.v1.Entitlement.quota:type_name -> tollgate.rules.v1.Quota
 	3,  // 21: tollgate.rules.v1.Quota.period:type_name -> tollgate.rules.v1.Period
-	19, // 22: tollgate.rules.v1.RateLimit.per:type_name -> google.protobuf.Duration
+	21, // 22: tollgate.rules.v1.RateLimit.per:type_name -> google.protobuf.Duration
 	4,  // 23: tollgate.rules.v1.License.status:type_name -> tollgate.rules.v1.LicenseStatus
-	20, // 24: tollgate.rules.v1.License.starts_at:type_name -> google.protobuf.Timestamp
-	20, // 25: tollgate.rules.v1.License.ends_at:type_name -> google.protobuf.Timestamp
-	20, // 26: tollgate.rules.v1.License.anchor:type_name -> google.protobuf.Timestamp
-	20, // 27: tollgate.rules.v1.Credential.expires_at:type_name -> google.protobuf.Timestamp
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	22, // 24: tollgate.rules.v1.License.starts_at:type_name -> google.protobuf.Timestamp
+	22, // 25: tollgate.rules.v1.License.ends_at:type_name -> google.protobuf.Timestamp
+	22, // 26: tollgate.rules.v1.License.anchor:type_name -> google.protobuf.Timestamp
+	18, // 27: tollgate.rules.v1.License.phases:type_name -> tollgate.rules.v1.Phase
+	19, // 28: tollgate.rules.v1.License.overrides:type_name -> tollgate.rules.v1.Override
+	22, // 29: tollgate.rules.v1.License.grace_until:type_name -> google.protobuf.Timestamp
+	22, // 30: tollgate.rules.v1.License.cancels_at:type_name -> google.protobuf.Timestamp
+	22, // 31: tollgate.rules.v1.Phase.at:type_name -> google.protobuf.Timestamp
+	22, // 32: tollgate.rules.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
+	22, // 33: tollgate.rules.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
+	13, // 34: tollgate.rules.v1.Override.entitlement:type_name -> tollgate.rules.v1.Entitlement
+	15, // 35: tollgate.rules.v1.Override.rate_limit:type_name -> tollgate.rules.v1.RateLimit
+	22, // 36: tollgate.rules.v1.Credential.expires_at:type_name -> google.protobuf.Timestamp
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_rules_v1_record_proto_init() }
@@ -1759,13 +2016,17 @@ func file_tollgate_rules_v1_record_proto_init() {
 		(*Entitlement_Enabled)(nil),
 		(*Entitlement_Quota)(nil),
 	}
+	file_tollgate_rules_v1_record_proto_msgTypes[14].OneofWrappers = []any{
+		(*Override_Entitlement)(nil),
+		(*Override_RateLimit)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_rules_v1_record_proto_rawDesc), len(file_tollgate_rules_v1_record_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

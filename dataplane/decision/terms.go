@@ -1,0 +1,83 @@
+package decision
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// terms are what a licence is granted at one moment: override before plan version. An override holds for its feature, or for
+// the meter that the feature counts on. Where two hold, the one that began last wins: a licence's record has them in that order.
+type terms struct {
+	state *State
+	lic   *License
+	phase *Phase
+	plan  *plan
+	now   time.Time
+}
+
+func (s *State) termsOf(lic *License, now time.Time) terms {
+	ph := lic.PhaseAt(now)
+	return terms{s, lic, ph, s.plans[planKey{ph.Plan, ph.PlanVersion}], now}
+}
+
+// has reports whether a feature is granted.
+func (t *terms) has(feature string) bool {
+	for i := len(t.lic.Overrides) - 1; i >= 0; i-- {
+		if o := &t.lic.Overrides[i]; o.Feature == feature && o.holds(t.now) {
+			return !o.Withheld
+		}
+	}
+	return t.plan.enabled[feature]
+}
+
+// counts is the metered entitlement that requests on a meter are counted under.
+func (t *terms) counts(meter string) (Entitlement, bool) {
+	for i := len(t.lic.Overrides) - 1; i >= 0; i-- {
+		o := &t.lic.Overrides[i]
+		if o.Feature == "" || !o.holds(t.now) {
+			continue
+		}
+		if f := t.state.features[o.Feature]; f != nil && f.Type == Metered && f.Meter == meter {
+			return Entitlement{Feature: o.Feature, Quota: o.Quota}, !o.Withheld
+		}
+	}
+	en, ok := t.plan.metered[meter]
+	return en, ok
+}
+
+// rate is the i-th rate limit of the plan, or what replaces it.
+func (t *terms) rate(i int) *RateLimit {
+	rl := &t.plan.RateLimits[i]
+	for i := len(t.lic.Overrides) - 1; i >= 0; i-- {
+		if o := &t.lic.Overrides[i]; o.RateLimit != nil && o.RateLimit.Key == rl.Key && o.holds(t.now) {
+			return o.RateLimit
+		}
+	}
+	return rl
+}
+
+// features are the keys of all that is granted, sorted and comma-separated. Where no override changes them, that is the plan's own text.
+func (t *terms) features() string {
+	changed := false
+	for i := range t.lic.Overrides {
+		o := &t.lic.Overrides[i]
+		changed = changed || o.Feature != "" && o.holds(t.now) && t.plan.enabled[o.Feature] == o.Withheld
+	}
+	if !changed {
+		return t.plan.keys
+	}
+	var keys []string
+	for k := range t.plan.enabled {
+		if t.has(k) {
+			keys = append(keys, k)
+		}
+	}
+	for i := range t.lic.Overrides {
+		if o := &t.lic.Overrides[i]; o.Feature != "" && !t.plan.enabled[o.Feature] && t.has(o.Feature) {
+			keys = append(keys, o.Feature)
+		}
+	}
+	slices.Sort(keys)
+	return strings.Join(slices.Compact(keys), ",")
+}
