@@ -71,6 +71,7 @@ func run(g *group, cfg Config, k keys, admin net.Listener, ready *atomic.Bool, r
 	if err := startWorkers(g, k, db, b, registry, logger); err != nil {
 		return err
 	}
+	startTimekeeper(g, api, logger.With("part", "timekeeper"))
 	g.run(func(ctx context.Context) error { return serve(ctx, admin, handler, logger) })
 	g.run(func(ctx context.Context) error {
 		select {

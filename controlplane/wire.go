@@ -113,6 +113,43 @@ func startWorkers(g *group, k keys, db *postgres.DB, b *bus.Bus, registry *prome
 	return nil
 }
 
+// tick is how often it is looked for what time has brought about, and for licences that are still to move.
+const tick = time.Second
+
+// startTimekeeper starts what records the work of time, and moves licences to published versions. Any number of control planes may do it at
+// once; what fails is tried again.
+func startTimekeeper(g *group, api *licensing.Service, logger *slog.Logger) {
+	round := func(ctx context.Context) error {
+		for more := true; more; {
+			var err error
+			if _, more, err = api.Elapse(ctx); err != nil {
+				return fmt.Errorf("record what time has brought about: %w", err)
+			}
+		}
+		for more := true; more; {
+			var err error
+			if more, err = api.Migrate(ctx); err != nil {
+				return fmt.Errorf("move licences to a published version: %w", err)
+			}
+		}
+		return nil
+	}
+	g.run(func(ctx context.Context) error {
+		every := time.NewTicker(tick)
+		defer every.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-every.C:
+			}
+			if err := round(ctx); err != nil && ctx.Err() == nil {
+				logger.Warn("not done now: will be tried again", "error", err)
+			}
+		}
+	})
+}
+
 // rules is publisher.Store: the outbox, and the rule state as records.
 type rules struct {
 	*postgres.Outbox

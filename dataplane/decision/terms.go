@@ -23,10 +23,8 @@ func (s *State) termsOf(lic *License, now time.Time) terms {
 
 // has reports whether a feature is granted.
 func (t *terms) has(feature string) bool {
-	for i := len(t.lic.Overrides) - 1; i >= 0; i-- {
-		if o := &t.lic.Overrides[i]; o.Feature == feature && o.holds(t.now) {
-			return !o.Withheld
-		}
+	if o := t.lic.OverrideOf(feature, t.now); o != nil {
+		return !o.Withheld
 	}
 	return t.plan.enabled[feature]
 }
@@ -46,13 +44,31 @@ func (t *terms) counts(meter string) (Entitlement, bool) {
 	return en, ok
 }
 
+// OverrideOf is the override of a feature that holds at now; nil where there is none.
+func (l *License) OverrideOf(feature string, now time.Time) *Override {
+	for i := len(l.Overrides) - 1; i >= 0; i-- {
+		if o := &l.Overrides[i]; o.RateLimit == nil && o.Feature == feature && o.holds(now) {
+			return o
+		}
+	}
+	return nil
+}
+
+// OverrideOfRate is what replaces the rate limit with that key at now; nil where nothing does.
+func (l *License) OverrideOfRate(key string, now time.Time) *RateLimit {
+	for i := len(l.Overrides) - 1; i >= 0; i-- {
+		if o := &l.Overrides[i]; o.RateLimit != nil && o.RateLimit.Key == key && o.holds(now) {
+			return o.RateLimit
+		}
+	}
+	return nil
+}
+
 // rate is the i-th rate limit of the plan, or what replaces it.
 func (t *terms) rate(i int) *RateLimit {
 	rl := &t.plan.RateLimits[i]
-	for i := len(t.lic.Overrides) - 1; i >= 0; i-- {
-		if o := &t.lic.Overrides[i]; o.RateLimit != nil && o.RateLimit.Key == rl.Key && o.holds(t.now) {
-			return o.RateLimit
-		}
+	if o := t.lic.OverrideOfRate(rl.Key, t.now); o != nil {
+		return o
 	}
 	return rl
 }

@@ -167,11 +167,28 @@ func (s catalogService) ListPlanVersions(ctx context.Context, req *adminv1.ListP
 }
 
 func (s catalogService) PublishPlanVersion(ctx context.Context, req *adminv1.PublishPlanVersionRequest) (*adminv1.PublishPlanVersionResponse, error) {
-	v, moved, epoch, err := s.licensing.PublishPlanVersion(ctx, req.GetPlan(), req.GetVersion(), toWord[licensing.Migration](req.GetMigration()))
+	narrowed, err := parseFilter(req.GetFilter())
+	if err != nil {
+		return nil, err
+	}
+	v, moved, epoch, err := s.licensing.PublishPlanVersion(ctx, req.GetPlan(), req.GetVersion(), licensing.Publication{
+		Migration: toWord[licensing.Migration](req.GetMigration()), Filter: narrowed, EffectiveAt: fromTime(req.GetEffectiveAt()),
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &adminv1.PublishPlanVersionResponse{PlanVersion: toPlanVersion(&v), Epoch: toEpoch(epoch), Moved: moved}, nil
+}
+
+func (s catalogService) GetMigration(ctx context.Context, req *adminv1.GetMigrationRequest) (*adminv1.GetMigrationResponse, error) {
+	m, err := s.licensing.GetMigration(ctx, req.GetPlan(), req.GetVersion())
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.GetMigrationResponse{
+		Moved: m.Moved, Total: m.Total, Epoch: toEpoch(m.Epoch), Done: m.Done, Migration: toEnum[adminv1.Migration](m.Kind),
+		EffectiveAt: toTime(m.EffectiveAt),
+	}, nil
 }
 
 func (s catalogService) ApplyCatalog(ctx context.Context, req *adminv1.ApplyCatalogRequest) (*adminv1.ApplyCatalogResponse, error) {

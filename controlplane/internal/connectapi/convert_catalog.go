@@ -48,7 +48,7 @@ func toPlanVersion(v *licensing.PlanVersion) *adminv1.PlanVersion {
 	return &adminv1.PlanVersion{
 		Plan: v.Plan, Version: v.Version, State: toEnum[adminv1.PlanVersionState](v.State),
 		Entitlements: each(v.Entitlements, toEntitlement), RateLimits: each(v.RateLimits, toRateLimit), RateCards: each(v.RateCards, toRateCard),
-		Etag: v.Etag, CreateTime: toTime(v.CreateTime), PublishTime: toTime(v.PublishTime),
+		Etag: v.Etag, CreateTime: toTime(v.CreateTime), PublishTime: toTime(v.PublishTime), EffectiveAt: toTime(v.EffectiveAt),
 	}
 }
 
@@ -61,11 +61,14 @@ func fromPlanVersion(v *adminv1.PlanVersion) licensing.PlanVersion {
 }
 
 func toEntitlement(e *licensing.Entitlement) *adminv1.Entitlement {
-	to := &adminv1.Entitlement{Feature: e.Feature, Enabled: e.Enabled}
-	if q := e.Quota; q != nil {
-		to.Quota = &adminv1.Quota{Limit: q.Limit, Period: toEnum[adminv1.Period](q.Period), Mode: toEnum[adminv1.QuotaMode](q.Mode)}
+	return &adminv1.Entitlement{Feature: e.Feature, Enabled: e.Enabled, Quota: toQuota(e.Quota)}
+}
+
+func toQuota(q *licensing.Quota) *adminv1.Quota {
+	if q == nil {
+		return nil
 	}
-	return to
+	return &adminv1.Quota{Limit: q.Limit, Period: toEnum[adminv1.Period](q.Period), Mode: toEnum[adminv1.QuotaMode](q.Mode)}
 }
 
 func fromEntitlement(e *adminv1.Entitlement) licensing.Entitlement {

@@ -19,21 +19,6 @@ func fromCustomer(c *adminv1.Customer) licensing.Customer {
 	}
 }
 
-func toLicense(l *licensing.License) *adminv1.License {
-	return &adminv1.License{
-		Id: l.ID, Customer: l.Customer, Plan: l.Plan, PlanVersion: l.PlanVersion, Status: toEnum[adminv1.LicenseStatus](l.Status),
-		StartsAt: toTime(l.StartsAt), EndsAt: toTime(l.EndsAt), Anchor: toTime(l.Anchor), Etag: l.Etag,
-		CreateTime: toTime(l.CreateTime), UpdateTime: toTime(l.UpdateTime),
-	}
-}
-
-func fromLicense(l *adminv1.License) licensing.License {
-	return licensing.License{
-		Customer: l.GetCustomer(), Plan: l.GetPlan(), PlanVersion: l.GetPlanVersion(),
-		StartsAt: fromTime(l.GetStartsAt()), EndsAt: fromTime(l.GetEndsAt()), Anchor: fromTime(l.GetAnchor()),
-	}
-}
-
 func toAPIKey(k *licensing.APIKey) *adminv1.ApiKey {
 	return &adminv1.ApiKey{
 		Id: k.ID, License: k.License, DisplayName: k.DisplayName, Prefix: k.Prefix,

@@ -59,9 +59,63 @@ func (s licenseService) RevokeLicense(ctx context.Context, req *adminv1.RevokeLi
 }
 
 func (s licenseService) CancelLicense(ctx context.Context, req *adminv1.CancelLicenseRequest) (*adminv1.CancelLicenseResponse, error) {
-	l, epoch, err := s.licensing.CancelLicense(ctx, req.GetId())
+	l, epoch, err := s.licensing.CancelLicense(ctx, req.GetId(), toWord[licensing.When](req.GetWhen()))
 	if err != nil {
 		return nil, err
 	}
 	return &adminv1.CancelLicenseResponse{License: toLicense(&l), Epoch: toEpoch(epoch)}, nil
+}
+
+func (s licenseService) RenewLicense(ctx context.Context, req *adminv1.RenewLicenseRequest) (*adminv1.RenewLicenseResponse, error) {
+	l, epoch, err := s.licensing.RenewLicense(ctx, req.GetId(), fromTime(req.GetEndsAt()))
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.RenewLicenseResponse{License: toLicense(&l), Epoch: toEpoch(epoch)}, nil
+}
+
+func (s licenseService) SetPastDue(ctx context.Context, req *adminv1.SetPastDueRequest) (*adminv1.SetPastDueResponse, error) {
+	l, epoch, err := s.licensing.SetPastDue(ctx, req.GetId(), fromTime(req.GetGraceUntil()))
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.SetPastDueResponse{License: toLicense(&l), Epoch: toEpoch(epoch)}, nil
+}
+
+func (s licenseService) ChangePlan(ctx context.Context, req *adminv1.ChangePlanRequest) (*adminv1.ChangePlanResponse, error) {
+	l, epoch, err := s.licensing.ChangePlan(ctx, licensing.PlanChange{
+		License: req.GetId(), Plan: req.GetPlan(), Version: req.GetVersion(), When: toWord[licensing.When](req.GetWhen()), ResetUsage: req.GetResetUsage(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.ChangePlanResponse{License: toLicense(&l), Epoch: toEpoch(epoch)}, nil
+}
+
+func (s licenseService) CreateOverride(ctx context.Context, req *adminv1.CreateOverrideRequest) (*adminv1.CreateOverrideResponse, error) {
+	wanted, quantity, err := fromOverride(req)
+	if err != nil {
+		return nil, err
+	}
+	o, epoch, err := s.licensing.CreateOverride(ctx, wanted, quantity)
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.CreateOverrideResponse{Override: toOverride(&o), Epoch: toEpoch(epoch)}, nil
+}
+
+func (s licenseService) DeleteOverride(ctx context.Context, req *adminv1.DeleteOverrideRequest) (*adminv1.DeleteOverrideResponse, error) {
+	l, epoch, err := s.licensing.DeleteOverride(ctx, req.GetLicense(), req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.DeleteOverrideResponse{License: toLicense(&l), Epoch: toEpoch(epoch)}, nil
+}
+
+func (s licenseService) ListLicenseEvents(ctx context.Context, req *adminv1.ListLicenseEventsRequest) (*adminv1.ListLicenseEventsResponse, error) {
+	events, err := s.licensing.ListLicenseEvents(ctx, req.GetLicense(), req.GetAfter(), int(req.GetPageSize()))
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.ListLicenseEventsResponse{LicenseEvents: each(events, toLicenseEvent)}, nil
 }

@@ -145,7 +145,7 @@ func priced(a decision.Ask, t lending.Terms, now time.Time) (lending.Ask, bool) 
 		ask.Units, ok = t.Quota(a.Key, now)
 		ok = ok || a.Want == 0
 	case decision.RateLoan:
-		ask.PerSecond, ask.Burst, ok = t.Rate(a.Key)
+		ask.PerSecond, ask.Burst, ok = t.Rate(a.Key, now)
 	}
 	return ask, ok
 }

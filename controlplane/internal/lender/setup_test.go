@@ -56,7 +56,7 @@ func setup(t *testing.T, quota licensing.Quota, rates ...licensing.RateLimit) *w
 	draft.RateLimits = rates
 	_, _, err = api.UpdatePlanDraft(ctx, draft, []string{"entitlements", "rate_limits"})
 	must(t, err)
-	_, _, _, err = api.PublishPlanVersion(ctx, "free", draft.Version, licensing.MigrationNewOnly)
+	_, _, _, err = api.PublishPlanVersion(ctx, "free", draft.Version, licensing.Publication{Migration: licensing.MigrationNewOnly})
 	must(t, err)
 	customer, _, err := api.CreateCustomer(ctx, licensing.Customer{ExternalID: "c", TimeZone: "Europe/Berlin"})
 	must(t, err)

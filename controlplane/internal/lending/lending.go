@@ -10,42 +10,83 @@ import (
 
 // Terms are what a licence grants, as far as it is lent.
 type Terms struct {
-	License    string
-	Generation uint64
-	// Zone is the customer's, Anchor the licence's: they say when periods begin.
-	Zone   *time.Location
-	Anchor time.Time
+	License decision.License
+	// Zone is the customer's.
+	Zone *time.Location
+	// Plans are those of the licence's phases.
+	Plans map[PlanVersion]*Limits
+}
+
+// PlanVersion names a plan version.
+type PlanVersion struct {
+	Plan    string
+	Version uint32
+}
+
+// Limits are what a plan version lends.
+type Limits struct {
 	// Quotas are the hard ones, by feature.
 	Quotas map[string]decision.Quota
 	// Rates are by the rate limit's key.
 	Rates map[string]decision.RateLimit
 }
 
-// skew is how far a node's clock may be from ours at a period's boundary.
+// skew is how far a node's clock may be from ours where time changes something.
 const skew = 5 * time.Second
+
+func moments(now time.Time) [3]time.Time { return [...]time.Time{now, now.Add(-skew), now.Add(skew)} }
 
 // Quota is the limit of a quota; false where it is unknown, or the key's period is neither the current one
 // nor its neighbour within a few seconds of the boundary.
 func (t *Terms) Quota(key decision.LoanKey, now time.Time) (units int64, ok bool) {
-	q, ok := t.Quotas[key.Limit]
-	if !ok || key.Generation != t.Generation {
-		return 0, false
-	}
-	for _, at := range [...]time.Time{now, now.Add(-skew), now.Add(skew)} {
-		if decision.SpanAt(q.Period, t.Zone, t.Anchor, at).Start.Unix() == key.PeriodStart {
+	for _, at := range moments(now) {
+		phase := t.License.PhaseAt(at)
+		q, ok := t.quota(phase, key.Limit, at)
+		if ok && key.Generation == phase.CounterGeneration &&
+			decision.SpanAt(q.Period, t.Zone, t.License.Anchor, at).Start.Unix() == key.PeriodStart {
 			return q.Limit, true
 		}
 	}
 	return 0, false
 }
 
-// Rate is a rate limit's rate in tokens per second, and its burst; false where it is unknown.
-func (t *Terms) Rate(key decision.LoanKey) (perSecond float64, burst int64, ok bool) {
-	r, ok := t.Rates[key.Limit]
-	if !ok || r.Per <= 0 {
-		return 0, 0, false
+// quota is the hard quota of a feature: an override's before the plan's.
+func (t *Terms) quota(phase *decision.Phase, feature string, at time.Time) (decision.Quota, bool) {
+	if o := t.License.OverrideOf(feature, at); o != nil {
+		if o.Withheld || o.Quota == nil || !o.Quota.Hard {
+			return decision.Quota{}, false
+		}
+		return *o.Quota, true
 	}
-	return float64(r.Limit) / r.Per.Seconds(), r.Burst, true
+	limits := t.Plans[PlanVersion{phase.Plan, phase.PlanVersion}]
+	if limits == nil {
+		return decision.Quota{}, false
+	}
+	q, ok := limits.Quotas[feature]
+	return q, ok
+}
+
+// Rate is a rate limit's rate in tokens per second, and its burst; false where it is unknown. Where it changes within a few seconds, it is
+// the one of now: what was lent under another is not taken back, but ends soon.
+func (t *Terms) Rate(key decision.LoanKey, now time.Time) (perSecond float64, burst int64, ok bool) {
+	for _, at := range moments(now) {
+		phase := t.License.PhaseAt(at)
+		limits := t.Plans[PlanVersion{phase.Plan, phase.PlanVersion}]
+		if limits == nil {
+			continue
+		}
+		r, ok := limits.Rates[key.Limit]
+		if !ok {
+			continue
+		}
+		if o := t.License.OverrideOfRate(key.Limit, at); o != nil {
+			r = *o
+		}
+		if r.Per > 0 {
+			return float64(r.Limit) / r.Per.Seconds(), r.Burst, true
+		}
+	}
+	return 0, 0, false
 }
 
 // Ask is a node's ask with the limit that applies.

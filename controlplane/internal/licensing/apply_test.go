@@ -72,8 +72,8 @@ func TestApply_PublishesWhatChanged(t *testing.T) {
 	if got, err := f.GetLicense(ctx, l.ID); err != nil || got.PlanVersion != 2 {
 		t.Errorf("licence is on version %d, %v", got.PlanVersion, err)
 	}
-	_, _, err = f.ApplyCatalog(ctx, sample(3000), false, licensing.MigrationNextPeriod)
-	wantCode(t, err, licensing.InvalidArgument, "next_period")
+	_, _, err = f.ApplyCatalog(ctx, sample(3000), false, licensing.MigrationFilter)
+	wantCode(t, err, licensing.InvalidArgument, "filter")
 }
 
 // Someone's open draft outlives an apply, behind the version that it publishes.

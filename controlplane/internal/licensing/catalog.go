@@ -34,11 +34,13 @@ type Migration string
 // The migrations.
 const (
 	// MigrationDefault is NewOnly where a version is published, and Now where a catalog is applied.
-	MigrationDefault    Migration = ""
-	MigrationNewOnly    Migration = "new_only"
-	MigrationNow        Migration = "now"
-	MigrationNextPeriod Migration = "next_period" // Refused for now.
-	MigrationFilter     Migration = "filter"      // Refused for now.
+	MigrationDefault Migration = ""
+	MigrationNewOnly Migration = "new_only"
+	MigrationNow     Migration = "now"
+	// MigrationNextPeriod moves each licence when its own billing period ends.
+	MigrationNextPeriod Migration = "next_period"
+	// MigrationFilter moves those that a filter takes in.
+	MigrationFilter Migration = "filter"
 )
 
 // Validate checks each object by itself, and that no key is there twice. What objects refer to may be stored already,

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -131,8 +132,13 @@ func TestI6_RuleStateEqualsWhatChangeSetsAddUpTo(t *testing.T) {
 		Routes:   []licensing.Route{{Key: "old", Service: "old", Match: licensing.RouteMatch{Path: "/old"}, Requires: []string{"old"}, Meter: "bytes"}},
 	}
 	f.apply(extra)
+	phased, bent := f.license("three"), f.license("four")
 	for _, err := range []error{
-		last(f.SuspendLicense(ctx, l.ID)), last(f.CancelLicense(ctx, canceled.ID)), last(f.RevokeAPIKey(ctx, key.ID)),
+		last(f.ChangePlan(ctx, licensing.PlanChange{License: phased.ID, Plan: "free", Version: 1, When: licensing.PeriodEnd, ResetUsage: true})),
+		last(f.CreateOverride(ctx, licensing.Override{License: bent.ID, Feature: "calls", Reason: "test"}, nil)),
+		last(f.SetPastDue(ctx, bent.ID, f.clock.Now().Add(time.Hour))),
+		last(f.CancelLicense(ctx, phased.ID, licensing.PeriodEnd)),
+		last(f.SuspendLicense(ctx, l.ID)), last(f.CancelLicense(ctx, canceled.ID, licensing.WhenNow)), last(f.RevokeAPIKey(ctx, key.ID)),
 		last(f.ArchiveCustomer(ctx, gone.ID)),
 		last(f.ArchivePlan(ctx, "old")), last(f.ArchiveRoute(ctx, "old")), last(f.ArchiveFeature(ctx, "old")),
 		last(f.ArchiveMeter(ctx, "bytes")), last(f.ArchiveService(ctx, "old")),
@@ -144,26 +150,14 @@ func TestI6_RuleStateEqualsWhatChangeSetsAddUpTo(t *testing.T) {
 		}
 	}
 
+	f.elapse(40 * 24 * time.Hour)
 	want := map[string]string{}
 	for _, e := range f.chain() {
 		for _, r := range e.GetRecords() {
 			fold(want, r)
 		}
 	}
-	got := map[string]string{}
-	head, err := f.db.RuleState(ctx, func(c licensing.Change) error {
-		r, err := rulefeed.Record(c)
-		if err == nil {
-			fold(got, r)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if head.Epoch != f.epoch() {
-		t.Errorf("rule state is at %v, want %v", head.Epoch, f.epoch())
-	}
+	got := f.ruleState()
 	if !maps.Equal(got, want) {
 		t.Errorf("rule state holds %v, want %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 		for k := range want {
@@ -175,6 +169,26 @@ func TestI6_RuleStateEqualsWhatChangeSetsAddUpTo(t *testing.T) {
 	if r := got["feature/old"] + got["customer/"+gone.ID] + got["plan_version/old@1"]; r != "" {
 		t.Errorf("archived objects are still rules: %q", r)
 	}
+}
+
+// ruleState is what a snapshot holds: encoded records by kind and id.
+func (f *fixture) ruleState() map[string]string {
+	f.t.Helper()
+	got := map[string]string{}
+	head, err := f.db.RuleState(f.t.Context(), func(c licensing.Change) error {
+		r, err := rulefeed.Record(c)
+		if err == nil {
+			fold(got, r)
+		}
+		return err
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if head.Epoch != f.epoch() {
+		f.t.Errorf("rule state is at %v, want %v", head.Epoch, f.epoch())
+	}
+	return got
 }
 
 // fold applies a record to a rule state of encoded records by kind and id.

@@ -155,7 +155,7 @@ func TestArchive_RefusesWhatIsInUse(t *testing.T) {
 	}
 	_, _, err = f.ArchiveFeature(ctx, "calls")
 	wantCode(t, err, licensing.FailedPrecondition, "free@1")
-	if _, _, err := f.CancelLicense(ctx, l.ID); err != nil {
+	if _, _, err := f.CancelLicense(ctx, l.ID, licensing.WhenNow); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := f.ArchiveFeature(ctx, "calls"); err != nil {

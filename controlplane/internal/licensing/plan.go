@@ -45,6 +45,8 @@ type PlanVersion struct {
 	Etag         string
 	CreateTime   time.Time
 	PublishTime  time.Time // Zero: never.
+	// EffectiveAt is from when on new licences are issued on it. Output only.
+	EffectiveAt time.Time
 }
 
 // Entitlement is what a version grants for one feature.

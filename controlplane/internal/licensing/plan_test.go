@@ -97,7 +97,7 @@ func TestPublish_MovesLicensesByMigration(t *testing.T) {
 	if _, _, err := f.SuspendLicense(ctx, suspended.ID); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := f.CancelLicense(ctx, canceled.ID); err != nil {
+	if _, _, err := f.CancelLicense(ctx, canceled.ID, licensing.WhenNow); err != nil {
 		t.Fatal(err)
 	}
 	expired, _, err := f.IssueLicense(ctx, licensing.License{
@@ -107,7 +107,7 @@ func TestPublish_MovesLicensesByMigration(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.draft()
-	v, moved, epoch, err := f.PublishPlanVersion(ctx, "free", 2, licensing.MigrationDefault)
+	v, moved, epoch, err := f.PublishPlanVersion(ctx, "free", 2, licensing.Publication{Migration: licensing.MigrationDefault})
 	if err != nil || moved != 0 || v.State != licensing.Published || v.PublishTime.IsZero() {
 		t.Fatalf("published %+v, moved %d, %v", v, moved, err)
 	}
@@ -118,13 +118,13 @@ func TestPublish_MovesLicensesByMigration(t *testing.T) {
 	if l, _ := f.GetLicense(ctx, active.ID); l.PlanVersion != 1 {
 		t.Errorf("licence moved to %d", l.PlanVersion)
 	}
-	_, _, _, err = f.PublishPlanVersion(ctx, "free", 2, licensing.MigrationNow)
+	_, _, _, err = f.PublishPlanVersion(ctx, "free", 2, licensing.Publication{Migration: licensing.MigrationNow})
 	wantCode(t, err, licensing.FailedPrecondition, "published")
 
 	if _, _, err := f.CreatePlanDraft(ctx, "free", 1); err != nil {
 		t.Fatal(err)
 	}
-	_, moved, epoch, err = f.PublishPlanVersion(ctx, "free", 3, licensing.MigrationNow)
+	_, moved, epoch, err = f.PublishPlanVersion(ctx, "free", 3, licensing.Publication{Migration: licensing.MigrationNow})
 	if err != nil || moved != 2 {
 		t.Fatalf("moved %d, %v", moved, err)
 	}
@@ -137,9 +137,12 @@ func TestPublish_MovesLicensesByMigration(t *testing.T) {
 			t.Errorf("licence %s (%s) is on version %d, want %d", id, l.Status, l.PlanVersion, want)
 		}
 	}
-	for _, m := range []licensing.Migration{licensing.MigrationNextPeriod, licensing.MigrationFilter, "later"} {
-		_, _, _, err := f.PublishPlanVersion(ctx, "free", 3, m)
-		wantCode(t, err, licensing.InvalidArgument, string(m))
+	for _, p := range []licensing.Publication{
+		{Migration: "later"}, {Migration: licensing.MigrationFilter}, {Migration: licensing.MigrationNow, Filter: map[string]string{"customer": "c"}},
+		{Migration: licensing.MigrationFilter, Filter: map[string]string{"color": "red"}},
+	} {
+		_, _, _, err := f.PublishPlanVersion(ctx, "free", 3, p)
+		wantCode(t, err, licensing.InvalidArgument)
 	}
 }
 
@@ -162,7 +165,7 @@ func TestLicense_VerbsFollowItsLife(t *testing.T) {
 	if got, _, err := f.ResumeLicense(ctx, l.ID); err != nil || got.Status != licensing.Active {
 		t.Errorf("resumed: %v %v", got.Status, err)
 	}
-	if got, _, err := f.CancelLicense(ctx, l.ID); err != nil || got.Status != licensing.Canceled {
+	if got, _, err := f.CancelLicense(ctx, l.ID, licensing.WhenNow); err != nil || got.Status != licensing.Canceled {
 		t.Errorf("canceled: %v %v", got.Status, err)
 	}
 	_, _, err := f.ResumeLicense(ctx, l.ID)
@@ -174,9 +177,9 @@ func TestLicense_VerbsFollowItsLife(t *testing.T) {
 	if got, _, err := f.RevokeLicense(ctx, l.ID); err != nil || got.Status != licensing.Revoked {
 		t.Errorf("revoked: %v %v", got.Status, err)
 	}
-	_, _, err = f.CancelLicense(ctx, l.ID)
+	_, _, err = f.CancelLicense(ctx, l.ID, licensing.WhenNow)
 	wantCode(t, err, licensing.FailedPrecondition, "revoked")
-	_, _, err = f.CancelLicense(ctx, "lic_none")
+	_, _, err = f.CancelLicense(ctx, "lic_none", licensing.WhenNow)
 	wantCode(t, err, licensing.NotFound)
 
 	scheduled, _, err := f.IssueLicense(ctx, licensing.License{

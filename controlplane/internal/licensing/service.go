@@ -74,6 +74,7 @@ type write struct {
 	now     time.Time
 	head    Head
 	changes []Change
+	events  []LicenseEvent
 }
 
 // rule notes what nodes have to learn.
@@ -94,6 +95,11 @@ func (s *Service) write(ctx context.Context, f func(*write) error) (Epoch, error
 		}
 		if err := w.publish(ctx); err != nil {
 			return err
+		}
+		if len(w.events) > 0 {
+			if err := w.AppendLicenseEvents(ctx, w.events, w.now); err != nil {
+				return err
+			}
 		}
 		epoch = w.head.Epoch
 		return nil

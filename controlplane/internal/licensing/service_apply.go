@@ -15,10 +15,8 @@ var errDryRun = errors.New("dry run")
 // nothing; a display name that c leaves empty stays as it is. It says what it changed, or would change in a dry run,
 // and takes no epoch where that is nothing. A plan's open draft stays open, behind the version that is published.
 func (s *Service) ApplyCatalog(ctx context.Context, c Catalog, dryRun bool, m Migration) ([]CatalogChange, Epoch, error) {
-	if m == MigrationDefault {
-		m = MigrationNow
-	}
-	if err := m.supported(); err != nil {
+	how := Publication{Migration: m}
+	if err := how.check(MigrationNow); err != nil {
 		return nil, Epoch{}, err
 	}
 	if err := c.Validate(); err != nil {
@@ -27,7 +25,7 @@ func (s *Service) ApplyCatalog(ctx context.Context, c Catalog, dryRun bool, m Mi
 	var changes []CatalogChange
 	var before Epoch
 	epoch, err := s.write(ctx, func(w *write) error {
-		a := &apply{write: w, migration: m}
+		a := &apply{write: w, how: how}
 		before = w.head.Epoch
 		if err := a.all(ctx, &c); err != nil {
 			return err
@@ -49,8 +47,8 @@ func (s *Service) ApplyCatalog(ctx context.Context, c Catalog, dryRun bool, m Mi
 
 type apply struct {
 	*write
-	migration Migration
-	changed   []CatalogChange
+	how     Publication
+	changed []CatalogChange
 }
 
 func (a *apply) note(action string, kind Kind, key string, detail ...string) {
@@ -177,7 +175,7 @@ func (a *apply) plan(ctx context.Context, p CatalogPlan) error {
 		}
 	}
 	next := p.version()
-	next.State, next.CreateTime, next.PublishTime = Published, a.now, a.now
+	next.State, next.CreateTime, next.PublishTime, next.EffectiveAt = Published, a.now, a.now, a.now
 	if err := a.checkVersion(ctx, &next); err != nil {
 		return err
 	}
@@ -210,7 +208,7 @@ func (a *apply) publishNext(ctx context.Context, p Plan, was, next PlanVersion) 
 	if next, err = a.InsertPlanVersion(ctx, next); err != nil {
 		return err
 	}
-	moved, err := a.published(ctx, &next, a.migration)
+	moved, err := a.published(ctx, &next, a.how)
 	if err != nil {
 		return err
 	}

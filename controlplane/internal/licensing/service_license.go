@@ -2,13 +2,85 @@ package licensing
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"time"
 )
 
 // seen fills in what depends on the moment of the answer.
 func (l License) seen(now time.Time) License {
+	l.replan(l.phases(), now)
 	l.Status = l.StatusAt(now)
 	return l
+}
+
+// license reads a licence that is about to be changed, as time has left it.
+func (w *write) license(ctx context.Context, id string) (License, error) {
+	l, err := w.LockLicense(ctx, id)
+	if err != nil {
+		return l, err
+	}
+	w.elapse(&l)
+	return l, nil
+}
+
+// elapse records what time has brought about since the licence was last looked at, and drops what is over.
+func (w *write) elapse(l *License) {
+	if begun(l.DueAt, w.now) {
+		w.events = append(w.events, l.happenings(l.DueAt.Add(-time.Microsecond), w.now)...)
+	}
+	l.replan(l.phases(), w.now)
+	l.Overrides = slices.DeleteFunc(slices.Clone(l.Overrides), func(o Override) bool { return begun(o.EndsAt, w.now) })
+}
+
+// keep stores changed licences, tells nodes, and notes what happened to each.
+func (w *write) keep(ctx context.Context, changed []License, kind EventKind, detail func(*License) map[string]string) ([]License, error) {
+	for i := range changed {
+		changed[i].UpdateTime = w.now
+		changed[i].DueAt = changed[i].due(w.now)
+	}
+	out, err := w.UpdateLicenses(ctx, changed)
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		w.rule(&out[i])
+		w.happened(&out[i], kind, detail(&out[i]))
+	}
+	return out, nil
+}
+
+func (w *write) happened(l *License, kind EventKind, detail map[string]string) {
+	w.events = append(w.events, LicenseEvent{License: l.ID, Time: w.now, Kind: kind, Status: l.StatusAt(w.now), Detail: detail})
+}
+
+// alter changes one licence. change reports whether it did, and what to say about it.
+func (s *Service) alter(ctx context.Context, id string, kind EventKind, change func(*write, *License) (bool, map[string]string, error)) (License, Epoch, error) {
+	if err := checkText("id", id, maxKey); err != nil {
+		return License{}, Epoch{}, err
+	}
+	var out License
+	epoch, err := s.write(ctx, func(w *write) error {
+		l, err := w.license(ctx, id)
+		if err != nil {
+			return err
+		}
+		changed, detail, err := change(w, &l)
+		out = l
+		if err != nil || !changed {
+			return err
+		}
+		kept, err := w.keep(ctx, []License{l}, kind, func(*License) map[string]string { return detail })
+		if err != nil {
+			return err
+		}
+		out = kept[0]
+		return nil
+	})
+	if err != nil {
+		return License{}, Epoch{}, err
+	}
+	return out.seen(s.now()), epoch, nil
 }
 
 // IssueLicense makes a licence. Unset, starts_at is now, anchor is starts_at, and plan_version the newest published.
@@ -22,7 +94,7 @@ func (s *Service) IssueLicense(ctx context.Context, l License) (License, Epoch, 
 		out = l
 		out.Meta = Meta{CreateTime: w.now, UpdateTime: w.now}
 		out.Decided, out.CounterGeneration = Active, 1
-		for _, t := range []*time.Time{&out.StartsAt, &out.EndsAt, &out.Anchor} {
+		for _, t := range []*time.Time{&out.StartsAt, &out.EndsAt, &out.TrialEndsAt, &out.Anchor} {
 			*t = micros(*t)
 		}
 		if out.StartsAt.IsZero() {
@@ -47,29 +119,34 @@ func (s *Service) IssueLicense(ctx context.Context, l License) (License, Epoch, 
 		if out.ID, err = s.newID("lic_", w.now); err != nil {
 			return err
 		}
+		out.DueAt = out.due(w.now)
 		if out, err = w.InsertLicense(ctx, out); err != nil {
 			return err
 		}
 		w.rule(&out)
+		w.happened(&out, EventIssued, planDetail(out.Plan, out.PlanVersion))
 		return nil
 	})
 	return out.seen(s.now()), epoch, err
 }
 
-// sellable finds the number of a version that a licence can be issued on; 0 asks for the newest published.
+func planDetail(plan string, version uint32) map[string]string {
+	return map[string]string{"plan": plan, "version": strconv.FormatUint(uint64(version), 10)}
+}
+
+// sellable finds the number of a version that a licence can be on; 0 asks for the newest published that is in effect.
 func (w *write) sellable(ctx context.Context, plan string, version uint32) (uint32, error) {
 	p, err := w.livePlan(ctx, plan)
 	if err != nil {
 		return 0, at("plan", err)
 	}
+	var v PlanVersion
 	if version == 0 {
-		version = p.PublishedVersion
-	}
-	if version == 0 {
-		return 0, at("plan", refused("the plan %q has no published version", plan))
-	}
-	v, err := w.PlanVersion(ctx, plan, version)
-	if err != nil {
+		if v, err = w.inEffect(ctx, &p); err != nil {
+			return 0, at("plan", err)
+		}
+		version = v.Version
+	} else if v, err = w.PlanVersion(ctx, plan, version); err != nil {
 		return 0, at("plan_version", err)
 	}
 	if v.State != Published {
@@ -77,6 +154,18 @@ func (w *write) sellable(ctx context.Context, plan string, version uint32) (uint
 	}
 	// An older version may grant what was archived since.
 	return version, w.checkVersion(ctx, &v)
+}
+
+// inEffect is the newest published version of a plan that is in effect.
+func (w *write) inEffect(ctx context.Context, p *Plan) (PlanVersion, error) {
+	for n := p.PublishedVersion; n > 0; n-- {
+		v, err := w.PlanVersion(ctx, p.Key, n)
+		if CodeOf(err) == NotFound || err == nil && (v.State != Published || v.EffectiveAt.After(w.now)) {
+			continue
+		}
+		return v, err
+	}
+	return PlanVersion{}, refused("the plan %q has no published version that is in effect", p.Key)
 }
 
 // GetLicense finds a licence by id.
@@ -105,51 +194,37 @@ func (s *Service) ListLicenses(ctx context.Context, l List) (Page[License], erro
 
 // SuspendLicense stops a licence until it is resumed.
 func (s *Service) SuspendLicense(ctx context.Context, id string) (License, Epoch, error) {
-	return s.decide(ctx, id, Suspended, Active)
+	return s.decide(ctx, id, EventSuspended, Suspended)
 }
 
-// ResumeLicense ends a suspension.
+// ResumeLicense ends a suspension, a missing payment, and a cancellation that is still to come.
 func (s *Service) ResumeLicense(ctx context.Context, id string) (License, Epoch, error) {
-	return s.decide(ctx, id, Active, Suspended)
+	return s.decide(ctx, id, EventResumed, Active)
 }
 
 // RevokeLicense ends a licence for good, at once.
 func (s *Service) RevokeLicense(ctx context.Context, id string) (License, Epoch, error) {
-	return s.decide(ctx, id, Revoked, Active, Suspended, Canceled)
+	return s.decide(ctx, id, EventRevoked, Revoked)
 }
 
-// CancelLicense ends a licence at the customer's wish, at once.
-func (s *Service) CancelLicense(ctx context.Context, id string) (License, Epoch, error) {
-	return s.decide(ctx, id, Canceled, Active, Suspended)
-}
-
-// decide brings a licence from one of the decided statuses to another. A licence that is there already stays as
-// it is.
-func (s *Service) decide(ctx context.Context, id string, to LicenseStatus, from ...LicenseStatus) (License, Epoch, error) {
-	if err := checkText("id", id, maxKey); err != nil {
-		return License{}, Epoch{}, err
-	}
-	var out License
-	epoch, err := s.write(ctx, func(w *write) (err error) {
-		if out, err = w.License(ctx, id); err != nil || out.Decided == to {
-			return err
+// decide brings a licence to one of the decided statuses. A licence that is there already stays as it is.
+func (s *Service) decide(ctx context.Context, id string, kind EventKind, to LicenseStatus) (License, Epoch, error) {
+	return s.alter(ctx, id, kind, func(w *write, l *License) (bool, map[string]string, error) {
+		was := l.StatusAt(w.now)
+		if was == Revoked || was == Canceled && to != Revoked {
+			if was == to {
+				return false, nil, nil
+			}
+			return false, nil, refused("the licence is %s for good", was)
 		}
-		allowed := false
-		for _, f := range from {
-			allowed = allowed || out.Decided == f
+		pending := to == Active && (!l.GraceUntil.IsZero() || !l.CancelsAt.IsZero())
+		if l.Decided == to && !pending {
+			return false, nil, nil
 		}
-		if !allowed {
-			return refused("the licence is %s for good", out.Decided)
+		l.Decided = to
+		if to == Active {
+			l.GraceUntil, l.CancelsAt = time.Time{}, time.Time{}
 		}
-		out.Decided, out.UpdateTime = to, w.now
-		if out, err = w.UpdateLicense(ctx, out); err != nil {
-			return err
-		}
-		w.rule(&out)
-		return nil
+		return true, map[string]string{"was": string(was)}, nil
 	})
-	if err != nil {
-		return License{}, Epoch{}, err
-	}
-	return out.seen(s.now()), epoch, nil
 }

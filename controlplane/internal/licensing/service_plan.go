@@ -3,6 +3,7 @@ package licensing
 import (
 	"context"
 	"strconv"
+	"time"
 )
 
 // CreatePlan makes a plan, without a version.
@@ -288,16 +289,31 @@ func (s *Service) ListPlanVersions(ctx context.Context, plan string, l List) (Pa
 		func(v *PlanVersion) string { return strconv.FormatUint(uint64(v.Version), 10) })
 }
 
-// PublishPlanVersion publishes a draft. It moves licences that have not ended to it where m is MigrationNow, and
-// says how many.
-func (s *Service) PublishPlanVersion(ctx context.Context, plan string, version uint32, m Migration) (PlanVersion, int64, Epoch, error) {
+// Publication says how a version is published.
+type Publication struct {
+	Migration   Migration         // Which existing licences move.
+	Filter      map[string]string // Of MigrationFilter.
+	EffectiveAt time.Time         // From when on; zero or past: at once.
+}
+
+func (p *Publication) check(otherwise Migration) error {
+	if p.Migration == MigrationDefault {
+		p.Migration = otherwise
+	}
+	p.EffectiveAt = micros(p.EffectiveAt)
+	if err := checkTime("effective_at", p.EffectiveAt); err != nil {
+		return err
+	}
+	return checkMigration(p.Migration, p.Filter)
+}
+
+// PublishPlanVersion publishes a draft, and says how many licences have moved to it. Where that are more than a batch, the others follow:
+// see GetMigration.
+func (s *Service) PublishPlanVersion(ctx context.Context, plan string, version uint32, p Publication) (PlanVersion, int64, Epoch, error) {
 	if err := checkVersionID(plan, version); err != nil {
 		return PlanVersion{}, 0, Epoch{}, err
 	}
-	if m == MigrationDefault {
-		m = MigrationNewOnly
-	}
-	if err := m.supported(); err != nil {
+	if err := p.check(MigrationNewOnly); err != nil {
 		return PlanVersion{}, 0, Epoch{}, err
 	}
 	var out PlanVersion
@@ -310,39 +326,30 @@ func (s *Service) PublishPlanVersion(ctx context.Context, plan string, version u
 		if err := w.checkVersion(ctx, &v); err != nil {
 			return err
 		}
-		v.State, v.PublishTime = Published, w.now
+		v.State, v.PublishTime, v.EffectiveAt = Published, w.now, later(w.now, p.EffectiveAt)
 		if out, err = w.UpdatePlanVersion(ctx, v); err != nil {
 			return err
 		}
-		moved, err = w.published(ctx, &out, m)
+		moved, err = w.published(ctx, &out, p)
 		return err
 	})
 	return out, moved, epoch, err
 }
 
-// published tells nodes of a new version, and moves licences.
-func (w *write) published(ctx context.Context, v *PlanVersion, m Migration) (int64, error) {
-	w.rule(v)
-	if m != MigrationNow {
-		return 0, nil
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
 	}
-	licenses, err := w.MoveLicenses(ctx, v.Plan, v.Version, w.now)
-	if err != nil {
-		return 0, err
-	}
-	for i := range licenses {
-		w.rule(&licenses[i])
-	}
-	return int64(len(licenses)), nil
+	return a
 }
 
-func (m Migration) supported() error {
-	switch m {
-	case MigrationNewOnly, MigrationNow:
-		return nil
-	case MigrationNextPeriod, MigrationFilter:
-		return invalid("migration", "%s is not supported yet: use new_only or now", m)
-	default:
-		return invalid("migration", "%q is not a migration: use new_only or now", m)
+// published tells nodes of a new version, and moves licences.
+func (w *write) published(ctx context.Context, v *PlanVersion, p Publication) (int64, error) {
+	w.rule(v)
+	if p.Migration == MigrationNewOnly {
+		return 0, nil
 	}
+	return w.migrate(ctx, PlanMigration{
+		Plan: v.Plan, Version: v.Version, Kind: p.Migration, Filter: p.Filter, EffectiveAt: v.EffectiveAt,
+	})
 }

@@ -41,6 +41,13 @@ type Reader interface {
 	License(ctx context.Context, id string) (License, error)
 	// Licenses computes "status" as of now.
 	Licenses(ctx context.Context, l List, now time.Time) ([]License, error)
+	// LicenseEvents are those after a number, oldest first; license may be empty.
+	LicenseEvents(ctx context.Context, license string, after int64, limit int) ([]LicenseEvent, error)
+	Migration(ctx context.Context, plan string, version uint32) (PlanMigration, error)
+	// OpenMigration is the oldest that is not done; NotFound where there is none.
+	OpenMigration(ctx context.Context) (PlanMigration, error)
+	// CountMoving counts the licences that LockMoving would return.
+	CountMoving(ctx context.Context, m PlanMigration, now time.Time) (int64, error)
 	APIKey(ctx context.Context, id string) (APIKey, error)
 	APIKeys(ctx context.Context, l List) ([]APIKey, error)
 	Token(ctx context.Context, id string) (Token, error)
@@ -81,9 +88,20 @@ type Tx interface {
 	InsertRoute(ctx context.Context, r Route) (Route, error)
 	UpdateRoute(ctx context.Context, r Route) (Route, error)
 	InsertLicense(ctx context.Context, l License) (License, error)
-	UpdateLicense(ctx context.Context, l License) (License, error)
-	// MoveLicenses puts the licences of a plan that have not ended at now, and are on an older version, on version.
-	MoveLicenses(ctx context.Context, plan string, version uint32, now time.Time) ([]License, error)
+	// LockLicense reads a licence that is about to be changed.
+	LockLicense(ctx context.Context, id string) (License, error)
+	UpdateLicenses(ctx context.Context, l []License) ([]License, error)
+	// LockMoving reads licences that m may move: those on its plan, now or later, that its filter takes in and that have not ended at now, in
+	// order of id, after m.Progress.
+	LockMoving(ctx context.Context, m PlanMigration, now time.Time, limit int) ([]ZonedLicense, error)
+	InsertMigration(ctx context.Context, m PlanMigration, now time.Time) error
+	UpdateMigration(ctx context.Context, m PlanMigration, now time.Time) error
+	// LockDue reads licences whose DueAt has come, and skips those that others work on.
+	LockDue(ctx context.Context, now time.Time, limit int) ([]License, error)
+	// SetDue keeps of licences what time has made of them: Plan, PlanVersion, CounterGeneration and DueAt.
+	SetDue(ctx context.Context, l []License) error
+	// AppendLicenseEvents numbers events. Other transactions that append wait until this one ends.
+	AppendLicenseEvents(ctx context.Context, e []LicenseEvent, now time.Time) error
 	InsertAPIKey(ctx context.Context, k APIKey) error
 	RevokeAPIKey(ctx context.Context, id string, at time.Time) error
 	InsertToken(ctx context.Context, t Token) error

@@ -22,19 +22,16 @@ type Lending struct {
 
 	// plans holds what published versions lend: they never change.
 	mu    sync.Mutex
-	plans map[planVersion]lending.Terms
-}
-
-type planVersion struct {
-	plan    string
-	version int32
+	plans map[lending.PlanVersion]*lending.Limits
 }
 
 // maxPlans bounds the plan versions that are remembered; all are forgotten when there are more.
 const maxPlans = 10_000
 
 // Lending is the port of the lender.
-func (db *DB) Lending() *Lending { return &Lending{db: db, plans: map[planVersion]lending.Terms{}} }
+func (db *DB) Lending() *Lending {
+	return &Lending{db: db, plans: map[lending.PlanVersion]*lending.Limits{}}
+}
 
 // Terms reads licences afresh, for people may have changed them, and what their plans lend.
 func (s *Lending) Terms(ctx context.Context, licenses []string) (map[string]lending.Terms, error) {
@@ -45,15 +42,21 @@ func (s *Lending) Terms(ctx context.Context, licenses []string) (map[string]lend
 			return err
 		}
 		for _, r := range rows {
-			t, err := s.plan(ctx, q, planVersion{r.Plan, r.PlanVersion})
+			l, err := toLicense(r.License)
 			if err != nil {
 				return err
 			}
+			t := lending.Terms{License: l.Rule(), Plans: map[lending.PlanVersion]*lending.Limits{}}
 			if t.Zone, err = time.LoadLocation(r.TimeZone); err != nil {
-				return fmt.Errorf("time zone of licence %s: %w", r.ID, err)
+				return fmt.Errorf("time zone of licence %s: %w", l.ID, err)
 			}
-			t.License, t.Generation, t.Anchor = r.ID, uint64(r.CounterGeneration), r.Anchor.UTC()
-			terms[r.ID] = t
+			for _, p := range append([]decision.Phase{t.License.Phase}, t.License.Next...) {
+				v := lending.PlanVersion{Plan: p.Plan, Version: p.PlanVersion}
+				if t.Plans[v], err = s.plan(ctx, q, v); err != nil {
+					return err
+				}
+			}
+			terms[l.ID] = t
 		}
 		return nil
 	})
@@ -63,20 +66,20 @@ func (s *Lending) Terms(ctx context.Context, licenses []string) (map[string]lend
 	return terms, nil
 }
 
-func (s *Lending) plan(ctx context.Context, q *query.Queries, v planVersion) (lending.Terms, error) {
+func (s *Lending) plan(ctx context.Context, q *query.Queries, v lending.PlanVersion) (*lending.Limits, error) {
 	s.mu.Lock()
 	t, ok := s.plans[v]
 	s.mu.Unlock()
 	if ok {
 		return t, nil
 	}
-	row, err := q.PlanVersion(ctx, query.PlanVersionParams{Plan: v.plan, Version: v.version})
+	row, err := q.PlanVersion(ctx, query.PlanVersionParams{Plan: v.Plan, Version: int32(v.Version)})
 	if err != nil {
-		return lending.Terms{}, fmt.Errorf("plan %s version %d: %w", v.plan, v.version, err)
+		return nil, fmt.Errorf("plan %s: %w", licensing.VersionID(v.Plan, v.Version), err)
 	}
 	pv, err := toPlanVersion(row)
 	if err != nil {
-		return lending.Terms{}, err
+		return nil, err
 	}
 	t = lent(&pv)
 	if pv.State == licensing.Draft {
@@ -92,21 +95,17 @@ func (s *Lending) plan(ctx context.Context, q *query.Queries, v planVersion) (le
 }
 
 // lent are the limits of a version of which units are lent.
-func lent(v *licensing.PlanVersion) lending.Terms {
-	t := lending.Terms{Quotas: map[string]decision.Quota{}, Rates: map[string]decision.RateLimit{}}
+func lent(v *licensing.PlanVersion) *lending.Limits {
+	t := &lending.Limits{Quotas: map[string]decision.Quota{}, Rates: map[string]decision.RateLimit{}}
 	for _, e := range v.Entitlements {
 		if e.Quota != nil && e.Quota.Mode == licensing.Hard {
-			t.Quotas[e.Feature] = decision.Quota{Limit: e.Quota.Limit, Period: toPeriod(e.Quota.Period), Hard: true}
+			t.Quotas[e.Feature] = e.Quota.Rule()
 		}
 	}
-	for _, r := range v.RateLimits {
-		t.Rates[r.Key] = decision.RateLimit{Key: r.Key, Limit: r.Limit, Per: r.Per, Burst: r.Burst}
+	for i := range v.RateLimits {
+		t.Rates[v.RateLimits[i].Key] = v.RateLimits[i].Rule()
 	}
 	return t
-}
-
-func toPeriod(p licensing.Period) decision.Period {
-	return decision.Minute + decision.Period(slices.Index(licensing.Periods(), p))
 }
 
 // Lend answers asks in one transaction. Pools are locked in one order, so that two requests do not wait for each other in a

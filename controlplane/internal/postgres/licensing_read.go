@@ -193,7 +193,7 @@ func (r reader) License(ctx context.Context, id string) (licensing.License, erro
 	if err != nil {
 		return licensing.License{}, missing(err, licensing.KindLicense, id)
 	}
-	return toLicense(row), nil
+	return toLicense(row)
 }
 
 // Licenses implements licensing.Reader.
@@ -211,7 +211,7 @@ func (r reader) Licenses(ctx context.Context, l licensing.List, now time.Time) (
 	}
 	return list(ctx, r, licensing.KindLicense, func(ctx context.Context, q *query.Queries) ([]query.License, error) {
 		return q.Licenses(ctx, p)
-	}, sure(toLicense))
+	}, toLicense)
 }
 
 // APIKey implements licensing.Reader.

@@ -179,7 +179,7 @@ func yieldHolders(ctx context.Context, q *query.Queries, yield func(licensing.Ch
 	}
 	err = pages(func(after string) (string, int, error) {
 		rows, err := q.RuleLicenses(ctx, query.RuleLicensesParams{After: after, PageSize: rulePage})
-		err = each(rows, err, sure(toLicense), func(v *licensing.License) error { after = v.ID; return yield(v) })
+		err = each(rows, err, toLicense, func(v *licensing.License) error { after = v.ID; return yield(v) })
 		return after, len(rows), err
 	})
 	if err != nil {

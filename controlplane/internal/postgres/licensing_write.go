@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -119,7 +118,7 @@ func (t *licensingTx) InsertPlanVersion(ctx context.Context, v licensing.PlanVer
 	row, err := t.q.InsertPlanVersion(ctx, query.InsertPlanVersionParams{
 		Plan: v.Plan, Version: int32(v.Version), State: string(v.State),
 		Entitlements: entitlements, RateLimits: limits, RateCards: cards,
-		CreatedAt: v.CreateTime, PublishedAt: nullable(v.PublishTime),
+		CreatedAt: v.CreateTime, PublishedAt: nullable(v.PublishTime), EffectiveAt: nullable(v.EffectiveAt),
 	})
 	if err != nil {
 		return v, taken(err, licensing.KindPlanVersion, "version", licensing.VersionID(v.Plan, v.Version))
@@ -135,6 +134,7 @@ func (t *licensingTx) UpdatePlanVersion(ctx context.Context, v licensing.PlanVer
 	row, err := t.q.UpdatePlanVersion(ctx, query.UpdatePlanVersionParams{
 		Plan: v.Plan, Version: int32(v.Version), State: string(v.State),
 		Entitlements: entitlements, RateLimits: limits, RateCards: cards, PublishedAt: nullable(v.PublishTime),
+		EffectiveAt: nullable(v.EffectiveAt),
 	})
 	if err != nil {
 		return v, missing(err, licensing.KindPlanVersion, licensing.VersionID(v.Plan, v.Version))
@@ -206,33 +206,6 @@ func filled(s []string) []string {
 		return []string{}
 	}
 	return s
-}
-
-func (t *licensingTx) InsertLicense(ctx context.Context, l licensing.License) (licensing.License, error) {
-	row, err := t.q.InsertLicense(ctx, query.InsertLicenseParams{
-		ID: l.ID, Customer: l.Customer, Plan: l.Plan, PlanVersion: int32(l.PlanVersion), Status: string(l.Decided),
-		StartsAt: l.StartsAt, EndsAt: nullable(l.EndsAt), Anchor: l.Anchor,
-		CounterGeneration: int64(l.CounterGeneration), CreatedAt: l.CreateTime, UpdatedAt: l.UpdateTime,
-	})
-	return toLicense(row), taken(err, licensing.KindLicense, "id", l.ID)
-}
-
-func (t *licensingTx) UpdateLicense(ctx context.Context, l licensing.License) (licensing.License, error) {
-	row, err := t.q.UpdateLicense(ctx, query.UpdateLicenseParams{
-		ID: l.ID, Plan: l.Plan, PlanVersion: int32(l.PlanVersion), Status: string(l.Decided),
-		StartsAt: l.StartsAt, EndsAt: nullable(l.EndsAt), Anchor: l.Anchor,
-		CounterGeneration: int64(l.CounterGeneration), UpdatedAt: l.UpdateTime,
-	})
-	return toLicense(row), failed(err, "write", licensing.KindLicense)
-}
-
-func (t *licensingTx) MoveLicenses(ctx context.Context, plan string, version uint32, now time.Time) ([]licensing.License, error) {
-	rows, err := t.q.MoveLicenses(ctx, query.MoveLicensesParams{Plan: plan, PlanVersion: int32(version), Now: now})
-	if err != nil {
-		return nil, failed(err, "move", licensing.KindLicense)
-	}
-	slices.SortFunc(rows, func(a, b query.License) int { return cmp.Compare(a.ID, b.ID) })
-	return all(rows, sure(toLicense))
 }
 
 func (t *licensingTx) InsertAPIKey(ctx context.Context, k licensing.APIKey) error {

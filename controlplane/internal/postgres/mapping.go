@@ -149,15 +149,6 @@ func toRoute(r query.Route) licensing.Route {
 	return out
 }
 
-func toLicense(r query.License) licensing.License {
-	return licensing.License{
-		ID: r.ID, Customer: r.Customer, Plan: r.Plan, PlanVersion: uint32(r.PlanVersion),
-		Decided: licensing.LicenseStatus(r.Status), StartsAt: r.StartsAt.UTC(), EndsAt: instant(r.EndsAt),
-		Anchor: r.Anchor.UTC(), CounterGeneration: uint64(r.CounterGeneration),
-		Meta: meta(r.Revision, r.CreatedAt, r.UpdatedAt, nil),
-	}
-}
-
 func toAPIKey(r query.ApiKey) (licensing.APIKey, error) {
 	k := licensing.APIKey{
 		ID: r.ID, License: r.License, DisplayName: r.DisplayName, Prefix: r.Prefix,

@@ -38,10 +38,42 @@ type rateCardJSON struct {
 	Currency string `json:"currency"`
 }
 
+func (q *quotaJSON) quota() *licensing.Quota {
+	if q == nil {
+		return nil
+	}
+	return &licensing.Quota{Limit: q.Limit, Period: q.Period, Mode: q.Mode}
+}
+
+func fromQuota(q *licensing.Quota) *quotaJSON {
+	if q == nil {
+		return nil
+	}
+	return &quotaJSON{Limit: q.Limit, Period: q.Period, Mode: q.Mode}
+}
+
+func (r *rateLimitJSON) rateLimit() *licensing.RateLimit {
+	if r == nil {
+		return nil
+	}
+	return &licensing.RateLimit{Key: r.Key, Limit: r.Limit, Per: time.Duration(r.PerNS), Burst: r.Burst, Scope: r.Scope}
+}
+
+func fromRateLimit(r *licensing.RateLimit) *rateLimitJSON {
+	if r == nil {
+		return nil
+	}
+	return &rateLimitJSON{Key: r.Key, Limit: r.Limit, PerNS: int64(r.Per), Burst: r.Burst, Scope: r.Scope}
+}
+
 func toPlanVersion(r query.PlanVersion) (licensing.PlanVersion, error) {
 	v := licensing.PlanVersion{
 		Plan: r.Plan, Version: uint32(r.Version), State: licensing.VersionState(r.State),
 		Etag: strconv.FormatInt(r.Revision, 10), CreateTime: r.CreatedAt.UTC(), PublishTime: instant(r.PublishedAt),
+		EffectiveAt: instant(r.EffectiveAt),
+	}
+	if v.EffectiveAt.IsZero() {
+		v.EffectiveAt = v.PublishTime
 	}
 	var entitlements []entitlementJSON
 	var limits []rateLimitJSON
@@ -59,16 +91,10 @@ func toPlanVersion(r query.PlanVersion) (licensing.PlanVersion, error) {
 		}
 	}
 	for _, e := range entitlements {
-		next := licensing.Entitlement{Feature: e.Feature, Enabled: e.Enabled}
-		if e.Quota != nil {
-			next.Quota = &licensing.Quota{Limit: e.Quota.Limit, Period: e.Quota.Period, Mode: e.Quota.Mode}
-		}
-		v.Entitlements = append(v.Entitlements, next)
+		v.Entitlements = append(v.Entitlements, licensing.Entitlement{Feature: e.Feature, Enabled: e.Enabled, Quota: e.Quota.quota()})
 	}
 	for _, l := range limits {
-		v.RateLimits = append(v.RateLimits, licensing.RateLimit{
-			Key: l.Key, Limit: l.Limit, Per: time.Duration(l.PerNS), Burst: l.Burst, Scope: l.Scope,
-		})
+		v.RateLimits = append(v.RateLimits, *l.rateLimit())
 	}
 	for _, c := range cards {
 		v.RateCards = append(v.RateCards, licensing.RateCard(c))
@@ -80,14 +106,11 @@ func toPlanVersion(r query.PlanVersion) (licensing.PlanVersion, error) {
 func grantsOf(v *licensing.PlanVersion) (entitlements, limits, cards []byte, err error) {
 	e := make([]entitlementJSON, len(v.Entitlements))
 	for i, x := range v.Entitlements {
-		e[i] = entitlementJSON{Feature: x.Feature, Enabled: x.Enabled}
-		if x.Quota != nil {
-			e[i].Quota = &quotaJSON{Limit: x.Quota.Limit, Period: x.Quota.Period, Mode: x.Quota.Mode}
-		}
+		e[i] = entitlementJSON{Feature: x.Feature, Enabled: x.Enabled, Quota: fromQuota(x.Quota)}
 	}
 	l := make([]rateLimitJSON, len(v.RateLimits))
 	for i, x := range v.RateLimits {
-		l[i] = rateLimitJSON{Key: x.Key, Limit: x.Limit, PerNS: int64(x.Per), Burst: x.Burst, Scope: x.Scope}
+		l[i] = *fromRateLimit(&x)
 	}
 	c := make([]rateCardJSON, len(v.RateCards))
 	for i, x := range v.RateCards {

@@ -99,31 +99,67 @@ func route(r *licensing.Route) *rulesv1.Route {
 func planVersion(v *licensing.PlanVersion) *rulesv1.PlanVersion {
 	out := &rulesv1.PlanVersion{Plan: v.Plan, Version: v.Version}
 	for _, e := range v.Entitlements {
-		next := &rulesv1.Entitlement{Feature: e.Feature}
-		switch {
-		case e.Quota != nil:
-			next.Grant = &rulesv1.Entitlement_Quota{Quota: &rulesv1.Quota{
-				Limit: e.Quota.Limit, Period: periods[e.Quota.Period], Hard: e.Quota.Mode != licensing.Soft,
-			}}
-		case e.Enabled:
-			next.Grant = &rulesv1.Entitlement_Enabled{Enabled: true}
-		}
-		out.Entitlements = append(out.Entitlements, next)
+		out.Entitlements = append(out.Entitlements, entitlement(e.Feature, e.Enabled, e.Quota))
 	}
-	for _, l := range v.RateLimits {
-		out.RateLimits = append(out.RateLimits, &rulesv1.RateLimit{
-			Key: l.Key, Limit: l.Limit, Per: durationpb.New(l.Per), Burst: l.Burst,
-		})
+	for i := range v.RateLimits {
+		out.RateLimits = append(out.RateLimits, rateLimit(&v.RateLimits[i]))
 	}
 	return out
 }
 
+func entitlement(feature string, enabled bool, q *licensing.Quota) *rulesv1.Entitlement {
+	out := &rulesv1.Entitlement{Feature: feature}
+	switch {
+	case q != nil:
+		out.Grant = &rulesv1.Entitlement_Quota{Quota: &rulesv1.Quota{
+			Limit: q.Limit, Period: periods[q.Period], Hard: q.Mode != licensing.Soft,
+		}}
+	case enabled:
+		out.Grant = &rulesv1.Entitlement_Enabled{Enabled: true}
+	}
+	return out
+}
+
+func rateLimit(l *licensing.RateLimit) *rulesv1.RateLimit {
+	return &rulesv1.RateLimit{Key: l.Key, Limit: l.Limit, Per: durationpb.New(l.Per), Burst: l.Burst}
+}
+
 func license(l *licensing.License) *rulesv1.License {
-	return &rulesv1.License{
+	out := &rulesv1.License{
 		Id: l.ID, Customer: l.Customer, Plan: l.Plan, PlanVersion: l.PlanVersion, Status: statuses[l.Decided],
 		StartsAt: instant(l.StartsAt), EndsAt: instant(l.EndsAt), Anchor: instant(l.Anchor),
-		CounterGeneration: l.CounterGeneration,
+		CounterGeneration: l.CounterGeneration, CancelsAt: instant(l.CancelsAt),
+		PastDue: !l.GraceUntil.IsZero(), GraceUntil: instant(l.GraceUntil),
 	}
+	// A licence's own plan moves on with time; its record does not.
+	for i, p := range l.Phases {
+		if i == 0 {
+			out.Plan, out.PlanVersion, out.CounterGeneration = p.Plan, p.Version, p.CounterGeneration
+			continue
+		}
+		out.Phases = append(out.Phases, &rulesv1.Phase{
+			At: instant(p.At), Plan: p.Plan, PlanVersion: p.Version, CounterGeneration: p.CounterGeneration,
+		})
+	}
+	for i := range l.Overrides {
+		out.Overrides = append(out.Overrides, override(&l.Overrides[i]))
+	}
+	return out
+}
+
+func override(o *licensing.Override) *rulesv1.Override {
+	out := &rulesv1.Override{Id: o.ID, StartsAt: instant(o.StartsAt), EndsAt: instant(o.EndsAt)}
+	if o.RateLimit != nil {
+		out.Term = &rulesv1.Override_RateLimit{RateLimit: rateLimit(o.RateLimit)}
+		return out
+	}
+	en := entitlement(o.Feature, o.Enabled, o.Quota)
+	if !o.Enabled {
+		// Without a grant, a metered feature would be unlimited.
+		en.Grant = &rulesv1.Entitlement_Enabled{}
+	}
+	out.Term = &rulesv1.Override_Entitlement{Entitlement: en}
+	return out
 }
 
 // instant leaves the zero time unset.

@@ -1,5 +1,5 @@
 -- name: LendTerms :many
-SELECT l.id, l.plan, l.plan_version, l.anchor, l.counter_generation, c.time_zone
+SELECT sqlc.embed(l), c.time_zone
 FROM license l JOIN customer c ON c.id = l.customer
 WHERE l.id = ANY(@ids::text[]);
 

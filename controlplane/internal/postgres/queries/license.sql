@@ -1,19 +1,24 @@
 -- name: InsertLicense :one
 INSERT INTO license (id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation,
-                     created_at, updated_at)
+                     trial_ends_at, due_at, created_at, updated_at)
 VALUES (@id, @customer, @plan, @plan_version, @status, @starts_at, @ends_at, @anchor, @counter_generation,
-        @created_at, @updated_at)
+        @trial_ends_at, @due_at, @created_at, @updated_at)
 RETURNING *;
 
--- name: UpdateLicense :one
+-- name: UpdateLicenses :batchone
 UPDATE license
 SET plan = @plan, plan_version = @plan_version, status = @status, starts_at = @starts_at, ends_at = @ends_at,
-    anchor = @anchor, counter_generation = @counter_generation, updated_at = @updated_at, revision = revision + 1
+    anchor = @anchor, counter_generation = @counter_generation, phases = @phases, overrides = @overrides,
+    trial_ends_at = @trial_ends_at, cancels_at = @cancels_at, past_due = @past_due, grace_until = @grace_until,
+    due_at = @due_at, updated_at = @updated_at, revision = revision + 1
 WHERE id = @id
 RETURNING *;
 
 -- name: License :one
 SELECT * FROM license WHERE id = @id;
+
+-- name: LockLicense :one
+SELECT * FROM license WHERE id = @id FOR UPDATE;
 
 -- name: Licenses :many
 -- The status as of now is worked out in the order in which a node looks.
@@ -24,15 +29,80 @@ WHERE id > @after
   AND (sqlc.narg('plan_version')::integer IS NULL OR plan_version = sqlc.narg('plan_version'))
   AND (sqlc.narg('status')::text IS NULL OR sqlc.narg('status') =
        CASE WHEN status IN ('revoked', 'canceled') THEN status
+            WHEN cancels_at <= @now::timestamptz THEN 'canceled'
             WHEN ends_at <= @now::timestamptz THEN 'expired'
             WHEN starts_at > @now::timestamptz THEN 'scheduled'
+            WHEN status = 'suspended' THEN status
+            WHEN past_due THEN 'past_due'
+            WHEN trial_ends_at > @now::timestamptz THEN 'trialing'
             ELSE status END)
 ORDER BY id
 LIMIT @page_size;
 
--- name: MoveLicenses :many
+-- name: LockMovingLicenses :many
+-- Those that a migration may move: on the plan now or later, not ended, in order of id.
+SELECT sqlc.embed(l), c.time_zone
+FROM license l JOIN customer c ON c.id = l.customer
+WHERE l.id > @after
+  AND (l.plan = @plan::text OR l.phases <> '[]' AND l.phases @> jsonb_build_array(jsonb_build_object('plan', @plan::text)))
+  AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > @now::timestamptz)
+  AND (l.cancels_at IS NULL OR l.cancels_at > @now::timestamptz)
+  AND (sqlc.narg('customer')::text IS NULL OR l.customer = sqlc.narg('customer'))
+  AND (sqlc.narg('plan_version')::integer IS NULL OR l.plan_version = sqlc.narg('plan_version'))
+ORDER BY l.id
+LIMIT @page_size
+FOR UPDATE OF l;
+
+-- name: CountMovingLicenses :one
+SELECT count(*) FROM license l
+WHERE l.id > @after
+  AND (l.plan = @plan::text OR l.phases <> '[]' AND l.phases @> jsonb_build_array(jsonb_build_object('plan', @plan::text)))
+  AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > @now::timestamptz)
+  AND (l.cancels_at IS NULL OR l.cancels_at > @now::timestamptz)
+  AND (sqlc.narg('customer')::text IS NULL OR l.customer = sqlc.narg('customer'))
+  AND (sqlc.narg('plan_version')::integer IS NULL OR l.plan_version = sqlc.narg('plan_version'));
+
+-- name: LockDueLicenses :many
+SELECT * FROM license
+WHERE due_at <= @now::timestamptz
+ORDER BY due_at, id
+LIMIT @page_size
+FOR UPDATE SKIP LOCKED;
+
+-- name: SetLicensesDue :batchexec
+-- What people see does not change, so neither does the etag.
 UPDATE license
-SET plan_version = @plan_version, updated_at = @now::timestamptz, revision = revision + 1
-WHERE plan = @plan AND plan_version < @plan_version
-  AND status IN ('active', 'suspended') AND (ends_at IS NULL OR ends_at > @now::timestamptz)
-RETURNING *;
+SET plan = @plan, plan_version = @plan_version, counter_generation = @counter_generation, due_at = @due_at
+WHERE id = @id;
+
+-- name: TakeEventNumbers :one
+-- The lock is kept to the end of the transaction: numbers are seen in their order.
+UPDATE license_event_head SET number = number + @count::bigint RETURNING number;
+
+-- name: InsertLicenseEvents :exec
+INSERT INTO license_event (number, license, time, recorded_at, kind, detail)
+SELECT unnest(@numbers::bigint[]), unnest(@licenses::text[]), unnest(@times::timestamptz[]), @recorded_at::timestamptz,
+       unnest(@kinds::text[]), unnest(@details::text[])::jsonb;
+
+-- name: LicenseEvents :many
+SELECT * FROM license_event
+WHERE number > @after AND (sqlc.narg('license')::text IS NULL OR license = sqlc.narg('license'))
+ORDER BY number
+LIMIT @page_size;
+
+-- name: InsertMigration :exec
+INSERT INTO plan_migration (plan, version, kind, filter, effective_at, created_at, updated_at)
+VALUES (@plan, @version, @kind, @filter, @effective_at, @now, @now);
+
+-- name: UpdateMigration :exec
+UPDATE plan_migration
+SET progress = @progress, moved = @moved, total = @total, done = @done, generation = @generation, number = @number,
+    updated_at = @updated_at
+WHERE plan = @plan AND version = @version;
+
+-- name: Migration :one
+SELECT * FROM plan_migration WHERE plan = @plan AND version = @version;
+
+-- name: OpenMigration :one
+-- The oldest that is not done.
+SELECT * FROM plan_migration WHERE NOT done ORDER BY created_at, plan, version LIMIT 1;

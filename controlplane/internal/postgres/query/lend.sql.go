@@ -7,7 +7,6 @@ package query
 
 import (
 	"context"
-	"time"
 )
 
 const lendQuota = `-- name: LendQuota :one
@@ -108,18 +107,14 @@ func (q *Queries) LendRate(ctx context.Context, arg LendRateParams) (LendRateRow
 }
 
 const lendTerms = `-- name: LendTerms :many
-SELECT l.id, l.plan, l.plan_version, l.anchor, l.counter_generation, c.time_zone
+SELECT l.id, l.customer, l.plan, l.plan_version, l.status, l.starts_at, l.ends_at, l.anchor, l.counter_generation, l.revision, l.created_at, l.updated_at, l.phases, l.overrides, l.trial_ends_at, l.cancels_at, l.past_due, l.grace_until, l.due_at, c.time_zone
 FROM license l JOIN customer c ON c.id = l.customer
 WHERE l.id = ANY($1::text[])
 `
 
 type LendTermsRow struct {
-	ID                string
-	Plan              string
-	PlanVersion       int32
-	Anchor            time.Time
-	CounterGeneration int64
-	TimeZone          string
+	License  License
+	TimeZone string
 }
 
 func (q *Queries) LendTerms(ctx context.Context, ids []string) ([]LendTermsRow, error) {
@@ -132,11 +127,25 @@ func (q *Queries) LendTerms(ctx context.Context, ids []string) ([]LendTermsRow, 
 	for rows.Next() {
 		var i LendTermsRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Plan,
-			&i.PlanVersion,
-			&i.Anchor,
-			&i.CounterGeneration,
+			&i.License.ID,
+			&i.License.Customer,
+			&i.License.Plan,
+			&i.License.PlanVersion,
+			&i.License.Status,
+			&i.License.StartsAt,
+			&i.License.EndsAt,
+			&i.License.Anchor,
+			&i.License.CounterGeneration,
+			&i.License.Revision,
+			&i.License.CreatedAt,
+			&i.License.UpdatedAt,
+			&i.License.Phases,
+			&i.License.Overrides,
+			&i.License.TrialEndsAt,
+			&i.License.CancelsAt,
+			&i.License.PastDue,
+			&i.License.GraceUntil,
+			&i.License.DueAt,
 			&i.TimeZone,
 		); err != nil {
 			return nil, err

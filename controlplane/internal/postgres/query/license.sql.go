@@ -10,12 +10,43 @@ import (
 	"time"
 )
 
+const countMovingLicenses = `-- name: CountMovingLicenses :one
+SELECT count(*) FROM license l
+WHERE l.id > $1
+  AND (l.plan = $2::text OR l.phases <> '[]' AND l.phases @> jsonb_build_array(jsonb_build_object('plan', $2::text)))
+  AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > $3::timestamptz)
+  AND (l.cancels_at IS NULL OR l.cancels_at > $3::timestamptz)
+  AND ($4::text IS NULL OR l.customer = $4)
+  AND ($5::integer IS NULL OR l.plan_version = $5)
+`
+
+type CountMovingLicensesParams struct {
+	After       string
+	Plan        string
+	Now         time.Time
+	Customer    *string
+	PlanVersion *int32
+}
+
+func (q *Queries) CountMovingLicenses(ctx context.Context, arg CountMovingLicensesParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countMovingLicenses,
+		arg.After,
+		arg.Plan,
+		arg.Now,
+		arg.Customer,
+		arg.PlanVersion,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const insertLicense = `-- name: InsertLicense :one
 INSERT INTO license (id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation,
-                     created_at, updated_at)
+                     trial_ends_at, due_at, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-        $10, $11)
-RETURNING id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at
+        $10, $11, $12, $13)
+RETURNING id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, trial_ends_at, cancels_at, past_due, grace_until, due_at
 `
 
 type InsertLicenseParams struct {
@@ -28,6 +59,8 @@ type InsertLicenseParams struct {
 	EndsAt            *time.Time
 	Anchor            time.Time
 	CounterGeneration int64
+	TrialEndsAt       *time.Time
+	DueAt             *time.Time
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
 }
@@ -43,6 +76,8 @@ func (q *Queries) InsertLicense(ctx context.Context, arg InsertLicenseParams) (L
 		arg.EndsAt,
 		arg.Anchor,
 		arg.CounterGeneration,
+		arg.TrialEndsAt,
+		arg.DueAt,
 		arg.CreatedAt,
 		arg.UpdatedAt,
 	)
@@ -60,12 +95,72 @@ func (q *Queries) InsertLicense(ctx context.Context, arg InsertLicenseParams) (L
 		&i.Revision,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Phases,
+		&i.Overrides,
+		&i.TrialEndsAt,
+		&i.CancelsAt,
+		&i.PastDue,
+		&i.GraceUntil,
+		&i.DueAt,
 	)
 	return i, err
 }
 
+const insertLicenseEvents = `-- name: InsertLicenseEvents :exec
+INSERT INTO license_event (number, license, time, recorded_at, kind, detail)
+SELECT unnest($1::bigint[]), unnest($2::text[]), unnest($3::timestamptz[]), $4::timestamptz,
+       unnest($5::text[]), unnest($6::text[])::jsonb
+`
+
+type InsertLicenseEventsParams struct {
+	Numbers    []int64
+	Licenses   []string
+	Times      []time.Time
+	RecordedAt time.Time
+	Kinds      []string
+	Details    []string
+}
+
+func (q *Queries) InsertLicenseEvents(ctx context.Context, arg InsertLicenseEventsParams) error {
+	_, err := q.db.Exec(ctx, insertLicenseEvents,
+		arg.Numbers,
+		arg.Licenses,
+		arg.Times,
+		arg.RecordedAt,
+		arg.Kinds,
+		arg.Details,
+	)
+	return err
+}
+
+const insertMigration = `-- name: InsertMigration :exec
+INSERT INTO plan_migration (plan, version, kind, filter, effective_at, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $6)
+`
+
+type InsertMigrationParams struct {
+	Plan        string
+	Version     int32
+	Kind        string
+	Filter      []byte
+	EffectiveAt time.Time
+	Now         time.Time
+}
+
+func (q *Queries) InsertMigration(ctx context.Context, arg InsertMigrationParams) error {
+	_, err := q.db.Exec(ctx, insertMigration,
+		arg.Plan,
+		arg.Version,
+		arg.Kind,
+		arg.Filter,
+		arg.EffectiveAt,
+		arg.Now,
+	)
+	return err
+}
+
 const license = `-- name: License :one
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at FROM license WHERE id = $1
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license WHERE id = $1
 `
 
 func (q *Queries) License(ctx context.Context, id string) (License, error) {
@@ -84,20 +179,71 @@ func (q *Queries) License(ctx context.Context, id string) (License, error) {
 		&i.Revision,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Phases,
+		&i.Overrides,
+		&i.TrialEndsAt,
+		&i.CancelsAt,
+		&i.PastDue,
+		&i.GraceUntil,
+		&i.DueAt,
 	)
 	return i, err
 }
 
+const licenseEvents = `-- name: LicenseEvents :many
+SELECT number, license, time, recorded_at, kind, detail FROM license_event
+WHERE number > $1 AND ($2::text IS NULL OR license = $2)
+ORDER BY number
+LIMIT $3
+`
+
+type LicenseEventsParams struct {
+	After    int64
+	License  *string
+	PageSize int32
+}
+
+func (q *Queries) LicenseEvents(ctx context.Context, arg LicenseEventsParams) ([]LicenseEvent, error) {
+	rows, err := q.db.Query(ctx, licenseEvents, arg.After, arg.License, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LicenseEvent
+	for rows.Next() {
+		var i LicenseEvent
+		if err := rows.Scan(
+			&i.Number,
+			&i.License,
+			&i.Time,
+			&i.RecordedAt,
+			&i.Kind,
+			&i.Detail,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const licenses = `-- name: Licenses :many
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at FROM license
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license
 WHERE id > $1
   AND ($2::text IS NULL OR customer = $2)
   AND ($3::text IS NULL OR plan = $3)
   AND ($4::integer IS NULL OR plan_version = $4)
   AND ($5::text IS NULL OR $5 =
        CASE WHEN status IN ('revoked', 'canceled') THEN status
+            WHEN cancels_at <= $6::timestamptz THEN 'canceled'
             WHEN ends_at <= $6::timestamptz THEN 'expired'
             WHEN starts_at > $6::timestamptz THEN 'scheduled'
+            WHEN status = 'suspended' THEN status
+            WHEN past_due THEN 'past_due'
+            WHEN trial_ends_at > $6::timestamptz THEN 'trialing'
             ELSE status END)
 ORDER BY id
 LIMIT $7
@@ -144,6 +290,13 @@ func (q *Queries) Licenses(ctx context.Context, arg LicensesParams) ([]License, 
 			&i.Revision,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Phases,
+			&i.Overrides,
+			&i.TrialEndsAt,
+			&i.CancelsAt,
+			&i.PastDue,
+			&i.GraceUntil,
+			&i.DueAt,
 		); err != nil {
 			return nil, err
 		}
@@ -155,22 +308,21 @@ func (q *Queries) Licenses(ctx context.Context, arg LicensesParams) ([]License, 
 	return items, nil
 }
 
-const moveLicenses = `-- name: MoveLicenses :many
-UPDATE license
-SET plan_version = $1, updated_at = $2::timestamptz, revision = revision + 1
-WHERE plan = $3 AND plan_version < $1
-  AND status IN ('active', 'suspended') AND (ends_at IS NULL OR ends_at > $2::timestamptz)
-RETURNING id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at
+const lockDueLicenses = `-- name: LockDueLicenses :many
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license
+WHERE due_at <= $1::timestamptz
+ORDER BY due_at, id
+LIMIT $2
+FOR UPDATE SKIP LOCKED
 `
 
-type MoveLicensesParams struct {
-	PlanVersion int32
-	Now         time.Time
-	Plan        string
+type LockDueLicensesParams struct {
+	Now      time.Time
+	PageSize int32
 }
 
-func (q *Queries) MoveLicenses(ctx context.Context, arg MoveLicensesParams) ([]License, error) {
-	rows, err := q.db.Query(ctx, moveLicenses, arg.PlanVersion, arg.Now, arg.Plan)
+func (q *Queries) LockDueLicenses(ctx context.Context, arg LockDueLicensesParams) ([]License, error) {
+	rows, err := q.db.Query(ctx, lockDueLicenses, arg.Now, arg.PageSize)
 	if err != nil {
 		return nil, err
 	}
@@ -191,6 +343,13 @@ func (q *Queries) MoveLicenses(ctx context.Context, arg MoveLicensesParams) ([]L
 			&i.Revision,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Phases,
+			&i.Overrides,
+			&i.TrialEndsAt,
+			&i.CancelsAt,
+			&i.PastDue,
+			&i.GraceUntil,
+			&i.DueAt,
 		); err != nil {
 			return nil, err
 		}
@@ -202,38 +361,12 @@ func (q *Queries) MoveLicenses(ctx context.Context, arg MoveLicensesParams) ([]L
 	return items, nil
 }
 
-const updateLicense = `-- name: UpdateLicense :one
-UPDATE license
-SET plan = $1, plan_version = $2, status = $3, starts_at = $4, ends_at = $5,
-    anchor = $6, counter_generation = $7, updated_at = $8, revision = revision + 1
-WHERE id = $9
-RETURNING id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at
+const lockLicense = `-- name: LockLicense :one
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license WHERE id = $1 FOR UPDATE
 `
 
-type UpdateLicenseParams struct {
-	Plan              string
-	PlanVersion       int32
-	Status            string
-	StartsAt          time.Time
-	EndsAt            *time.Time
-	Anchor            time.Time
-	CounterGeneration int64
-	UpdatedAt         time.Time
-	ID                string
-}
-
-func (q *Queries) UpdateLicense(ctx context.Context, arg UpdateLicenseParams) (License, error) {
-	row := q.db.QueryRow(ctx, updateLicense,
-		arg.Plan,
-		arg.PlanVersion,
-		arg.Status,
-		arg.StartsAt,
-		arg.EndsAt,
-		arg.Anchor,
-		arg.CounterGeneration,
-		arg.UpdatedAt,
-		arg.ID,
-	)
+func (q *Queries) LockLicense(ctx context.Context, id string) (License, error) {
+	row := q.db.QueryRow(ctx, lockLicense, id)
 	var i License
 	err := row.Scan(
 		&i.ID,
@@ -248,6 +381,192 @@ func (q *Queries) UpdateLicense(ctx context.Context, arg UpdateLicenseParams) (L
 		&i.Revision,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Phases,
+		&i.Overrides,
+		&i.TrialEndsAt,
+		&i.CancelsAt,
+		&i.PastDue,
+		&i.GraceUntil,
+		&i.DueAt,
 	)
 	return i, err
+}
+
+const lockMovingLicenses = `-- name: LockMovingLicenses :many
+SELECT l.id, l.customer, l.plan, l.plan_version, l.status, l.starts_at, l.ends_at, l.anchor, l.counter_generation, l.revision, l.created_at, l.updated_at, l.phases, l.overrides, l.trial_ends_at, l.cancels_at, l.past_due, l.grace_until, l.due_at, c.time_zone
+FROM license l JOIN customer c ON c.id = l.customer
+WHERE l.id > $1
+  AND (l.plan = $2::text OR l.phases <> '[]' AND l.phases @> jsonb_build_array(jsonb_build_object('plan', $2::text)))
+  AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > $3::timestamptz)
+  AND (l.cancels_at IS NULL OR l.cancels_at > $3::timestamptz)
+  AND ($4::text IS NULL OR l.customer = $4)
+  AND ($5::integer IS NULL OR l.plan_version = $5)
+ORDER BY l.id
+LIMIT $6
+FOR UPDATE OF l
+`
+
+type LockMovingLicensesParams struct {
+	After       string
+	Plan        string
+	Now         time.Time
+	Customer    *string
+	PlanVersion *int32
+	PageSize    int32
+}
+
+type LockMovingLicensesRow struct {
+	License  License
+	TimeZone string
+}
+
+// Those that a migration may move: on the plan now or later, not ended, in order of id.
+func (q *Queries) LockMovingLicenses(ctx context.Context, arg LockMovingLicensesParams) ([]LockMovingLicensesRow, error) {
+	rows, err := q.db.Query(ctx, lockMovingLicenses,
+		arg.After,
+		arg.Plan,
+		arg.Now,
+		arg.Customer,
+		arg.PlanVersion,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LockMovingLicensesRow
+	for rows.Next() {
+		var i LockMovingLicensesRow
+		if err := rows.Scan(
+			&i.License.ID,
+			&i.License.Customer,
+			&i.License.Plan,
+			&i.License.PlanVersion,
+			&i.License.Status,
+			&i.License.StartsAt,
+			&i.License.EndsAt,
+			&i.License.Anchor,
+			&i.License.CounterGeneration,
+			&i.License.Revision,
+			&i.License.CreatedAt,
+			&i.License.UpdatedAt,
+			&i.License.Phases,
+			&i.License.Overrides,
+			&i.License.TrialEndsAt,
+			&i.License.CancelsAt,
+			&i.License.PastDue,
+			&i.License.GraceUntil,
+			&i.License.DueAt,
+			&i.TimeZone,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const migration = `-- name: Migration :one
+SELECT plan, version, kind, filter, effective_at, progress, moved, total, done, generation, number, created_at, updated_at FROM plan_migration WHERE plan = $1 AND version = $2
+`
+
+type MigrationParams struct {
+	Plan    string
+	Version int32
+}
+
+func (q *Queries) Migration(ctx context.Context, arg MigrationParams) (PlanMigration, error) {
+	row := q.db.QueryRow(ctx, migration, arg.Plan, arg.Version)
+	var i PlanMigration
+	err := row.Scan(
+		&i.Plan,
+		&i.Version,
+		&i.Kind,
+		&i.Filter,
+		&i.EffectiveAt,
+		&i.Progress,
+		&i.Moved,
+		&i.Total,
+		&i.Done,
+		&i.Generation,
+		&i.Number,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const openMigration = `-- name: OpenMigration :one
+SELECT plan, version, kind, filter, effective_at, progress, moved, total, done, generation, number, created_at, updated_at FROM plan_migration WHERE NOT done ORDER BY created_at, plan, version LIMIT 1
+`
+
+// The oldest that is not done.
+func (q *Queries) OpenMigration(ctx context.Context) (PlanMigration, error) {
+	row := q.db.QueryRow(ctx, openMigration)
+	var i PlanMigration
+	err := row.Scan(
+		&i.Plan,
+		&i.Version,
+		&i.Kind,
+		&i.Filter,
+		&i.EffectiveAt,
+		&i.Progress,
+		&i.Moved,
+		&i.Total,
+		&i.Done,
+		&i.Generation,
+		&i.Number,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const takeEventNumbers = `-- name: TakeEventNumbers :one
+UPDATE license_event_head SET number = number + $1::bigint RETURNING number
+`
+
+// The lock is kept to the end of the transaction: numbers are seen in their order.
+func (q *Queries) TakeEventNumbers(ctx context.Context, count int64) (int64, error) {
+	row := q.db.QueryRow(ctx, takeEventNumbers, count)
+	var number int64
+	err := row.Scan(&number)
+	return number, err
+}
+
+const updateMigration = `-- name: UpdateMigration :exec
+UPDATE plan_migration
+SET progress = $1, moved = $2, total = $3, done = $4, generation = $5, number = $6,
+    updated_at = $7
+WHERE plan = $8 AND version = $9
+`
+
+type UpdateMigrationParams struct {
+	Progress   string
+	Moved      int64
+	Total      *int64
+	Done       bool
+	Generation int64
+	Number     int64
+	UpdatedAt  time.Time
+	Plan       string
+	Version    int32
+}
+
+func (q *Queries) UpdateMigration(ctx context.Context, arg UpdateMigrationParams) error {
+	_, err := q.db.Exec(ctx, updateMigration,
+		arg.Progress,
+		arg.Moved,
+		arg.Total,
+		arg.Done,
+		arg.Generation,
+		arg.Number,
+		arg.UpdatedAt,
+		arg.Plan,
+		arg.Version,
+	)
+	return err
 }

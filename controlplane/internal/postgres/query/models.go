@@ -122,6 +122,27 @@ type License struct {
 	Revision          int64
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+	Phases            []byte
+	Overrides         []byte
+	TrialEndsAt       *time.Time
+	CancelsAt         *time.Time
+	PastDue           bool
+	GraceUntil        *time.Time
+	DueAt             *time.Time
+}
+
+type LicenseEvent struct {
+	Number     int64
+	License    string
+	Time       time.Time
+	RecordedAt time.Time
+	Kind       string
+	Detail     []byte
+}
+
+type LicenseEventHead struct {
+	Singleton bool
+	Number    int64
 }
 
 type Meter struct {
@@ -157,6 +178,22 @@ type Plan struct {
 	ArchivedAt  *time.Time
 }
 
+type PlanMigration struct {
+	Plan        string
+	Version     int32
+	Kind        string
+	Filter      []byte
+	EffectiveAt time.Time
+	Progress    string
+	Moved       int64
+	Total       *int64
+	Done        bool
+	Generation  int64
+	Number      int64
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+}
+
 type PlanVersion struct {
 	Plan         string
 	Version      int32
@@ -167,6 +204,7 @@ type PlanVersion struct {
 	Revision     int64
 	CreatedAt    time.Time
 	PublishedAt  *time.Time
+	EffectiveAt  *time.Time
 }
 
 type QuotaLoan struct {

@@ -65,9 +65,10 @@ func (q *Queries) InsertPlan(ctx context.Context, arg InsertPlanParams) error {
 }
 
 const insertPlanVersion = `-- name: InsertPlanVersion :one
-INSERT INTO plan_version (plan, version, state, entitlements, rate_limits, rate_cards, created_at, published_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at
+INSERT INTO plan_version (plan, version, state, entitlements, rate_limits, rate_cards, created_at, published_at,
+                          effective_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, effective_at
 `
 
 type InsertPlanVersionParams struct {
@@ -79,6 +80,7 @@ type InsertPlanVersionParams struct {
 	RateCards    []byte
 	CreatedAt    time.Time
 	PublishedAt  *time.Time
+	EffectiveAt  *time.Time
 }
 
 func (q *Queries) InsertPlanVersion(ctx context.Context, arg InsertPlanVersionParams) (PlanVersion, error) {
@@ -91,6 +93,7 @@ func (q *Queries) InsertPlanVersion(ctx context.Context, arg InsertPlanVersionPa
 		arg.RateCards,
 		arg.CreatedAt,
 		arg.PublishedAt,
+		arg.EffectiveAt,
 	)
 	var i PlanVersion
 	err := row.Scan(
@@ -103,6 +106,7 @@ func (q *Queries) InsertPlanVersion(ctx context.Context, arg InsertPlanVersionPa
 		&i.Revision,
 		&i.CreatedAt,
 		&i.PublishedAt,
+		&i.EffectiveAt,
 	)
 	return i, err
 }
@@ -149,7 +153,7 @@ func (q *Queries) Plan(ctx context.Context, key string) (PlanRow, error) {
 }
 
 const planVersion = `-- name: PlanVersion :one
-SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at FROM plan_version WHERE plan = $1 AND version = $2
+SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, effective_at FROM plan_version WHERE plan = $1 AND version = $2
 `
 
 type PlanVersionParams struct {
@@ -170,12 +174,13 @@ func (q *Queries) PlanVersion(ctx context.Context, arg PlanVersionParams) (PlanV
 		&i.Revision,
 		&i.CreatedAt,
 		&i.PublishedAt,
+		&i.EffectiveAt,
 	)
 	return i, err
 }
 
 const planVersions = `-- name: PlanVersions :many
-SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at FROM plan_version
+SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, effective_at FROM plan_version
 WHERE plan = $1 AND version > $2
 ORDER BY version
 LIMIT $3
@@ -206,6 +211,7 @@ func (q *Queries) PlanVersions(ctx context.Context, arg PlanVersionsParams) ([]P
 			&i.Revision,
 			&i.CreatedAt,
 			&i.PublishedAt,
+			&i.EffectiveAt,
 		); err != nil {
 			return nil, err
 		}
@@ -317,9 +323,9 @@ func (q *Queries) UpdatePlan(ctx context.Context, arg UpdatePlanParams) (int64, 
 const updatePlanVersion = `-- name: UpdatePlanVersion :one
 UPDATE plan_version
 SET state = $1, entitlements = $2, rate_limits = $3, rate_cards = $4,
-    published_at = $5, revision = revision + 1
-WHERE plan = $6 AND version = $7 AND state = 'draft'
-RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at
+    published_at = $5, effective_at = $6, revision = revision + 1
+WHERE plan = $7 AND version = $8 AND state = 'draft'
+RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, effective_at
 `
 
 type UpdatePlanVersionParams struct {
@@ -328,6 +334,7 @@ type UpdatePlanVersionParams struct {
 	RateLimits   []byte
 	RateCards    []byte
 	PublishedAt  *time.Time
+	EffectiveAt  *time.Time
 	Plan         string
 	Version      int32
 }
@@ -340,6 +347,7 @@ func (q *Queries) UpdatePlanVersion(ctx context.Context, arg UpdatePlanVersionPa
 		arg.RateLimits,
 		arg.RateCards,
 		arg.PublishedAt,
+		arg.EffectiveAt,
 		arg.Plan,
 		arg.Version,
 	)
@@ -354,6 +362,7 @@ func (q *Queries) UpdatePlanVersion(ctx context.Context, arg UpdatePlanVersionPa
 		&i.Revision,
 		&i.CreatedAt,
 		&i.PublishedAt,
+		&i.EffectiveAt,
 	)
 	return i, err
 }

@@ -19,7 +19,15 @@ WHERE v.entitlements @> jsonb_build_array(jsonb_build_object('feature', $2::text
            v.version = (SELECT max(n.version) FROM plan_version n WHERE n.plan = v.plan AND n.state = 'published')
            OR EXISTS (SELECT FROM license l
                       WHERE l.plan = v.plan AND l.plan_version = v.version
+                        AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > $3::timestamptz))
+           OR EXISTS (SELECT FROM license l
+                      WHERE l.phases <> '[]'
+                        AND l.phases @> jsonb_build_array(jsonb_build_object('plan', v.plan, 'version', v.version))
                         AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > $3::timestamptz))))
+UNION ALL
+SELECT 'license'::text, l.id FROM license l
+WHERE l.overrides <> '[]' AND l.overrides @> jsonb_build_array(jsonb_build_object('feature', $2::text))
+  AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > $3::timestamptz)
 UNION ALL
 SELECT 'route'::text, r.key FROM route r WHERE $2::text = ANY(r.requires) AND r.archived_at IS NULL
 ORDER BY kind, id
@@ -60,7 +68,8 @@ func (q *Queries) FeatureReferences(ctx context.Context, arg FeatureReferencesPa
 const licenseReferences = `-- name: LicenseReferences :many
 SELECT id FROM license
 WHERE ($1::text IS NULL OR customer = $1)
-  AND ($2::text IS NULL OR plan = $2)
+  AND ($2::text IS NULL OR plan = $2
+       OR phases <> '[]' AND phases @> jsonb_build_array(jsonb_build_object('plan', $2::text)))
   AND status IN ('active', 'suspended') AND (ends_at IS NULL OR ends_at > $3::timestamptz)
 ORDER BY id
 LIMIT $4

@@ -289,7 +289,7 @@ func (q *Queries) RuleFeatures(ctx context.Context) ([]Feature, error) {
 }
 
 const ruleLicenses = `-- name: RuleLicenses :many
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at FROM license WHERE id > $1 ORDER BY id LIMIT $2
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license WHERE id > $1 ORDER BY id LIMIT $2
 `
 
 type RuleLicensesParams struct {
@@ -319,6 +319,13 @@ func (q *Queries) RuleLicenses(ctx context.Context, arg RuleLicensesParams) ([]L
 			&i.Revision,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Phases,
+			&i.Overrides,
+			&i.TrialEndsAt,
+			&i.CancelsAt,
+			&i.PastDue,
+			&i.GraceUntil,
+			&i.DueAt,
 		); err != nil {
 			return nil, err
 		}
@@ -363,7 +370,7 @@ func (q *Queries) RuleMeters(ctx context.Context) ([]Meter, error) {
 }
 
 const rulePlanVersions = `-- name: RulePlanVersions :many
-SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at FROM plan_version WHERE state = 'published' ORDER BY plan, version
+SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, effective_at FROM plan_version WHERE state = 'published' ORDER BY plan, version
 `
 
 func (q *Queries) RulePlanVersions(ctx context.Context) ([]PlanVersion, error) {
@@ -385,6 +392,7 @@ func (q *Queries) RulePlanVersions(ctx context.Context) ([]PlanVersion, error) {
 			&i.Revision,
 			&i.CreatedAt,
 			&i.PublishedAt,
+			&i.EffectiveAt,
 		); err != nil {
 			return nil, err
 		}

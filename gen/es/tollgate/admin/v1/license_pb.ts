@@ -7,13 +7,15 @@ import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Quota, RateLimit } from "./plan_pb";
+import { file_tollgate_admin_v1_plan } from "./plan_pb";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tollgate/admin/v1/license.proto.
  */
 export const file_tollgate_admin_v1_license: GenFile = /*@__PURE__*/
-  fileDesc("Ch90b2xsZ2F0ZS9hZG1pbi92MS9saWNlbnNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSKHAwoHTGljZW5zZRIKCgJpZBgBIAEoCRIZCghjdXN0b21lchgCIAEoCUIHukgEcgIoQBIVCgRwbGFuGAMgASgJQge6SARyAihAEhQKDHBsYW5fdmVyc2lvbhgEIAEoDRIwCgZzdGF0dXMYBSABKA4yIC50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlU3RhdHVzEi0KCXN0YXJ0c19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGYW5jaG9yGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAkgASgJEi8KC2NyZWF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqlQIKDUxpY2Vuc2VTdGF0dXMSHgoaTElDRU5TRV9TVEFUVVNfVU5TUEVDSUZJRUQQABIcChhMSUNFTlNFX1NUQVRVU19TQ0hFRFVMRUQQARIbChdMSUNFTlNFX1NUQVRVU19UUklBTElORxACEhkKFUxJQ0VOU0VfU1RBVFVTX0FDVElWRRADEhsKF0xJQ0VOU0VfU1RBVFVTX1BBU1RfRFVFEAQSHAoYTElDRU5TRV9TVEFUVVNfU1VTUEVOREVEEAUSGgoWTElDRU5TRV9TVEFUVVNfRVhQSVJFRBAGEhsKF0xJQ0VOU0VfU1RBVFVTX0NBTkNFTEVEEAcSGgoWTElDRU5TRV9TVEFUVVNfUkVWT0tFRBAIQrYBChVjb20udG9sbGdhdGUuYWRtaW4udjFCDExpY2Vuc2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("Ch90b2xsZ2F0ZS9hZG1pbi92MS9saWNlbnNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSL+BAoHTGljZW5zZRIKCgJpZBgBIAEoCRIZCghjdXN0b21lchgCIAEoCUIHukgEcgIoQBIVCgRwbGFuGAMgASgJQge6SARyAihAEhQKDHBsYW5fdmVyc2lvbhgEIAEoDRIwCgZzdGF0dXMYBSABKA4yIC50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlU3RhdHVzEi0KCXN0YXJ0c19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGYW5jaG9yGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAkgASgJEi8KC2NyZWF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNdHJpYWxfZW5kc19hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKY2FuY2Vsc19hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZ3JhY2VfdW50aWwYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCHVwY29taW5nGA8gAygLMh8udG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZVBoYXNlEi4KCW92ZXJyaWRlcxgQIAMoCzIbLnRvbGxnYXRlLmFkbWluLnYxLk92ZXJyaWRlIncKDExpY2Vuc2VQaGFzZRItCglzdGFydHNfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHBsYW4YAiABKAkSFAoMcGxhbl92ZXJzaW9uGAMgASgNEhQKDHJlc2V0c191c2FnZRgEIAEoCCLBAgoIT3ZlcnJpZGUSCgoCaWQYASABKAkSDwoHbGljZW5zZRgCIAEoCRIPCgdmZWF0dXJlGAMgASgJEg8KB2VuYWJsZWQYBCABKAgSJwoFcXVvdGEYBSABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5RdW90YRIwCgpyYXRlX2xpbWl0GAYgASgLMhwudG9sbGdhdGUuYWRtaW4udjEuUmF0ZUxpbWl0Ei0KCXN0YXJ0c19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAkgASgJEi8KC2NyZWF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKFAgoMTGljZW5zZUV2ZW50Eg4KBm51bWJlchgBIAEoAxIPCgdsaWNlbnNlGAIgASgJEigKBHRpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGtpbmQYBCABKAkSMAoGc3RhdHVzGAUgASgOMiAudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZVN0YXR1cxI7CgZkZXRhaWwYBiADKAsyKy50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlRXZlbnQuRGV0YWlsRW50cnkaLQoLRGV0YWlsRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASqVAgoNTGljZW5zZVN0YXR1cxIeChpMSUNFTlNFX1NUQVRVU19VTlNQRUNJRklFRBAAEhwKGExJQ0VOU0VfU1RBVFVTX1NDSEVEVUxFRBABEhsKF0xJQ0VOU0VfU1RBVFVTX1RSSUFMSU5HEAISGQoVTElDRU5TRV9TVEFUVVNfQUNUSVZFEAMSGwoXTElDRU5TRV9TVEFUVVNfUEFTVF9EVUUQBBIcChhMSUNFTlNFX1NUQVRVU19TVVNQRU5ERUQQBRIaChZMSUNFTlNFX1NUQVRVU19FWFBJUkVEEAYSGwoXTElDRU5TRV9TVEFUVVNfQ0FOQ0VMRUQQBxIaChZMSUNFTlNFX1NUQVRVU19SRVZPS0VEEAhCtgEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUIMTGljZW5zZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_tollgate_admin_v1_plan]);
 
 /**
  * License is the enforceable agreement: a customer on a plan version.
@@ -91,6 +93,41 @@ export type License = Message<"tollgate.admin.v1.License"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 11;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Exclusive. Unset: no trial.
+   *
+   * @generated from field: google.protobuf.Timestamp trial_ends_at = 12;
+   */
+  trialEndsAt?: Timestamp | undefined;
+
+  /**
+   * Canceled from then on. Output only.
+   *
+   * @generated from field: google.protobuf.Timestamp cancels_at = 13;
+   */
+  cancelsAt?: Timestamp | undefined;
+
+  /**
+   * Set where a payment is missing: requests are forwarded until then. Output only.
+   *
+   * @generated from field: google.protobuf.Timestamp grace_until = 14;
+   */
+  graceUntil?: Timestamp | undefined;
+
+  /**
+   * Plan versions that are still to come, in order of time. Output only.
+   *
+   * @generated from field: repeated tollgate.admin.v1.LicensePhase upcoming = 15;
+   */
+  upcoming: LicensePhase[];
+
+  /**
+   * In order of their start. Output only.
+   *
+   * @generated from field: repeated tollgate.admin.v1.Override overrides = 16;
+   */
+  overrides: Override[];
 };
 
 /**
@@ -99,6 +136,178 @@ export type License = Message<"tollgate.admin.v1.License"> & {
  */
 export const LicenseSchema: GenMessage<License> = /*@__PURE__*/
   messageDesc(file_tollgate_admin_v1_license, 0);
+
+/**
+ * LicensePhase is a plan version that a licence will be on.
+ *
+ * @generated from message tollgate.admin.v1.LicensePhase
+ */
+export type LicensePhase = Message<"tollgate.admin.v1.LicensePhase"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp starts_at = 1;
+   */
+  startsAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string plan = 2;
+   */
+  plan: string;
+
+  /**
+   * @generated from field: uint32 plan_version = 3;
+   */
+  planVersion: number;
+
+  /**
+   * Whether counters start anew then.
+   *
+   * @generated from field: bool resets_usage = 4;
+   */
+  resetsUsage: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.LicensePhase.
+ * Use `create(LicensePhaseSchema)` to create a new message.
+ */
+export const LicensePhaseSchema: GenMessage<LicensePhase> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license, 1);
+
+/**
+ * Override is a dated custom term on a licence: it replaces an entitlement or a rate
+ * limit while it lasts.
+ *
+ * @generated from message tollgate.admin.v1.Override
+ */
+export type Override = Message<"tollgate.admin.v1.Override"> & {
+  /**
+   * `ovr_` + ULID.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The licence's id.
+   *
+   * @generated from field: string license = 2;
+   */
+  license: string;
+
+  /**
+   * The feature's key; empty where a rate limit is replaced.
+   *
+   * @generated from field: string feature = 3;
+   */
+  feature: string;
+
+  /**
+   * Whether the feature is granted.
+   *
+   * @generated from field: bool enabled = 4;
+   */
+  enabled: boolean;
+
+  /**
+   * Of a metered feature. Unset: unlimited.
+   *
+   * @generated from field: tollgate.admin.v1.Quota quota = 5;
+   */
+  quota?: Quota | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.RateLimit rate_limit = 6;
+   */
+  rateLimit?: RateLimit | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp starts_at = 7;
+   */
+  startsAt?: Timestamp | undefined;
+
+  /**
+   * Exclusive. Unset: for good.
+   *
+   * @generated from field: google.protobuf.Timestamp ends_at = 8;
+   */
+  endsAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string reason = 9;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp create_time = 10;
+   */
+  createTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.Override.
+ * Use `create(OverrideSchema)` to create a new message.
+ */
+export const OverrideSchema: GenMessage<Override> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license, 2);
+
+/**
+ * LicenseEvent is one change of a licence's state, by people or by time.
+ *
+ * @generated from message tollgate.admin.v1.LicenseEvent
+ */
+export type LicenseEvent = Message<"tollgate.admin.v1.LicenseEvent"> & {
+  /**
+   * Orders all events: whoever goes on from the last number seen misses none.
+   *
+   * @generated from field: int64 number = 1;
+   */
+  number: bigint;
+
+  /**
+   * @generated from field: string license = 2;
+   */
+  license: string;
+
+  /**
+   * When it happened; of what time brings about, the instant that was set.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 3;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * `issued`, `suspended`, `resumed`, `revoked`, `canceled`, `cancel_scheduled`,
+   * `renewed`, `past_due`, `plan_changed`, `plan_change_scheduled`,
+   * `override_created`, `override_deleted`; by time: `started`, `trial_ended`,
+   * `grace_ended`, `expired`, `override_started`, `override_ended`, and what was
+   * scheduled.
+   *
+   * @generated from field: string kind = 4;
+   */
+  kind: string;
+
+  /**
+   * What the licence is then.
+   *
+   * @generated from field: tollgate.admin.v1.LicenseStatus status = 5;
+   */
+  status: LicenseStatus;
+
+  /**
+   * More facts, by name: `plan`, `version`, `override`, `reason`, `at`; `by` is `time`
+   * where nobody did it.
+   *
+   * @generated from field: map<string, string> detail = 6;
+   */
+  detail: { [key: string]: string };
+};
+
+/**
+ * Describes the message tollgate.admin.v1.LicenseEvent.
+ * Use `create(LicenseEventSchema)` to create a new message.
+ */
+export const LicenseEventSchema: GenMessage<LicenseEvent> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license, 3);
 
 /**
  * @generated from enum tollgate.admin.v1.LicenseStatus

@@ -2,21 +2,25 @@
 // @generated from file tollgate/admin/v1/license_service.proto (package tollgate.admin.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb";
+import type { Timestamp, Value } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Epoch } from "./epoch_pb";
 import { file_tollgate_admin_v1_epoch } from "./epoch_pb";
-import type { License } from "./license_pb";
+import type { License, LicenseEvent, Override } from "./license_pb";
 import { file_tollgate_admin_v1_license } from "./license_pb";
 import { file_tollgate_admin_v1_permission } from "./permission_pb";
+import type { RateLimit } from "./plan_pb";
+import { file_tollgate_admin_v1_plan } from "./plan_pb";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tollgate/admin/v1/license_service.proto.
  */
 export const file_tollgate_admin_v1_license_service: GenFile = /*@__PURE__*/
-  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS9saWNlbnNlX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIioKEUdldExpY2Vuc2VSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEAiQQoSR2V0TGljZW5zZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlImkKE0xpc3RMaWNlbnNlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iXQoUTGlzdExpY2Vuc2VzUmVzcG9uc2USLAoIbGljZW5zZXMYASADKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJKChNJc3N1ZUxpY2Vuc2VSZXF1ZXN0EjMKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlQga6SAPIAQEibAoUSXNzdWVMaWNlbnNlUmVzcG9uc2USKwoHbGljZW5zZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIuChVTdXNwZW5kTGljZW5zZVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQCJuChZTdXNwZW5kTGljZW5zZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giLQoUUmVzdW1lTGljZW5zZVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQCJtChVSZXN1bWVMaWNlbnNlUmVzcG9uc2USKwoHbGljZW5zZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCItChRSZXZva2VMaWNlbnNlUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAIm0KFVJldm9rZUxpY2Vuc2VSZXNwb25zZRIrCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIi0KFENhbmNlbExpY2Vuc2VSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEAibQoVQ2FuY2VsTGljZW5zZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gy8AUKDkxpY2Vuc2VTZXJ2aWNlEmIKCkdldExpY2Vuc2USJC50b2xsZ2F0ZS5hZG1pbi52MS5HZXRMaWNlbnNlUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkdldExpY2Vuc2VSZXNwb25zZSIHkAIBiLUYBhJoCgxMaXN0TGljZW5zZXMSJi50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0TGljZW5zZXNSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuTGlzdExpY2Vuc2VzUmVzcG9uc2UiB5ACAYi1GAYSZQoMSXNzdWVMaWNlbnNlEiYudG9sbGdhdGUuYWRtaW4udjEuSXNzdWVMaWNlbnNlUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLklzc3VlTGljZW5zZVJlc3BvbnNlIgSItRgHEmsKDlN1c3BlbmRMaWNlbnNlEigudG9sbGdhdGUuYWRtaW4udjEuU3VzcGVuZExpY2Vuc2VSZXF1ZXN0GikudG9sbGdhdGUuYWRtaW4udjEuU3VzcGVuZExpY2Vuc2VSZXNwb25zZSIEiLUYBxJoCg1SZXN1bWVMaWNlbnNlEicudG9sbGdhdGUuYWRtaW4udjEuUmVzdW1lTGljZW5zZVJlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5SZXN1bWVMaWNlbnNlUmVzcG9uc2UiBIi1GAcSaAoNUmV2b2tlTGljZW5zZRInLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZUxpY2Vuc2VSZXF1ZXN0GigudG9sbGdhdGUuYWRtaW4udjEuUmV2b2tlTGljZW5zZVJlc3BvbnNlIgSItRgHEmgKDUNhbmNlbExpY2Vuc2USJy50b2xsZ2F0ZS5hZG1pbi52MS5DYW5jZWxMaWNlbnNlUmVxdWVzdBooLnRvbGxnYXRlLmFkbWluLnYxLkNhbmNlbExpY2Vuc2VSZXNwb25zZSIEiLUYB0K9AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhNMaWNlbnNlU2VydmljZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_license, file_tollgate_admin_v1_permission]);
+  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS9saWNlbnNlX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIioKEUdldExpY2Vuc2VSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEAiQQoSR2V0TGljZW5zZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlImkKE0xpc3RMaWNlbnNlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iXQoUTGlzdExpY2Vuc2VzUmVzcG9uc2USLAoIbGljZW5zZXMYASADKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJKChNJc3N1ZUxpY2Vuc2VSZXF1ZXN0EjMKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlQga6SAPIAQEibAoUSXNzdWVMaWNlbnNlUmVzcG9uc2USKwoHbGljZW5zZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIuChVTdXNwZW5kTGljZW5zZVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQCJuChZTdXNwZW5kTGljZW5zZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giLQoUUmVzdW1lTGljZW5zZVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQCJtChVSZXN1bWVMaWNlbnNlUmVzcG9uc2USKwoHbGljZW5zZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCItChRSZXZva2VMaWNlbnNlUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAIm0KFVJldm9rZUxpY2Vuc2VSZXNwb25zZRIrCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoImQKFENhbmNlbExpY2Vuc2VSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEASNQoEd2hlbhgCIAEoDjIdLnRvbGxnYXRlLmFkbWluLnYxLkNoYW5nZVdoZW5CCLpIBYIBAhABIm0KFUNhbmNlbExpY2Vuc2VSZXNwb25zZRIrCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIlkKE1JlbmV3TGljZW5zZVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQBIrCgdlbmRzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJsChRSZW5ld0xpY2Vuc2VSZXNwb25zZRIrCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoImMKEVNldFBhc3REdWVSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEASNwoLZ3JhY2VfdW50aWwYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQEiagoSU2V0UGFzdER1ZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gioAEKEUNoYW5nZVBsYW5SZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEASFwoEcGxhbhgCIAEoCUIJukgGcgQQAShAEg8KB3ZlcnNpb24YAyABKA0SNQoEd2hlbhgEIAEoDjIdLnRvbGxnYXRlLmFkbWluLnYxLkNoYW5nZVdoZW5CCLpIBYIBAhABEhMKC3Jlc2V0X3VzYWdlGAUgASgIImoKEkNoYW5nZVBsYW5SZXNwb25zZRIrCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIpwCChVDcmVhdGVPdmVycmlkZVJlcXVlc3QSGgoHbGljZW5zZRgBIAEoCUIJukgGcgQQAShAEhgKB2ZlYXR1cmUYAiABKAlCB7pIBHICKEASJQoFdmFsdWUYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSMAoKcmF0ZV9saW1pdBgEIAEoCzIcLnRvbGxnYXRlLmFkbWluLnYxLlJhdGVMaW1pdBItCglzdGFydHNfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB2VuZHNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKBnJlYXNvbhgHIAEoCUIIukgFcgMo9AMicAoWQ3JlYXRlT3ZlcnJpZGVSZXNwb25zZRItCghvdmVycmlkZRgBIAEoCzIbLnRvbGxnYXRlLmFkbWluLnYxLk92ZXJyaWRlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giSgoVRGVsZXRlT3ZlcnJpZGVSZXF1ZXN0EhoKB2xpY2Vuc2UYASABKAlCCbpIBnIEEAEoQBIVCgJpZBgCIAEoCUIJukgGcgQQAShAIm4KFkRlbGV0ZU92ZXJyaWRlUmVzcG9uc2USKwoHbGljZW5zZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCJoChhMaXN0TGljZW5zZUV2ZW50c1JlcXVlc3QSGAoHbGljZW5zZRgBIAEoCUIHukgEcgIoQBIWCgVhZnRlchgCIAEoA0IHukgEIgIoABIaCglwYWdlX3NpemUYAyABKAVCB7pIBBoCKAAiVAoZTGlzdExpY2Vuc2VFdmVudHNSZXNwb25zZRI3Cg5saWNlbnNlX2V2ZW50cxgBIAMoCzIfLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2VFdmVudCpaCgpDaGFuZ2VXaGVuEhsKF0NIQU5HRV9XSEVOX1VOU1BFQ0lGSUVEEAASEwoPQ0hBTkdFX1dIRU5fTk9XEAESGgoWQ0hBTkdFX1dIRU5fUEVSSU9EX0VORBACMuwKCg5MaWNlbnNlU2VydmljZRJiCgpHZXRMaWNlbnNlEiQudG9sbGdhdGUuYWRtaW4udjEuR2V0TGljZW5zZVJlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5HZXRMaWNlbnNlUmVzcG9uc2UiB5ACAYi1GAYSaAoMTGlzdExpY2Vuc2VzEiYudG9sbGdhdGUuYWRtaW4udjEuTGlzdExpY2Vuc2VzUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RMaWNlbnNlc1Jlc3BvbnNlIgeQAgGItRgGEmUKDElzc3VlTGljZW5zZRImLnRvbGxnYXRlLmFkbWluLnYxLklzc3VlTGljZW5zZVJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5Jc3N1ZUxpY2Vuc2VSZXNwb25zZSIEiLUYBxJrCg5TdXNwZW5kTGljZW5zZRIoLnRvbGxnYXRlLmFkbWluLnYxLlN1c3BlbmRMaWNlbnNlUmVxdWVzdBopLnRvbGxnYXRlLmFkbWluLnYxLlN1c3BlbmRMaWNlbnNlUmVzcG9uc2UiBIi1GAcSaAoNUmVzdW1lTGljZW5zZRInLnRvbGxnYXRlLmFkbWluLnYxLlJlc3VtZUxpY2Vuc2VSZXF1ZXN0GigudG9sbGdhdGUuYWRtaW4udjEuUmVzdW1lTGljZW5zZVJlc3BvbnNlIgSItRgHEmgKDVJldm9rZUxpY2Vuc2USJy50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VMaWNlbnNlUmVxdWVzdBooLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZUxpY2Vuc2VSZXNwb25zZSIEiLUYBxJoCg1DYW5jZWxMaWNlbnNlEicudG9sbGdhdGUuYWRtaW4udjEuQ2FuY2VsTGljZW5zZVJlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5DYW5jZWxMaWNlbnNlUmVzcG9uc2UiBIi1GAcSZQoMUmVuZXdMaWNlbnNlEiYudG9sbGdhdGUuYWRtaW4udjEuUmVuZXdMaWNlbnNlUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLlJlbmV3TGljZW5zZVJlc3BvbnNlIgSItRgHEl8KClNldFBhc3REdWUSJC50b2xsZ2F0ZS5hZG1pbi52MS5TZXRQYXN0RHVlUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLlNldFBhc3REdWVSZXNwb25zZSIEiLUYBxJfCgpDaGFuZ2VQbGFuEiQudG9sbGdhdGUuYWRtaW4udjEuQ2hhbmdlUGxhblJlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5DaGFuZ2VQbGFuUmVzcG9uc2UiBIi1GAcSawoOQ3JlYXRlT3ZlcnJpZGUSKC50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVPdmVycmlkZVJlcXVlc3QaKS50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVPdmVycmlkZVJlc3BvbnNlIgSItRgHEmsKDkRlbGV0ZU92ZXJyaWRlEigudG9sbGdhdGUuYWRtaW4udjEuRGVsZXRlT3ZlcnJpZGVSZXF1ZXN0GikudG9sbGdhdGUuYWRtaW4udjEuRGVsZXRlT3ZlcnJpZGVSZXNwb25zZSIEiLUYBxJ3ChFMaXN0TGljZW5zZUV2ZW50cxIrLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RMaWNlbnNlRXZlbnRzUmVxdWVzdBosLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RMaWNlbnNlRXZlbnRzUmVzcG9uc2UiB5ACAYi1GAZCvQEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUITTGljZW5zZVNlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_license, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_plan]);
 
 /**
  * @generated from message tollgate.admin.v1.GetLicenseRequest
@@ -271,6 +275,11 @@ export type CancelLicenseRequest = Message<"tollgate.admin.v1.CancelLicenseReque
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * @generated from field: tollgate.admin.v1.ChangeWhen when = 2;
+   */
+  when: ChangeWhen;
 };
 
 /**
@@ -301,6 +310,372 @@ export type CancelLicenseResponse = Message<"tollgate.admin.v1.CancelLicenseResp
  */
 export const CancelLicenseResponseSchema: GenMessage<CancelLicenseResponse> = /*@__PURE__*/
   messageDesc(file_tollgate_admin_v1_license_service, 13);
+
+/**
+ * @generated from message tollgate.admin.v1.RenewLicenseRequest
+ */
+export type RenewLicenseRequest = Message<"tollgate.admin.v1.RenewLicenseRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The new end. Unset: as many terms as it takes, each as long as the one that ends.
+   *
+   * @generated from field: google.protobuf.Timestamp ends_at = 2;
+   */
+  endsAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.RenewLicenseRequest.
+ * Use `create(RenewLicenseRequestSchema)` to create a new message.
+ */
+export const RenewLicenseRequestSchema: GenMessage<RenewLicenseRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license_service, 14);
+
+/**
+ * @generated from message tollgate.admin.v1.RenewLicenseResponse
+ */
+export type RenewLicenseResponse = Message<"tollgate.admin.v1.RenewLicenseResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.License license = 1;
+   */
+  license?: License | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.RenewLicenseResponse.
+ * Use `create(RenewLicenseResponseSchema)` to create a new message.
+ */
+export const RenewLicenseResponseSchema: GenMessage<RenewLicenseResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license_service, 15);
+
+/**
+ * @generated from message tollgate.admin.v1.SetPastDueRequest
+ */
+export type SetPastDueRequest = Message<"tollgate.admin.v1.SetPastDueRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp grace_until = 2;
+   */
+  graceUntil?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.SetPastDueRequest.
+ * Use `create(SetPastDueRequestSchema)` to create a new message.
+ */
+export const SetPastDueRequestSchema: GenMessage<SetPastDueRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license_service, 16);
+
+/**
+ * @generated from message tollgate.admin.v1.SetPastDueResponse
+ */
+export type SetPastDueResponse = Message<"tollgate.admin.v1.SetPastDueResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.License license = 1;
+   */
+  license?: License | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.SetPastDueResponse.
+ * Use `create(SetPastDueResponseSchema)` to create a new message.
+ */
+export const SetPastDueResponseSchema: GenMessage<SetPastDueResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license_service, 17);
+
+/**
+ * @generated from message tollgate.admin.v1.ChangePlanRequest
+ */
+export type ChangePlanRequest = Message<"tollgate.admin.v1.ChangePlanRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string plan = 2;
+   */
+  plan: string;
+
+  /**
+   * 0: the newest version in effect.
+   *
+   * @generated from field: uint32 version = 3;
+   */
+  version: number;
+
+  /**
+   * @generated from field: tollgate.admin.v1.ChangeWhen when = 4;
+   */
+  when: ChangeWhen;
+
+  /**
+   * Whether counters start anew. Otherwise what was used counts under the new plan.
+   *
+   * @generated from field: bool reset_usage = 5;
+   */
+  resetUsage: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ChangePlanRequest.
+ * Use `create(ChangePlanRequestSchema)` to create a new message.
+ */
+export const ChangePlanRequestSchema: GenMessage<ChangePlanRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license_service, 18);
+
+/**
+ * @generated from message tollgate.admin.v1.ChangePlanResponse
+ */
+export type ChangePlanResponse = Message<"tollgate.admin.v1.ChangePlanResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.License license = 1;
+   */
+  license?: License | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ChangePlanResponse.
+ * Use `create(ChangePlanResponseSchema)` to create a new message.
+ */
+export const ChangePlanResponseSchema: GenMessage<ChangePlanResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license_service, 19);
+
+/**
+ * @generated from message tollgate.admin.v1.CreateOverrideRequest
+ */
+export type CreateOverrideRequest = Message<"tollgate.admin.v1.CreateOverrideRequest"> & {
+  /**
+   * The licence's id.
+   *
+   * @generated from field: string license = 1;
+   */
+  license: string;
+
+  /**
+   * The feature's key. Unset where `rate_limit` is replaced.
+   *
+   * @generated from field: string feature = 2;
+   */
+  feature: string;
+
+  /**
+   * true grants the feature (a metered one without limit), false withholds it. A number
+   * is the limit of the quota; period and mode stay as the plan has them. An object
+   * `{limit, period, mode}` is a quota of its own.
+   *
+   * @generated from field: google.protobuf.Value value = 3;
+   */
+  value?: Value | undefined;
+
+  /**
+   * Replaces the plan's rate limit of that key.
+   *
+   * @generated from field: tollgate.admin.v1.RateLimit rate_limit = 4;
+   */
+  rateLimit?: RateLimit | undefined;
+
+  /**
+   * Unset: now.
+   *
+   * @generated from field: google.protobuf.Timestamp starts_at = 5;
+   */
+  startsAt?: Timestamp | undefined;
+
+  /**
+   * Exclusive. Unset: for good.
+   *
+   * @generated from field: google.protobuf.Timestamp ends_at = 6;
+   */
+  endsAt?: Timestamp | undefined;
+
+  /**
+   * Why. Whoever reads it later has to know.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.CreateOverrideRequest.
+ * Use `create(CreateOverrideRequestSchema)` to create a new message.
+ */
+export const CreateOverrideRequestSchema: GenMessage<CreateOverrideRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license_service, 20);
+
+/**
+ * @generated from message tollgate.admin.v1.CreateOverrideResponse
+ */
+export type CreateOverrideResponse = Message<"tollgate.admin.v1.CreateOverrideResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Override override = 1;
+   */
+  override?: Override | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.CreateOverrideResponse.
+ * Use `create(CreateOverrideResponseSchema)` to create a new message.
+ */
+export const CreateOverrideResponseSchema: GenMessage<CreateOverrideResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license_service, 21);
+
+/**
+ * @generated from message tollgate.admin.v1.DeleteOverrideRequest
+ */
+export type DeleteOverrideRequest = Message<"tollgate.admin.v1.DeleteOverrideRequest"> & {
+  /**
+   * The licence's id.
+   *
+   * @generated from field: string license = 1;
+   */
+  license: string;
+
+  /**
+   * @generated from field: string id = 2;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.DeleteOverrideRequest.
+ * Use `create(DeleteOverrideRequestSchema)` to create a new message.
+ */
+export const DeleteOverrideRequestSchema: GenMessage<DeleteOverrideRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license_service, 22);
+
+/**
+ * @generated from message tollgate.admin.v1.DeleteOverrideResponse
+ */
+export type DeleteOverrideResponse = Message<"tollgate.admin.v1.DeleteOverrideResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.License license = 1;
+   */
+  license?: License | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.DeleteOverrideResponse.
+ * Use `create(DeleteOverrideResponseSchema)` to create a new message.
+ */
+export const DeleteOverrideResponseSchema: GenMessage<DeleteOverrideResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license_service, 23);
+
+/**
+ * @generated from message tollgate.admin.v1.ListLicenseEventsRequest
+ */
+export type ListLicenseEventsRequest = Message<"tollgate.admin.v1.ListLicenseEventsRequest"> & {
+  /**
+   * Empty: all licences'.
+   *
+   * @generated from field: string license = 1;
+   */
+  license: string;
+
+  /**
+   * Only events with a higher number.
+   *
+   * @generated from field: int64 after = 2;
+   */
+  after: bigint;
+
+  /**
+   * 0: 50. Clamped at 1,000.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ListLicenseEventsRequest.
+ * Use `create(ListLicenseEventsRequestSchema)` to create a new message.
+ */
+export const ListLicenseEventsRequestSchema: GenMessage<ListLicenseEventsRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license_service, 24);
+
+/**
+ * @generated from message tollgate.admin.v1.ListLicenseEventsResponse
+ */
+export type ListLicenseEventsResponse = Message<"tollgate.admin.v1.ListLicenseEventsResponse"> & {
+  /**
+   * @generated from field: repeated tollgate.admin.v1.LicenseEvent license_events = 1;
+   */
+  licenseEvents: LicenseEvent[];
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ListLicenseEventsResponse.
+ * Use `create(ListLicenseEventsResponseSchema)` to create a new message.
+ */
+export const ListLicenseEventsResponseSchema: GenMessage<ListLicenseEventsResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license_service, 25);
+
+/**
+ * ChangeWhen says when a change takes effect.
+ *
+ * @generated from enum tollgate.admin.v1.ChangeWhen
+ */
+export enum ChangeWhen {
+  /**
+   * As CHANGE_WHEN_NOW.
+   *
+   * @generated from enum value: CHANGE_WHEN_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: CHANGE_WHEN_NOW = 1;
+   */
+  NOW = 1,
+
+  /**
+   * When the licence's billing period ends.
+   *
+   * @generated from enum value: CHANGE_WHEN_PERIOD_END = 2;
+   */
+  PERIOD_END = 2,
+}
+
+/**
+ * Describes the enum tollgate.admin.v1.ChangeWhen.
+ */
+export const ChangeWhenSchema: GenEnum<ChangeWhen> = /*@__PURE__*/
+  enumDesc(file_tollgate_admin_v1_license_service, 0);
 
 /**
  * LicenseService owns licences.
@@ -343,7 +718,7 @@ export const LicenseService: GenService<{
     output: typeof SuspendLicenseResponseSchema;
   },
   /**
-   * Ends a suspension.
+   * Ends a suspension, a missing payment, and a cancellation that is still to come.
    *
    * @generated from rpc tollgate.admin.v1.LicenseService.ResumeLicense
    */
@@ -363,7 +738,7 @@ export const LicenseService: GenService<{
     output: typeof RevokeLicenseResponseSchema;
   },
   /**
-   * Ends a licence at the customer's wish, at once.
+   * Ends a licence at the customer's wish, at once or when its billing period ends.
    *
    * @generated from rpc tollgate.admin.v1.LicenseService.CancelLicense
    */
@@ -371,6 +746,69 @@ export const LicenseService: GenService<{
     methodKind: "unary";
     input: typeof CancelLicenseRequestSchema;
     output: typeof CancelLicenseResponseSchema;
+  },
+  /**
+   * Moves a licence's end. A licence that has expired comes back.
+   *
+   * @generated from rpc tollgate.admin.v1.LicenseService.RenewLicense
+   */
+  renewLicense: {
+    methodKind: "unary";
+    input: typeof RenewLicenseRequestSchema;
+    output: typeof RenewLicenseResponseSchema;
+  },
+  /**
+   * Notes that a payment is missing: requests are forwarded until the grace ends, and
+   * denied then. ResumeLicense ends it.
+   *
+   * @generated from rpc tollgate.admin.v1.LicenseService.SetPastDue
+   */
+  setPastDue: {
+    methodKind: "unary";
+    input: typeof SetPastDueRequestSchema;
+    output: typeof SetPastDueResponseSchema;
+  },
+  /**
+   * Puts a licence on another plan or version, at once or when its billing period
+   * ends. What was used stays used.
+   *
+   * @generated from rpc tollgate.admin.v1.LicenseService.ChangePlan
+   */
+  changePlan: {
+    methodKind: "unary";
+    input: typeof ChangePlanRequestSchema;
+    output: typeof ChangePlanResponseSchema;
+  },
+  /**
+   * Puts a dated custom term on a licence.
+   *
+   * @generated from rpc tollgate.admin.v1.LicenseService.CreateOverride
+   */
+  createOverride: {
+    methodKind: "unary";
+    input: typeof CreateOverrideRequestSchema;
+    output: typeof CreateOverrideResponseSchema;
+  },
+  /**
+   * Ends an override at once.
+   *
+   * @generated from rpc tollgate.admin.v1.LicenseService.DeleteOverride
+   */
+  deleteOverride: {
+    methodKind: "unary";
+    input: typeof DeleteOverrideRequestSchema;
+    output: typeof DeleteOverrideResponseSchema;
+  },
+  /**
+   * Lists what happened to licences, by people or by time, oldest first. To follow,
+   * ask again with `after` = the last number that came.
+   *
+   * @generated from rpc tollgate.admin.v1.LicenseService.ListLicenseEvents
+   */
+  listLicenseEvents: {
+    methodKind: "unary";
+    input: typeof ListLicenseEventsRequestSchema;
+    output: typeof ListLicenseEventsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tollgate_admin_v1_license_service, 0);

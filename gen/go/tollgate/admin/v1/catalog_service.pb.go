@@ -11,6 +11,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -31,10 +32,10 @@ const (
 	// catalog is applied.
 	Migration_MIGRATION_UNSPECIFIED Migration = 0
 	Migration_MIGRATION_NEW_ONLY    Migration = 1
-	// Not supported yet: refused.
+	// Each licence moves when its own billing period ends.
 	Migration_MIGRATION_NEXT_PERIOD Migration = 2
 	Migration_MIGRATION_NOW         Migration = 3
-	// Not supported yet: refused.
+	// Those move that the filter takes in.
 	Migration_MIGRATION_FILTER Migration = 4
 )
 
@@ -2008,8 +2009,13 @@ type PublishPlanVersionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Plan  string                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
 	// The draft's number.
-	Version       uint32    `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	Migration     Migration `protobuf:"varint,3,opt,name=migration,proto3,enum=tollgate.admin.v1.Migration" json:"migration,omitempty"`
+	Version   uint32    `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Migration Migration `protobuf:"varint,3,opt,name=migration,proto3,enum=tollgate.admin.v1.Migration" json:"migration,omitempty"`
+	// Of MIGRATION_FILTER: terms like `customer = "cus_…"`, `plan_version = "1"`, joined
+	// by AND.
+	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	// From when on: for new licences, and for those that move. Unset or past: at once.
+	EffectiveAt   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=effective_at,json=effectiveAt,proto3" json:"effective_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2065,11 +2071,25 @@ func (x *PublishPlanVersionRequest) GetMigration() Migration {
 	return Migration_MIGRATION_UNSPECIFIED
 }
 
+func (x *PublishPlanVersionRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *PublishPlanVersionRequest) GetEffectiveAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EffectiveAt
+	}
+	return nil
+}
+
 type PublishPlanVersionResponse struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	PlanVersion *PlanVersion           `protobuf:"bytes,1,opt,name=plan_version,json=planVersion,proto3" json:"plan_version,omitempty"`
 	Epoch       *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// Licences moved.
+	// Licences moved so far. Where they are many, the rest follow: see GetMigration.
 	Moved         int64 `protobuf:"varint,3,opt,name=moved,proto3" json:"moved,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2126,6 +2146,144 @@ func (x *PublishPlanVersionResponse) GetMoved() int64 {
 	return 0
 }
 
+type GetMigrationRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Plan          string                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
+	Version       uint32                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetMigrationRequest) Reset() {
+	*x = GetMigrationRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetMigrationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetMigrationRequest) ProtoMessage() {}
+
+func (x *GetMigrationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetMigrationRequest.ProtoReflect.Descriptor instead.
+func (*GetMigrationRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *GetMigrationRequest) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *GetMigrationRequest) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+type GetMigrationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Moved int64                  `protobuf:"varint,1,opt,name=moved,proto3" json:"moved,omitempty"`
+	// How many there are in all; -1 while that is not counted yet.
+	Total int64 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	// The epoch of the last batch.
+	Epoch         *Epoch                 `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Done          bool                   `protobuf:"varint,4,opt,name=done,proto3" json:"done,omitempty"`
+	Migration     Migration              `protobuf:"varint,5,opt,name=migration,proto3,enum=tollgate.admin.v1.Migration" json:"migration,omitempty"`
+	EffectiveAt   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=effective_at,json=effectiveAt,proto3" json:"effective_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetMigrationResponse) Reset() {
+	*x = GetMigrationResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetMigrationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetMigrationResponse) ProtoMessage() {}
+
+func (x *GetMigrationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetMigrationResponse.ProtoReflect.Descriptor instead.
+func (*GetMigrationResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *GetMigrationResponse) GetMoved() int64 {
+	if x != nil {
+		return x.Moved
+	}
+	return 0
+}
+
+func (x *GetMigrationResponse) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *GetMigrationResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *GetMigrationResponse) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+func (x *GetMigrationResponse) GetMigration() Migration {
+	if x != nil {
+		return x.Migration
+	}
+	return Migration_MIGRATION_UNSPECIFIED
+}
+
+func (x *GetMigrationResponse) GetEffectiveAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EffectiveAt
+	}
+	return nil
+}
+
 type ApplyCatalogRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The catalog file's text.
@@ -2139,7 +2297,7 @@ type ApplyCatalogRequest struct {
 
 func (x *ApplyCatalogRequest) Reset() {
 	*x = ApplyCatalogRequest{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[40]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2151,7 +2309,7 @@ func (x *ApplyCatalogRequest) String() string {
 func (*ApplyCatalogRequest) ProtoMessage() {}
 
 func (x *ApplyCatalogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[40]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2164,7 +2322,7 @@ func (x *ApplyCatalogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyCatalogRequest.ProtoReflect.Descriptor instead.
 func (*ApplyCatalogRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{40}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ApplyCatalogRequest) GetYaml() string {
@@ -2199,7 +2357,7 @@ type ApplyCatalogResponse struct {
 
 func (x *ApplyCatalogResponse) Reset() {
 	*x = ApplyCatalogResponse{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[41]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2211,7 +2369,7 @@ func (x *ApplyCatalogResponse) String() string {
 func (*ApplyCatalogResponse) ProtoMessage() {}
 
 func (x *ApplyCatalogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[41]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2224,7 +2382,7 @@ func (x *ApplyCatalogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyCatalogResponse.ProtoReflect.Descriptor instead.
 func (*ApplyCatalogResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{41}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ApplyCatalogResponse) GetChanges() []*CatalogChange {
@@ -2256,7 +2414,7 @@ type CatalogChange struct {
 
 func (x *CatalogChange) Reset() {
 	*x = CatalogChange{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[42]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2268,7 +2426,7 @@ func (x *CatalogChange) String() string {
 func (*CatalogChange) ProtoMessage() {}
 
 func (x *CatalogChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[42]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2281,7 +2439,7 @@ func (x *CatalogChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogChange.ProtoReflect.Descriptor instead.
 func (*CatalogChange) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{42}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CatalogChange) GetAction() string {
@@ -2316,7 +2474,7 @@ var File_tollgate_admin_v1_catalog_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\n" +
-	"'tollgate/admin/v1/catalog_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/feature.proto\x1a\x1dtollgate/admin/v1/meter.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1ctollgate/admin/v1/plan.proto\"T\n" +
+	"'tollgate/admin/v1/catalog_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/feature.proto\x1a\x1dtollgate/admin/v1/meter.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1ctollgate/admin/v1/plan.proto\"T\n" +
 	"\x14CreateFeatureRequest\x12<\n" +
 	"\afeature\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.FeatureB\x06\xbaH\x03\xc8\x01\x01R\afeature\"}\n" +
 	"\x15CreateFeatureResponse\x124\n" +
@@ -2429,15 +2587,27 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\tpageToken\"\x87\x01\n" +
 	"\x18ListPlanVersionsResponse\x12C\n" +
 	"\rplan_versions\x18\x01 \x03(\v2\x1e.tollgate.admin.v1.PlanVersionR\fplanVersions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa3\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x84\x02\n" +
 	"\x19PublishPlanVersionRequest\x12\x1d\n" +
 	"\x04plan\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x04plan\x12!\n" +
 	"\aversion\x18\x02 \x01(\rB\a\xbaH\x04*\x02 \x00R\aversion\x12D\n" +
-	"\tmigration\x18\x03 \x01(\x0e2\x1c.tollgate.admin.v1.MigrationB\b\xbaH\x05\x82\x01\x02\x10\x01R\tmigration\"\xa5\x01\n" +
+	"\tmigration\x18\x03 \x01(\x0e2\x1c.tollgate.admin.v1.MigrationB\b\xbaH\x05\x82\x01\x02\x10\x01R\tmigration\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\x06filter\x12=\n" +
+	"\feffective_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\veffectiveAt\"\xa5\x01\n" +
 	"\x1aPublishPlanVersionResponse\x12A\n" +
 	"\fplan_version\x18\x01 \x01(\v2\x1e.tollgate.admin.v1.PlanVersionR\vplanVersion\x12.\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\x12\x14\n" +
-	"\x05moved\x18\x03 \x01(\x03R\x05moved\"\x96\x01\n" +
+	"\x05moved\x18\x03 \x01(\x03R\x05moved\"W\n" +
+	"\x13GetMigrationRequest\x12\x1d\n" +
+	"\x04plan\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x04plan\x12!\n" +
+	"\aversion\x18\x02 \x01(\rB\a\xbaH\x04*\x02 \x00R\aversion\"\x81\x02\n" +
+	"\x14GetMigrationResponse\x12\x14\n" +
+	"\x05moved\x18\x01 \x01(\x03R\x05moved\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\x03R\x05total\x12.\n" +
+	"\x05epoch\x18\x03 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\x12\x12\n" +
+	"\x04done\x18\x04 \x01(\bR\x04done\x12:\n" +
+	"\tmigration\x18\x05 \x01(\x0e2\x1c.tollgate.admin.v1.MigrationR\tmigration\x12=\n" +
+	"\feffective_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\veffectiveAt\"\x96\x01\n" +
 	"\x13ApplyCatalogRequest\x12 \n" +
 	"\x04yaml\x18\x01 \x01(\tB\f\xbaH\tr\a\x10\x01(\x80\x80\x80\x02R\x04yaml\x12\x17\n" +
 	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x12D\n" +
@@ -2455,7 +2625,7 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x12MIGRATION_NEW_ONLY\x10\x01\x12\x19\n" +
 	"\x15MIGRATION_NEXT_PERIOD\x10\x02\x12\x11\n" +
 	"\rMIGRATION_NOW\x10\x03\x12\x14\n" +
-	"\x10MIGRATION_FILTER\x10\x042\x98\x11\n" +
+	"\x10MIGRATION_FILTER\x10\x042\x82\x12\n" +
 	"\x0eCatalogService\x12h\n" +
 	"\rCreateFeature\x12'.tollgate.admin.v1.CreateFeatureRequest\x1a(.tollgate.admin.v1.CreateFeatureResponse\"\x04\x88\xb5\x18\x03\x12b\n" +
 	"\n" +
@@ -2480,7 +2650,8 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x0fUpdatePlanDraft\x12).tollgate.admin.v1.UpdatePlanDraftRequest\x1a*.tollgate.admin.v1.UpdatePlanDraftResponse\"\x04\x88\xb5\x18\x03\x12n\n" +
 	"\x0eGetPlanVersion\x12(.tollgate.admin.v1.GetPlanVersionRequest\x1a).tollgate.admin.v1.GetPlanVersionResponse\"\a\x88\xb5\x18\x02\x90\x02\x01\x12t\n" +
 	"\x10ListPlanVersions\x12*.tollgate.admin.v1.ListPlanVersionsRequest\x1a+.tollgate.admin.v1.ListPlanVersionsResponse\"\a\x88\xb5\x18\x02\x90\x02\x01\x12w\n" +
-	"\x12PublishPlanVersion\x12,.tollgate.admin.v1.PublishPlanVersionRequest\x1a-.tollgate.admin.v1.PublishPlanVersionResponse\"\x04\x88\xb5\x18\x03\x12e\n" +
+	"\x12PublishPlanVersion\x12,.tollgate.admin.v1.PublishPlanVersionRequest\x1a-.tollgate.admin.v1.PublishPlanVersionResponse\"\x04\x88\xb5\x18\x03\x12h\n" +
+	"\fGetMigration\x12&.tollgate.admin.v1.GetMigrationRequest\x1a'.tollgate.admin.v1.GetMigrationResponse\"\a\x88\xb5\x18\x02\x90\x02\x01\x12e\n" +
 	"\fApplyCatalog\x12&.tollgate.admin.v1.ApplyCatalogRequest\x1a'.tollgate.admin.v1.ApplyCatalogResponse\"\x04\x88\xb5\x18\x03B\xbd\x01\n" +
 	"\x15com.tollgate.admin.v1B\x13CatalogServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
@@ -2497,7 +2668,7 @@ func file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_admin_v1_catalog_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_admin_v1_catalog_service_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_tollgate_admin_v1_catalog_service_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_tollgate_admin_v1_catalog_service_proto_goTypes = []any{
 	(Migration)(0),                     // 0: tollgate.admin.v1.Migration
 	(*CreateFeatureRequest)(nil),       // 1: tollgate.admin.v1.CreateFeatureRequest
@@ -2540,111 +2711,120 @@ var file_tollgate_admin_v1_catalog_service_proto_goTypes = []any{
 	(*ListPlanVersionsResponse)(nil),   // 38: tollgate.admin.v1.ListPlanVersionsResponse
 	(*PublishPlanVersionRequest)(nil),  // 39: tollgate.admin.v1.PublishPlanVersionRequest
 	(*PublishPlanVersionResponse)(nil), // 40: tollgate.admin.v1.PublishPlanVersionResponse
-	(*ApplyCatalogRequest)(nil),        // 41: tollgate.admin.v1.ApplyCatalogRequest
-	(*ApplyCatalogResponse)(nil),       // 42: tollgate.admin.v1.ApplyCatalogResponse
-	(*CatalogChange)(nil),              // 43: tollgate.admin.v1.CatalogChange
-	(*Feature)(nil),                    // 44: tollgate.admin.v1.Feature
-	(*Epoch)(nil),                      // 45: tollgate.admin.v1.Epoch
-	(*fieldmaskpb.FieldMask)(nil),      // 46: google.protobuf.FieldMask
-	(*Meter)(nil),                      // 47: tollgate.admin.v1.Meter
-	(*Plan)(nil),                       // 48: tollgate.admin.v1.Plan
-	(*PlanVersion)(nil),                // 49: tollgate.admin.v1.PlanVersion
+	(*GetMigrationRequest)(nil),        // 41: tollgate.admin.v1.GetMigrationRequest
+	(*GetMigrationResponse)(nil),       // 42: tollgate.admin.v1.GetMigrationResponse
+	(*ApplyCatalogRequest)(nil),        // 43: tollgate.admin.v1.ApplyCatalogRequest
+	(*ApplyCatalogResponse)(nil),       // 44: tollgate.admin.v1.ApplyCatalogResponse
+	(*CatalogChange)(nil),              // 45: tollgate.admin.v1.CatalogChange
+	(*Feature)(nil),                    // 46: tollgate.admin.v1.Feature
+	(*Epoch)(nil),                      // 47: tollgate.admin.v1.Epoch
+	(*fieldmaskpb.FieldMask)(nil),      // 48: google.protobuf.FieldMask
+	(*Meter)(nil),                      // 49: tollgate.admin.v1.Meter
+	(*Plan)(nil),                       // 50: tollgate.admin.v1.Plan
+	(*PlanVersion)(nil),                // 51: tollgate.admin.v1.PlanVersion
+	(*timestamppb.Timestamp)(nil),      // 52: google.protobuf.Timestamp
 }
 var file_tollgate_admin_v1_catalog_service_proto_depIdxs = []int32{
-	44, // 0: tollgate.admin.v1.CreateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
-	44, // 1: tollgate.admin.v1.CreateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	45, // 2: tollgate.admin.v1.CreateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	44, // 3: tollgate.admin.v1.GetFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	44, // 4: tollgate.admin.v1.ListFeaturesResponse.features:type_name -> tollgate.admin.v1.Feature
-	44, // 5: tollgate.admin.v1.UpdateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
-	46, // 6: tollgate.admin.v1.UpdateFeatureRequest.update_mask:type_name -> google.protobuf.FieldMask
-	44, // 7: tollgate.admin.v1.UpdateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	45, // 8: tollgate.admin.v1.UpdateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	44, // 9: tollgate.admin.v1.ArchiveFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	45, // 10: tollgate.admin.v1.ArchiveFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	47, // 11: tollgate.admin.v1.CreateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
-	47, // 12: tollgate.admin.v1.CreateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	45, // 13: tollgate.admin.v1.CreateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	47, // 14: tollgate.admin.v1.GetMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	47, // 15: tollgate.admin.v1.ListMetersResponse.meters:type_name -> tollgate.admin.v1.Meter
-	47, // 16: tollgate.admin.v1.UpdateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
-	46, // 17: tollgate.admin.v1.UpdateMeterRequest.update_mask:type_name -> google.protobuf.FieldMask
-	47, // 18: tollgate.admin.v1.UpdateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	45, // 19: tollgate.admin.v1.UpdateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	47, // 20: tollgate.admin.v1.ArchiveMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	45, // 21: tollgate.admin.v1.ArchiveMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	48, // 22: tollgate.admin.v1.CreatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
-	48, // 23: tollgate.admin.v1.CreatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	45, // 24: tollgate.admin.v1.CreatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	48, // 25: tollgate.admin.v1.GetPlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	48, // 26: tollgate.admin.v1.ListPlansResponse.plans:type_name -> tollgate.admin.v1.Plan
-	48, // 27: tollgate.admin.v1.UpdatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
-	46, // 28: tollgate.admin.v1.UpdatePlanRequest.update_mask:type_name -> google.protobuf.FieldMask
-	48, // 29: tollgate.admin.v1.UpdatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	45, // 30: tollgate.admin.v1.UpdatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	48, // 31: tollgate.admin.v1.ArchivePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	45, // 32: tollgate.admin.v1.ArchivePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	49, // 33: tollgate.admin.v1.CreatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	45, // 34: tollgate.admin.v1.CreatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	49, // 35: tollgate.admin.v1.UpdatePlanDraftRequest.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	46, // 36: tollgate.admin.v1.UpdatePlanDraftRequest.update_mask:type_name -> google.protobuf.FieldMask
-	49, // 37: tollgate.admin.v1.UpdatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	45, // 38: tollgate.admin.v1.UpdatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	49, // 39: tollgate.admin.v1.GetPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	49, // 40: tollgate.admin.v1.ListPlanVersionsResponse.plan_versions:type_name -> tollgate.admin.v1.PlanVersion
+	46, // 0: tollgate.admin.v1.CreateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
+	46, // 1: tollgate.admin.v1.CreateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	47, // 2: tollgate.admin.v1.CreateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	46, // 3: tollgate.admin.v1.GetFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	46, // 4: tollgate.admin.v1.ListFeaturesResponse.features:type_name -> tollgate.admin.v1.Feature
+	46, // 5: tollgate.admin.v1.UpdateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
+	48, // 6: tollgate.admin.v1.UpdateFeatureRequest.update_mask:type_name -> google.protobuf.FieldMask
+	46, // 7: tollgate.admin.v1.UpdateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	47, // 8: tollgate.admin.v1.UpdateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	46, // 9: tollgate.admin.v1.ArchiveFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	47, // 10: tollgate.admin.v1.ArchiveFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	49, // 11: tollgate.admin.v1.CreateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
+	49, // 12: tollgate.admin.v1.CreateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	47, // 13: tollgate.admin.v1.CreateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	49, // 14: tollgate.admin.v1.GetMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	49, // 15: tollgate.admin.v1.ListMetersResponse.meters:type_name -> tollgate.admin.v1.Meter
+	49, // 16: tollgate.admin.v1.UpdateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
+	48, // 17: tollgate.admin.v1.UpdateMeterRequest.update_mask:type_name -> google.protobuf.FieldMask
+	49, // 18: tollgate.admin.v1.UpdateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	47, // 19: tollgate.admin.v1.UpdateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	49, // 20: tollgate.admin.v1.ArchiveMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	47, // 21: tollgate.admin.v1.ArchiveMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	50, // 22: tollgate.admin.v1.CreatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
+	50, // 23: tollgate.admin.v1.CreatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	47, // 24: tollgate.admin.v1.CreatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	50, // 25: tollgate.admin.v1.GetPlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	50, // 26: tollgate.admin.v1.ListPlansResponse.plans:type_name -> tollgate.admin.v1.Plan
+	50, // 27: tollgate.admin.v1.UpdatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
+	48, // 28: tollgate.admin.v1.UpdatePlanRequest.update_mask:type_name -> google.protobuf.FieldMask
+	50, // 29: tollgate.admin.v1.UpdatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	47, // 30: tollgate.admin.v1.UpdatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	50, // 31: tollgate.admin.v1.ArchivePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	47, // 32: tollgate.admin.v1.ArchivePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	51, // 33: tollgate.admin.v1.CreatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	47, // 34: tollgate.admin.v1.CreatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	51, // 35: tollgate.admin.v1.UpdatePlanDraftRequest.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	48, // 36: tollgate.admin.v1.UpdatePlanDraftRequest.update_mask:type_name -> google.protobuf.FieldMask
+	51, // 37: tollgate.admin.v1.UpdatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	47, // 38: tollgate.admin.v1.UpdatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	51, // 39: tollgate.admin.v1.GetPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	51, // 40: tollgate.admin.v1.ListPlanVersionsResponse.plan_versions:type_name -> tollgate.admin.v1.PlanVersion
 	0,  // 41: tollgate.admin.v1.PublishPlanVersionRequest.migration:type_name -> tollgate.admin.v1.Migration
-	49, // 42: tollgate.admin.v1.PublishPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	45, // 43: tollgate.admin.v1.PublishPlanVersionResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	0,  // 44: tollgate.admin.v1.ApplyCatalogRequest.migration:type_name -> tollgate.admin.v1.Migration
-	43, // 45: tollgate.admin.v1.ApplyCatalogResponse.changes:type_name -> tollgate.admin.v1.CatalogChange
-	45, // 46: tollgate.admin.v1.ApplyCatalogResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	1,  // 47: tollgate.admin.v1.CatalogService.CreateFeature:input_type -> tollgate.admin.v1.CreateFeatureRequest
-	3,  // 48: tollgate.admin.v1.CatalogService.GetFeature:input_type -> tollgate.admin.v1.GetFeatureRequest
-	5,  // 49: tollgate.admin.v1.CatalogService.ListFeatures:input_type -> tollgate.admin.v1.ListFeaturesRequest
-	7,  // 50: tollgate.admin.v1.CatalogService.UpdateFeature:input_type -> tollgate.admin.v1.UpdateFeatureRequest
-	9,  // 51: tollgate.admin.v1.CatalogService.ArchiveFeature:input_type -> tollgate.admin.v1.ArchiveFeatureRequest
-	11, // 52: tollgate.admin.v1.CatalogService.CreateMeter:input_type -> tollgate.admin.v1.CreateMeterRequest
-	13, // 53: tollgate.admin.v1.CatalogService.GetMeter:input_type -> tollgate.admin.v1.GetMeterRequest
-	15, // 54: tollgate.admin.v1.CatalogService.ListMeters:input_type -> tollgate.admin.v1.ListMetersRequest
-	17, // 55: tollgate.admin.v1.CatalogService.UpdateMeter:input_type -> tollgate.admin.v1.UpdateMeterRequest
-	19, // 56: tollgate.admin.v1.CatalogService.ArchiveMeter:input_type -> tollgate.admin.v1.ArchiveMeterRequest
-	21, // 57: tollgate.admin.v1.CatalogService.CreatePlan:input_type -> tollgate.admin.v1.CreatePlanRequest
-	23, // 58: tollgate.admin.v1.CatalogService.GetPlan:input_type -> tollgate.admin.v1.GetPlanRequest
-	25, // 59: tollgate.admin.v1.CatalogService.ListPlans:input_type -> tollgate.admin.v1.ListPlansRequest
-	27, // 60: tollgate.admin.v1.CatalogService.UpdatePlan:input_type -> tollgate.admin.v1.UpdatePlanRequest
-	29, // 61: tollgate.admin.v1.CatalogService.ArchivePlan:input_type -> tollgate.admin.v1.ArchivePlanRequest
-	31, // 62: tollgate.admin.v1.CatalogService.CreatePlanDraft:input_type -> tollgate.admin.v1.CreatePlanDraftRequest
-	33, // 63: tollgate.admin.v1.CatalogService.UpdatePlanDraft:input_type -> tollgate.admin.v1.UpdatePlanDraftRequest
-	35, // 64: tollgate.admin.v1.CatalogService.GetPlanVersion:input_type -> tollgate.admin.v1.GetPlanVersionRequest
-	37, // 65: tollgate.admin.v1.CatalogService.ListPlanVersions:input_type -> tollgate.admin.v1.ListPlanVersionsRequest
-	39, // 66: tollgate.admin.v1.CatalogService.PublishPlanVersion:input_type -> tollgate.admin.v1.PublishPlanVersionRequest
-	41, // 67: tollgate.admin.v1.CatalogService.ApplyCatalog:input_type -> tollgate.admin.v1.ApplyCatalogRequest
-	2,  // 68: tollgate.admin.v1.CatalogService.CreateFeature:output_type -> tollgate.admin.v1.CreateFeatureResponse
-	4,  // 69: tollgate.admin.v1.CatalogService.GetFeature:output_type -> tollgate.admin.v1.GetFeatureResponse
-	6,  // 70: tollgate.admin.v1.CatalogService.ListFeatures:output_type -> tollgate.admin.v1.ListFeaturesResponse
-	8,  // 71: tollgate.admin.v1.CatalogService.UpdateFeature:output_type -> tollgate.admin.v1.UpdateFeatureResponse
-	10, // 72: tollgate.admin.v1.CatalogService.ArchiveFeature:output_type -> tollgate.admin.v1.ArchiveFeatureResponse
-	12, // 73: tollgate.admin.v1.CatalogService.CreateMeter:output_type -> tollgate.admin.v1.CreateMeterResponse
-	14, // 74: tollgate.admin.v1.CatalogService.GetMeter:output_type -> tollgate.admin.v1.GetMeterResponse
-	16, // 75: tollgate.admin.v1.CatalogService.ListMeters:output_type -> tollgate.admin.v1.ListMetersResponse
-	18, // 76: tollgate.admin.v1.CatalogService.UpdateMeter:output_type -> tollgate.admin.v1.UpdateMeterResponse
-	20, // 77: tollgate.admin.v1.CatalogService.ArchiveMeter:output_type -> tollgate.admin.v1.ArchiveMeterResponse
-	22, // 78: tollgate.admin.v1.CatalogService.CreatePlan:output_type -> tollgate.admin.v1.CreatePlanResponse
-	24, // 79: tollgate.admin.v1.CatalogService.GetPlan:output_type -> tollgate.admin.v1.GetPlanResponse
-	26, // 80: tollgate.admin.v1.CatalogService.ListPlans:output_type -> tollgate.admin.v1.ListPlansResponse
-	28, // 81: tollgate.admin.v1.CatalogService.UpdatePlan:output_type -> tollgate.admin.v1.UpdatePlanResponse
-	30, // 82: tollgate.admin.v1.CatalogService.ArchivePlan:output_type -> tollgate.admin.v1.ArchivePlanResponse
-	32, // 83: tollgate.admin.v1.CatalogService.CreatePlanDraft:output_type -> tollgate.admin.v1.CreatePlanDraftResponse
-	34, // 84: tollgate.admin.v1.CatalogService.UpdatePlanDraft:output_type -> tollgate.admin.v1.UpdatePlanDraftResponse
-	36, // 85: tollgate.admin.v1.CatalogService.GetPlanVersion:output_type -> tollgate.admin.v1.GetPlanVersionResponse
-	38, // 86: tollgate.admin.v1.CatalogService.ListPlanVersions:output_type -> tollgate.admin.v1.ListPlanVersionsResponse
-	40, // 87: tollgate.admin.v1.CatalogService.PublishPlanVersion:output_type -> tollgate.admin.v1.PublishPlanVersionResponse
-	42, // 88: tollgate.admin.v1.CatalogService.ApplyCatalog:output_type -> tollgate.admin.v1.ApplyCatalogResponse
-	68, // [68:89] is the sub-list for method output_type
-	47, // [47:68] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	52, // 42: tollgate.admin.v1.PublishPlanVersionRequest.effective_at:type_name -> google.protobuf.Timestamp
+	51, // 43: tollgate.admin.v1.PublishPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	47, // 44: tollgate.admin.v1.PublishPlanVersionResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	47, // 45: tollgate.admin.v1.GetMigrationResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	0,  // 46: tollgate.admin.v1.GetMigrationResponse.migration:type_name -> tollgate.admin.v1.Migration
+	52, // 47: tollgate.admin.v1.GetMigrationResponse.effective_at:type_name -> google.protobuf.Timestamp
+	0,  // 48: tollgate.admin.v1.ApplyCatalogRequest.migration:type_name -> tollgate.admin.v1.Migration
+	45, // 49: tollgate.admin.v1.ApplyCatalogResponse.changes:type_name -> tollgate.admin.v1.CatalogChange
+	47, // 50: tollgate.admin.v1.ApplyCatalogResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	1,  // 51: tollgate.admin.v1.CatalogService.CreateFeature:input_type -> tollgate.admin.v1.CreateFeatureRequest
+	3,  // 52: tollgate.admin.v1.CatalogService.GetFeature:input_type -> tollgate.admin.v1.GetFeatureRequest
+	5,  // 53: tollgate.admin.v1.CatalogService.ListFeatures:input_type -> tollgate.admin.v1.ListFeaturesRequest
+	7,  // 54: tollgate.admin.v1.CatalogService.UpdateFeature:input_type -> tollgate.admin.v1.UpdateFeatureRequest
+	9,  // 55: tollgate.admin.v1.CatalogService.ArchiveFeature:input_type -> tollgate.admin.v1.ArchiveFeatureRequest
+	11, // 56: tollgate.admin.v1.CatalogService.CreateMeter:input_type -> tollgate.admin.v1.CreateMeterRequest
+	13, // 57: tollgate.admin.v1.CatalogService.GetMeter:input_type -> tollgate.admin.v1.GetMeterRequest
+	15, // 58: tollgate.admin.v1.CatalogService.ListMeters:input_type -> tollgate.admin.v1.ListMetersRequest
+	17, // 59: tollgate.admin.v1.CatalogService.UpdateMeter:input_type -> tollgate.admin.v1.UpdateMeterRequest
+	19, // 60: tollgate.admin.v1.CatalogService.ArchiveMeter:input_type -> tollgate.admin.v1.ArchiveMeterRequest
+	21, // 61: tollgate.admin.v1.CatalogService.CreatePlan:input_type -> tollgate.admin.v1.CreatePlanRequest
+	23, // 62: tollgate.admin.v1.CatalogService.GetPlan:input_type -> tollgate.admin.v1.GetPlanRequest
+	25, // 63: tollgate.admin.v1.CatalogService.ListPlans:input_type -> tollgate.admin.v1.ListPlansRequest
+	27, // 64: tollgate.admin.v1.CatalogService.UpdatePlan:input_type -> tollgate.admin.v1.UpdatePlanRequest
+	29, // 65: tollgate.admin.v1.CatalogService.ArchivePlan:input_type -> tollgate.admin.v1.ArchivePlanRequest
+	31, // 66: tollgate.admin.v1.CatalogService.CreatePlanDraft:input_type -> tollgate.admin.v1.CreatePlanDraftRequest
+	33, // 67: tollgate.admin.v1.CatalogService.UpdatePlanDraft:input_type -> tollgate.admin.v1.UpdatePlanDraftRequest
+	35, // 68: tollgate.admin.v1.CatalogService.GetPlanVersion:input_type -> tollgate.admin.v1.GetPlanVersionRequest
+	37, // 69: tollgate.admin.v1.CatalogService.ListPlanVersions:input_type -> tollgate.admin.v1.ListPlanVersionsRequest
+	39, // 70: tollgate.admin.v1.CatalogService.PublishPlanVersion:input_type -> tollgate.admin.v1.PublishPlanVersionRequest
+	41, // 71: tollgate.admin.v1.CatalogService.GetMigration:input_type -> tollgate.admin.v1.GetMigrationRequest
+	43, // 72: tollgate.admin.v1.CatalogService.ApplyCatalog:input_type -> tollgate.admin.v1.ApplyCatalogRequest
+	2,  // 73: tollgate.admin.v1.CatalogService.CreateFeature:output_type -> tollgate.admin.v1.CreateFeatureResponse
+	4,  // 74: tollgate.admin.v1.CatalogService.GetFeature:output_type -> tollgate.admin.v1.GetFeatureResponse
+	6,  // 75: tollgate.admin.v1.CatalogService.ListFeatures:output_type -> tollgate.admin.v1.ListFeaturesResponse
+	8,  // 76: tollgate.admin.v1.CatalogService.UpdateFeature:output_type -> tollgate.admin.v1.UpdateFeatureResponse
+	10, // 77: tollgate.admin.v1.CatalogService.ArchiveFeature:output_type -> tollgate.admin.v1.ArchiveFeatureResponse
+	12, // 78: tollgate.admin.v1.CatalogService.CreateMeter:output_type -> tollgate.admin.v1.CreateMeterResponse
+	14, // 79: tollgate.admin.v1.CatalogService.GetMeter:output_type -> tollgate.admin.v1.GetMeterResponse
+	16, // 80: tollgate.admin.v1.CatalogService.ListMeters:output_type -> tollgate.admin.v1.ListMetersResponse
+	18, // 81: tollgate.admin.v1.CatalogService.UpdateMeter:output_type -> tollgate.admin.v1.UpdateMeterResponse
+	20, // 82: tollgate.admin.v1.CatalogService.ArchiveMeter:output_type -> tollgate.admin.v1.ArchiveMeterResponse
+	22, // 83: tollgate.admin.v1.CatalogService.CreatePlan:output_type -> tollgate.admin.v1.CreatePlanResponse
+	24, // 84: tollgate.admin.v1.CatalogService.GetPlan:output_type -> tollgate.admin.v1.GetPlanResponse
+	26, // 85: tollgate.admin.v1.CatalogService.ListPlans:output_type -> tollgate.admin.v1.ListPlansResponse
+	28, // 86: tollgate.admin.v1.CatalogService.UpdatePlan:output_type -> tollgate.admin.v1.UpdatePlanResponse
+	30, // 87: tollgate.admin.v1.CatalogService.ArchivePlan:output_type -> tollgate.admin.v1.ArchivePlanResponse
+	32, // 88: tollgate.admin.v1.CatalogService.CreatePlanDraft:output_type -> tollgate.admin.v1.CreatePlanDraftResponse
+	34, // 89: tollgate.admin.v1.CatalogService.UpdatePlanDraft:output_type -> tollgate.admin.v1.UpdatePlanDraftResponse
+	36, // 90: tollgate.admin.v1.CatalogService.GetPlanVersion:output_type -> tollgate.admin.v1.GetPlanVersionResponse
+	38, // 91: tollgate.admin.v1.CatalogService.ListPlanVersions:output_type -> tollgate.admin.v1.ListPlanVersionsResponse
+	40, // 92: tollgate.admin.v1.CatalogService.PublishPlanVersion:output_type -> tollgate.admin.v1.PublishPlanVersionResponse
+	42, // 93: tollgate.admin.v1.CatalogService.GetMigration:output_type -> tollgate.admin.v1.GetMigrationResponse
+	44, // 94: tollgate.admin.v1.CatalogService.ApplyCatalog:output_type -> tollgate.admin.v1.ApplyCatalogResponse
+	73, // [73:95] is the sub-list for method output_type
+	51, // [51:73] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_catalog_service_proto_init() }
@@ -2663,7 +2843,7 @@ func file_tollgate_admin_v1_catalog_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_catalog_service_proto_rawDesc), len(file_tollgate_admin_v1_catalog_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   43,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

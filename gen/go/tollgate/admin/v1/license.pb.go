@@ -108,10 +108,20 @@ type License struct {
 	// Exclusive. Unset: open-ended.
 	EndsAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
 	// What billing periods are anchored to. Unset when issuing: `starts_at`.
-	Anchor        *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=anchor,proto3" json:"anchor,omitempty"`
-	Etag          string                 `protobuf:"bytes,9,opt,name=etag,proto3" json:"etag,omitempty"`
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	Anchor     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=anchor,proto3" json:"anchor,omitempty"`
+	Etag       string                 `protobuf:"bytes,9,opt,name=etag,proto3" json:"etag,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Exclusive. Unset: no trial.
+	TrialEndsAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=trial_ends_at,json=trialEndsAt,proto3" json:"trial_ends_at,omitempty"`
+	// Canceled from then on. Output only.
+	CancelsAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=cancels_at,json=cancelsAt,proto3" json:"cancels_at,omitempty"`
+	// Set where a payment is missing: requests are forwarded until then. Output only.
+	GraceUntil *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=grace_until,json=graceUntil,proto3" json:"grace_until,omitempty"`
+	// Plan versions that are still to come, in order of time. Output only.
+	Upcoming []*LicensePhase `protobuf:"bytes,15,rep,name=upcoming,proto3" json:"upcoming,omitempty"`
+	// In order of their start. Output only.
+	Overrides     []*Override `protobuf:"bytes,16,rep,name=overrides,proto3" json:"overrides,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -223,11 +233,335 @@ func (x *License) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *License) GetTrialEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.TrialEndsAt
+	}
+	return nil
+}
+
+func (x *License) GetCancelsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CancelsAt
+	}
+	return nil
+}
+
+func (x *License) GetGraceUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.GraceUntil
+	}
+	return nil
+}
+
+func (x *License) GetUpcoming() []*LicensePhase {
+	if x != nil {
+		return x.Upcoming
+	}
+	return nil
+}
+
+func (x *License) GetOverrides() []*Override {
+	if x != nil {
+		return x.Overrides
+	}
+	return nil
+}
+
+// LicensePhase is a plan version that a licence will be on.
+type LicensePhase struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	StartsAt    *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=starts_at,json=startsAt,proto3" json:"starts_at,omitempty"`
+	Plan        string                 `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`
+	PlanVersion uint32                 `protobuf:"varint,3,opt,name=plan_version,json=planVersion,proto3" json:"plan_version,omitempty"`
+	// Whether counters start anew then.
+	ResetsUsage   bool `protobuf:"varint,4,opt,name=resets_usage,json=resetsUsage,proto3" json:"resets_usage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LicensePhase) Reset() {
+	*x = LicensePhase{}
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LicensePhase) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LicensePhase) ProtoMessage() {}
+
+func (x *LicensePhase) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LicensePhase.ProtoReflect.Descriptor instead.
+func (*LicensePhase) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *LicensePhase) GetStartsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartsAt
+	}
+	return nil
+}
+
+func (x *LicensePhase) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *LicensePhase) GetPlanVersion() uint32 {
+	if x != nil {
+		return x.PlanVersion
+	}
+	return 0
+}
+
+func (x *LicensePhase) GetResetsUsage() bool {
+	if x != nil {
+		return x.ResetsUsage
+	}
+	return false
+}
+
+// Override is a dated custom term on a licence: it replaces an entitlement or a rate
+// limit while it lasts.
+type Override struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `ovr_` + ULID.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The licence's id.
+	License string `protobuf:"bytes,2,opt,name=license,proto3" json:"license,omitempty"`
+	// The feature's key; empty where a rate limit is replaced.
+	Feature string `protobuf:"bytes,3,opt,name=feature,proto3" json:"feature,omitempty"`
+	// Whether the feature is granted.
+	Enabled bool `protobuf:"varint,4,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// Of a metered feature. Unset: unlimited.
+	Quota     *Quota                 `protobuf:"bytes,5,opt,name=quota,proto3" json:"quota,omitempty"`
+	RateLimit *RateLimit             `protobuf:"bytes,6,opt,name=rate_limit,json=rateLimit,proto3" json:"rate_limit,omitempty"`
+	StartsAt  *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=starts_at,json=startsAt,proto3" json:"starts_at,omitempty"`
+	// Exclusive. Unset: for good.
+	EndsAt        *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
+	Reason        string                 `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Override) Reset() {
+	*x = Override{}
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Override) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Override) ProtoMessage() {}
+
+func (x *Override) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Override.ProtoReflect.Descriptor instead.
+func (*Override) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Override) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Override) GetLicense() string {
+	if x != nil {
+		return x.License
+	}
+	return ""
+}
+
+func (x *Override) GetFeature() string {
+	if x != nil {
+		return x.Feature
+	}
+	return ""
+}
+
+func (x *Override) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *Override) GetQuota() *Quota {
+	if x != nil {
+		return x.Quota
+	}
+	return nil
+}
+
+func (x *Override) GetRateLimit() *RateLimit {
+	if x != nil {
+		return x.RateLimit
+	}
+	return nil
+}
+
+func (x *Override) GetStartsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartsAt
+	}
+	return nil
+}
+
+func (x *Override) GetEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndsAt
+	}
+	return nil
+}
+
+func (x *Override) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Override) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+// LicenseEvent is one change of a licence's state, by people or by time.
+type LicenseEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Orders all events: whoever goes on from the last number seen misses none.
+	Number  int64  `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	License string `protobuf:"bytes,2,opt,name=license,proto3" json:"license,omitempty"`
+	// When it happened; of what time brings about, the instant that was set.
+	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	// `issued`, `suspended`, `resumed`, `revoked`, `canceled`, `cancel_scheduled`,
+	// `renewed`, `past_due`, `plan_changed`, `plan_change_scheduled`,
+	// `override_created`, `override_deleted`; by time: `started`, `trial_ended`,
+	// `grace_ended`, `expired`, `override_started`, `override_ended`, and what was
+	// scheduled.
+	Kind string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What the licence is then.
+	Status LicenseStatus `protobuf:"varint,5,opt,name=status,proto3,enum=tollgate.admin.v1.LicenseStatus" json:"status,omitempty"`
+	// More facts, by name: `plan`, `version`, `override`, `reason`, `at`; `by` is `time`
+	// where nobody did it.
+	Detail        map[string]string `protobuf:"bytes,6,rep,name=detail,proto3" json:"detail,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LicenseEvent) Reset() {
+	*x = LicenseEvent{}
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LicenseEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LicenseEvent) ProtoMessage() {}
+
+func (x *LicenseEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LicenseEvent.ProtoReflect.Descriptor instead.
+func (*LicenseEvent) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *LicenseEvent) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *LicenseEvent) GetLicense() string {
+	if x != nil {
+		return x.License
+	}
+	return ""
+}
+
+func (x *LicenseEvent) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *LicenseEvent) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *LicenseEvent) GetStatus() LicenseStatus {
+	if x != nil {
+		return x.Status
+	}
+	return LicenseStatus_LICENSE_STATUS_UNSPECIFIED
+}
+
+func (x *LicenseEvent) GetDetail() map[string]string {
+	if x != nil {
+		return x.Detail
+	}
+	return nil
+}
+
 var File_tollgate_admin_v1_license_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_license_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftollgate/admin/v1/license.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x03\n" +
+	"\x1ftollgate/admin/v1/license.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctollgate/admin/v1/plan.proto\"\x98\x06\n" +
 	"\aLicense\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\bcustomer\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\bcustomer\x12\x1b\n" +
@@ -242,7 +576,43 @@ const file_tollgate_admin_v1_license_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime*\x95\x02\n" +
+	"updateTime\x12>\n" +
+	"\rtrial_ends_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\vtrialEndsAt\x129\n" +
+	"\n" +
+	"cancels_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tcancelsAt\x12;\n" +
+	"\vgrace_until\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"graceUntil\x12;\n" +
+	"\bupcoming\x18\x0f \x03(\v2\x1f.tollgate.admin.v1.LicensePhaseR\bupcoming\x129\n" +
+	"\toverrides\x18\x10 \x03(\v2\x1b.tollgate.admin.v1.OverrideR\toverrides\"\xa1\x01\n" +
+	"\fLicensePhase\x127\n" +
+	"\tstarts_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x12\x12\n" +
+	"\x04plan\x18\x02 \x01(\tR\x04plan\x12!\n" +
+	"\fplan_version\x18\x03 \x01(\rR\vplanVersion\x12!\n" +
+	"\fresets_usage\x18\x04 \x01(\bR\vresetsUsage\"\x98\x03\n" +
+	"\bOverride\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\alicense\x18\x02 \x01(\tR\alicense\x12\x18\n" +
+	"\afeature\x18\x03 \x01(\tR\afeature\x12\x18\n" +
+	"\aenabled\x18\x04 \x01(\bR\aenabled\x12.\n" +
+	"\x05quota\x18\x05 \x01(\v2\x18.tollgate.admin.v1.QuotaR\x05quota\x12;\n" +
+	"\n" +
+	"rate_limit\x18\x06 \x01(\v2\x1c.tollgate.admin.v1.RateLimitR\trateLimit\x127\n" +
+	"\tstarts_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x123\n" +
+	"\aends_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\x12;\n" +
+	"\vcreate_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\xbe\x02\n" +
+	"\fLicenseEvent\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x18\n" +
+	"\alicense\x18\x02 \x01(\tR\alicense\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
+	"\x04kind\x18\x04 \x01(\tR\x04kind\x128\n" +
+	"\x06status\x18\x05 \x01(\x0e2 .tollgate.admin.v1.LicenseStatusR\x06status\x12C\n" +
+	"\x06detail\x18\x06 \x03(\v2+.tollgate.admin.v1.LicenseEvent.DetailEntryR\x06detail\x1a9\n" +
+	"\vDetailEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\x95\x02\n" +
 	"\rLicenseStatus\x12\x1e\n" +
 	"\x1aLICENSE_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18LICENSE_STATUS_SCHEDULED\x10\x01\x12\x1b\n" +
@@ -268,24 +638,44 @@ func file_tollgate_admin_v1_license_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_admin_v1_license_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_admin_v1_license_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_tollgate_admin_v1_license_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_tollgate_admin_v1_license_proto_goTypes = []any{
 	(LicenseStatus)(0),            // 0: tollgate.admin.v1.LicenseStatus
 	(*License)(nil),               // 1: tollgate.admin.v1.License
-	(*timestamppb.Timestamp)(nil), // 2: google.protobuf.Timestamp
+	(*LicensePhase)(nil),          // 2: tollgate.admin.v1.LicensePhase
+	(*Override)(nil),              // 3: tollgate.admin.v1.Override
+	(*LicenseEvent)(nil),          // 4: tollgate.admin.v1.LicenseEvent
+	nil,                           // 5: tollgate.admin.v1.LicenseEvent.DetailEntry
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(*Quota)(nil),                 // 7: tollgate.admin.v1.Quota
+	(*RateLimit)(nil),             // 8: tollgate.admin.v1.RateLimit
 }
 var file_tollgate_admin_v1_license_proto_depIdxs = []int32{
-	0, // 0: tollgate.admin.v1.License.status:type_name -> tollgate.admin.v1.LicenseStatus
-	2, // 1: tollgate.admin.v1.License.starts_at:type_name -> google.protobuf.Timestamp
-	2, // 2: tollgate.admin.v1.License.ends_at:type_name -> google.protobuf.Timestamp
-	2, // 3: tollgate.admin.v1.License.anchor:type_name -> google.protobuf.Timestamp
-	2, // 4: tollgate.admin.v1.License.create_time:type_name -> google.protobuf.Timestamp
-	2, // 5: tollgate.admin.v1.License.update_time:type_name -> google.protobuf.Timestamp
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	0,  // 0: tollgate.admin.v1.License.status:type_name -> tollgate.admin.v1.LicenseStatus
+	6,  // 1: tollgate.admin.v1.License.starts_at:type_name -> google.protobuf.Timestamp
+	6,  // 2: tollgate.admin.v1.License.ends_at:type_name -> google.protobuf.Timestamp
+	6,  // 3: tollgate.admin.v1.License.anchor:type_name -> google.protobuf.Timestamp
+	6,  // 4: tollgate.admin.v1.License.create_time:type_name -> google.protobuf.Timestamp
+	6,  // 5: tollgate.admin.v1.License.update_time:type_name -> google.protobuf.Timestamp
+	6,  // 6: tollgate.admin.v1.License.trial_ends_at:type_name -> google.protobuf.Timestamp
+	6,  // 7: tollgate.admin.v1.License.cancels_at:type_name -> google.protobuf.Timestamp
+	6,  // 8: tollgate.admin.v1.License.grace_until:type_name -> google.protobuf.Timestamp
+	2,  // 9: tollgate.admin.v1.License.upcoming:type_name -> tollgate.admin.v1.LicensePhase
+	3,  // 10: tollgate.admin.v1.License.overrides:type_name -> tollgate.admin.v1.Override
+	6,  // 11: tollgate.admin.v1.LicensePhase.starts_at:type_name -> google.protobuf.Timestamp
+	7,  // 12: tollgate.admin.v1.Override.quota:type_name -> tollgate.admin.v1.Quota
+	8,  // 13: tollgate.admin.v1.Override.rate_limit:type_name -> tollgate.admin.v1.RateLimit
+	6,  // 14: tollgate.admin.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
+	6,  // 15: tollgate.admin.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
+	6,  // 16: tollgate.admin.v1.Override.create_time:type_name -> google.protobuf.Timestamp
+	6,  // 17: tollgate.admin.v1.LicenseEvent.time:type_name -> google.protobuf.Timestamp
+	0,  // 18: tollgate.admin.v1.LicenseEvent.status:type_name -> tollgate.admin.v1.LicenseStatus
+	5,  // 19: tollgate.admin.v1.LicenseEvent.detail:type_name -> tollgate.admin.v1.LicenseEvent.DetailEntry
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_license_proto_init() }
@@ -293,13 +683,14 @@ func file_tollgate_admin_v1_license_proto_init() {
 	if File_tollgate_admin_v1_license_proto != nil {
 		return
 	}
+	file_tollgate_admin_v1_plan_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_license_proto_rawDesc), len(file_tollgate_admin_v1_license_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   1,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -10,6 +10,8 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	structpb "google.golang.org/protobuf/types/known/structpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -21,6 +23,58 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// ChangeWhen says when a change takes effect.
+type ChangeWhen int32
+
+const (
+	// As CHANGE_WHEN_NOW.
+	ChangeWhen_CHANGE_WHEN_UNSPECIFIED ChangeWhen = 0
+	ChangeWhen_CHANGE_WHEN_NOW         ChangeWhen = 1
+	// When the licence's billing period ends.
+	ChangeWhen_CHANGE_WHEN_PERIOD_END ChangeWhen = 2
+)
+
+// Enum value maps for ChangeWhen.
+var (
+	ChangeWhen_name = map[int32]string{
+		0: "CHANGE_WHEN_UNSPECIFIED",
+		1: "CHANGE_WHEN_NOW",
+		2: "CHANGE_WHEN_PERIOD_END",
+	}
+	ChangeWhen_value = map[string]int32{
+		"CHANGE_WHEN_UNSPECIFIED": 0,
+		"CHANGE_WHEN_NOW":         1,
+		"CHANGE_WHEN_PERIOD_END":  2,
+	}
+)
+
+func (x ChangeWhen) Enum() *ChangeWhen {
+	p := new(ChangeWhen)
+	*p = x
+	return p
+}
+
+func (x ChangeWhen) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ChangeWhen) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_admin_v1_license_service_proto_enumTypes[0].Descriptor()
+}
+
+func (ChangeWhen) Type() protoreflect.EnumType {
+	return &file_tollgate_admin_v1_license_service_proto_enumTypes[0]
+}
+
+func (x ChangeWhen) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ChangeWhen.Descriptor instead.
+func (ChangeWhen) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{0}
+}
 
 type GetLicenseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -612,6 +666,7 @@ func (x *RevokeLicenseResponse) GetEpoch() *Epoch {
 type CancelLicenseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	When          ChangeWhen             `protobuf:"varint,2,opt,name=when,proto3,enum=tollgate.admin.v1.ChangeWhen" json:"when,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -651,6 +706,13 @@ func (x *CancelLicenseRequest) GetId() string {
 		return x.Id
 	}
 	return ""
+}
+
+func (x *CancelLicenseRequest) GetWhen() ChangeWhen {
+	if x != nil {
+		return x.When
+	}
+	return ChangeWhen_CHANGE_WHEN_UNSPECIFIED
 }
 
 type CancelLicenseResponse struct {
@@ -705,11 +767,715 @@ func (x *CancelLicenseResponse) GetEpoch() *Epoch {
 	return nil
 }
 
+type RenewLicenseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The new end. Unset: as many terms as it takes, each as long as the one that ends.
+	EndsAt        *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewLicenseRequest) Reset() {
+	*x = RenewLicenseRequest{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewLicenseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewLicenseRequest) ProtoMessage() {}
+
+func (x *RenewLicenseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewLicenseRequest.ProtoReflect.Descriptor instead.
+func (*RenewLicenseRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RenewLicenseRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RenewLicenseRequest) GetEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndsAt
+	}
+	return nil
+}
+
+type RenewLicenseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	License       *License               `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewLicenseResponse) Reset() {
+	*x = RenewLicenseResponse{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewLicenseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewLicenseResponse) ProtoMessage() {}
+
+func (x *RenewLicenseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewLicenseResponse.ProtoReflect.Descriptor instead.
+func (*RenewLicenseResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RenewLicenseResponse) GetLicense() *License {
+	if x != nil {
+		return x.License
+	}
+	return nil
+}
+
+func (x *RenewLicenseResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type SetPastDueRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	GraceUntil    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=grace_until,json=graceUntil,proto3" json:"grace_until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPastDueRequest) Reset() {
+	*x = SetPastDueRequest{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPastDueRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPastDueRequest) ProtoMessage() {}
+
+func (x *SetPastDueRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPastDueRequest.ProtoReflect.Descriptor instead.
+func (*SetPastDueRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SetPastDueRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SetPastDueRequest) GetGraceUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.GraceUntil
+	}
+	return nil
+}
+
+type SetPastDueResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	License       *License               `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPastDueResponse) Reset() {
+	*x = SetPastDueResponse{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPastDueResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPastDueResponse) ProtoMessage() {}
+
+func (x *SetPastDueResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPastDueResponse.ProtoReflect.Descriptor instead.
+func (*SetPastDueResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SetPastDueResponse) GetLicense() *License {
+	if x != nil {
+		return x.License
+	}
+	return nil
+}
+
+func (x *SetPastDueResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type ChangePlanRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Plan  string                 `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`
+	// 0: the newest version in effect.
+	Version uint32     `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	When    ChangeWhen `protobuf:"varint,4,opt,name=when,proto3,enum=tollgate.admin.v1.ChangeWhen" json:"when,omitempty"`
+	// Whether counters start anew. Otherwise what was used counts under the new plan.
+	ResetUsage    bool `protobuf:"varint,5,opt,name=reset_usage,json=resetUsage,proto3" json:"reset_usage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangePlanRequest) Reset() {
+	*x = ChangePlanRequest{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangePlanRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangePlanRequest) ProtoMessage() {}
+
+func (x *ChangePlanRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangePlanRequest.ProtoReflect.Descriptor instead.
+func (*ChangePlanRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ChangePlanRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ChangePlanRequest) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *ChangePlanRequest) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ChangePlanRequest) GetWhen() ChangeWhen {
+	if x != nil {
+		return x.When
+	}
+	return ChangeWhen_CHANGE_WHEN_UNSPECIFIED
+}
+
+func (x *ChangePlanRequest) GetResetUsage() bool {
+	if x != nil {
+		return x.ResetUsage
+	}
+	return false
+}
+
+type ChangePlanResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	License       *License               `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangePlanResponse) Reset() {
+	*x = ChangePlanResponse{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangePlanResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangePlanResponse) ProtoMessage() {}
+
+func (x *ChangePlanResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangePlanResponse.ProtoReflect.Descriptor instead.
+func (*ChangePlanResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ChangePlanResponse) GetLicense() *License {
+	if x != nil {
+		return x.License
+	}
+	return nil
+}
+
+func (x *ChangePlanResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type CreateOverrideRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The licence's id.
+	License string `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	// The feature's key. Unset where `rate_limit` is replaced.
+	Feature string `protobuf:"bytes,2,opt,name=feature,proto3" json:"feature,omitempty"`
+	// true grants the feature (a metered one without limit), false withholds it. A number
+	// is the limit of the quota; period and mode stay as the plan has them. An object
+	// `{limit, period, mode}` is a quota of its own.
+	Value *structpb.Value `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	// Replaces the plan's rate limit of that key.
+	RateLimit *RateLimit `protobuf:"bytes,4,opt,name=rate_limit,json=rateLimit,proto3" json:"rate_limit,omitempty"`
+	// Unset: now.
+	StartsAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=starts_at,json=startsAt,proto3" json:"starts_at,omitempty"`
+	// Exclusive. Unset: for good.
+	EndsAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
+	// Why. Whoever reads it later has to know.
+	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateOverrideRequest) Reset() {
+	*x = CreateOverrideRequest{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateOverrideRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateOverrideRequest) ProtoMessage() {}
+
+func (x *CreateOverrideRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateOverrideRequest.ProtoReflect.Descriptor instead.
+func (*CreateOverrideRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *CreateOverrideRequest) GetLicense() string {
+	if x != nil {
+		return x.License
+	}
+	return ""
+}
+
+func (x *CreateOverrideRequest) GetFeature() string {
+	if x != nil {
+		return x.Feature
+	}
+	return ""
+}
+
+func (x *CreateOverrideRequest) GetValue() *structpb.Value {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *CreateOverrideRequest) GetRateLimit() *RateLimit {
+	if x != nil {
+		return x.RateLimit
+	}
+	return nil
+}
+
+func (x *CreateOverrideRequest) GetStartsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartsAt
+	}
+	return nil
+}
+
+func (x *CreateOverrideRequest) GetEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndsAt
+	}
+	return nil
+}
+
+func (x *CreateOverrideRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type CreateOverrideResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Override      *Override              `protobuf:"bytes,1,opt,name=override,proto3" json:"override,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateOverrideResponse) Reset() {
+	*x = CreateOverrideResponse{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateOverrideResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateOverrideResponse) ProtoMessage() {}
+
+func (x *CreateOverrideResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateOverrideResponse.ProtoReflect.Descriptor instead.
+func (*CreateOverrideResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *CreateOverrideResponse) GetOverride() *Override {
+	if x != nil {
+		return x.Override
+	}
+	return nil
+}
+
+func (x *CreateOverrideResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type DeleteOverrideRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The licence's id.
+	License       string `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	Id            string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteOverrideRequest) Reset() {
+	*x = DeleteOverrideRequest{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteOverrideRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteOverrideRequest) ProtoMessage() {}
+
+func (x *DeleteOverrideRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteOverrideRequest.ProtoReflect.Descriptor instead.
+func (*DeleteOverrideRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DeleteOverrideRequest) GetLicense() string {
+	if x != nil {
+		return x.License
+	}
+	return ""
+}
+
+func (x *DeleteOverrideRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type DeleteOverrideResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	License       *License               `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteOverrideResponse) Reset() {
+	*x = DeleteOverrideResponse{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteOverrideResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteOverrideResponse) ProtoMessage() {}
+
+func (x *DeleteOverrideResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteOverrideResponse.ProtoReflect.Descriptor instead.
+func (*DeleteOverrideResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DeleteOverrideResponse) GetLicense() *License {
+	if x != nil {
+		return x.License
+	}
+	return nil
+}
+
+func (x *DeleteOverrideResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type ListLicenseEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: all licences'.
+	License string `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	// Only events with a higher number.
+	After int64 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
+	// 0: 50. Clamped at 1,000.
+	PageSize      int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLicenseEventsRequest) Reset() {
+	*x = ListLicenseEventsRequest{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLicenseEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLicenseEventsRequest) ProtoMessage() {}
+
+func (x *ListLicenseEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLicenseEventsRequest.ProtoReflect.Descriptor instead.
+func (*ListLicenseEventsRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListLicenseEventsRequest) GetLicense() string {
+	if x != nil {
+		return x.License
+	}
+	return ""
+}
+
+func (x *ListLicenseEventsRequest) GetAfter() int64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *ListLicenseEventsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+type ListLicenseEventsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LicenseEvents []*LicenseEvent        `protobuf:"bytes,1,rep,name=license_events,json=licenseEvents,proto3" json:"license_events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLicenseEventsResponse) Reset() {
+	*x = ListLicenseEventsResponse{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLicenseEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLicenseEventsResponse) ProtoMessage() {}
+
+func (x *ListLicenseEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLicenseEventsResponse.ProtoReflect.Descriptor instead.
+func (*ListLicenseEventsResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListLicenseEventsResponse) GetLicenseEvents() []*LicenseEvent {
+	if x != nil {
+		return x.LicenseEvents
+	}
+	return nil
+}
+
 var File_tollgate_admin_v1_license_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"\n" +
-	"'tollgate/admin/v1/license_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/license.proto\x1a\"tollgate/admin/v1/permission.proto\".\n" +
+	"'tollgate/admin/v1/license_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/license.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1ctollgate/admin/v1/plan.proto\".\n" +
 	"\x11GetLicenseRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"J\n" +
 	"\x12GetLicenseResponse\x124\n" +
@@ -741,12 +1507,66 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"}\n" +
 	"\x15RevokeLicenseResponse\x124\n" +
 	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"1\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"n\n" +
 	"\x14CancelLicenseRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"}\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\x12;\n" +
+	"\x04when\x18\x02 \x01(\x0e2\x1d.tollgate.admin.v1.ChangeWhenB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04when\"}\n" +
 	"\x15CancelLicenseResponse\x124\n" +
 	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch2\xf0\x05\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"e\n" +
+	"\x13RenewLicenseRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\x123\n" +
+	"\aends_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\"|\n" +
+	"\x14RenewLicenseResponse\x124\n" +
+	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"s\n" +
+	"\x11SetPastDueRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\x12C\n" +
+	"\vgrace_until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\n" +
+	"graceUntil\"z\n" +
+	"\x12SetPastDueResponse\x124\n" +
+	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xc5\x01\n" +
+	"\x11ChangePlanRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\x12\x1d\n" +
+	"\x04plan\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x04plan\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\rR\aversion\x12;\n" +
+	"\x04when\x18\x04 \x01(\x0e2\x1d.tollgate.admin.v1.ChangeWhenB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04when\x12\x1f\n" +
+	"\vreset_usage\x18\x05 \x01(\bR\n" +
+	"resetUsage\"z\n" +
+	"\x12ChangePlanResponse\x124\n" +
+	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xda\x02\n" +
+	"\x15CreateOverrideRequest\x12#\n" +
+	"\alicense\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\alicense\x12!\n" +
+	"\afeature\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\afeature\x12,\n" +
+	"\x05value\x18\x03 \x01(\v2\x16.google.protobuf.ValueR\x05value\x12;\n" +
+	"\n" +
+	"rate_limit\x18\x04 \x01(\v2\x1c.tollgate.admin.v1.RateLimitR\trateLimit\x127\n" +
+	"\tstarts_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x123\n" +
+	"\aends_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\x12 \n" +
+	"\x06reason\x18\a \x01(\tB\b\xbaH\x05r\x03(\xf4\x03R\x06reason\"\x81\x01\n" +
+	"\x16CreateOverrideResponse\x127\n" +
+	"\boverride\x18\x01 \x01(\v2\x1b.tollgate.admin.v1.OverrideR\boverride\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"W\n" +
+	"\x15DeleteOverrideRequest\x12#\n" +
+	"\alicense\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\alicense\x12\x19\n" +
+	"\x02id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"~\n" +
+	"\x16DeleteOverrideResponse\x124\n" +
+	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\x82\x01\n" +
+	"\x18ListLicenseEventsRequest\x12!\n" +
+	"\alicense\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\alicense\x12\x1d\n" +
+	"\x05after\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x05after\x12$\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\"c\n" +
+	"\x19ListLicenseEventsResponse\x12F\n" +
+	"\x0elicense_events\x18\x01 \x03(\v2\x1f.tollgate.admin.v1.LicenseEventR\rlicenseEvents*Z\n" +
+	"\n" +
+	"ChangeWhen\x12\x1b\n" +
+	"\x17CHANGE_WHEN_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fCHANGE_WHEN_NOW\x10\x01\x12\x1a\n" +
+	"\x16CHANGE_WHEN_PERIOD_END\x10\x022\xec\n" +
+	"\n" +
 	"\x0eLicenseService\x12b\n" +
 	"\n" +
 	"GetLicense\x12$.tollgate.admin.v1.GetLicenseRequest\x1a%.tollgate.admin.v1.GetLicenseResponse\"\a\x88\xb5\x18\x06\x90\x02\x01\x12h\n" +
@@ -755,7 +1575,15 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"\x0eSuspendLicense\x12(.tollgate.admin.v1.SuspendLicenseRequest\x1a).tollgate.admin.v1.SuspendLicenseResponse\"\x04\x88\xb5\x18\a\x12h\n" +
 	"\rResumeLicense\x12'.tollgate.admin.v1.ResumeLicenseRequest\x1a(.tollgate.admin.v1.ResumeLicenseResponse\"\x04\x88\xb5\x18\a\x12h\n" +
 	"\rRevokeLicense\x12'.tollgate.admin.v1.RevokeLicenseRequest\x1a(.tollgate.admin.v1.RevokeLicenseResponse\"\x04\x88\xb5\x18\a\x12h\n" +
-	"\rCancelLicense\x12'.tollgate.admin.v1.CancelLicenseRequest\x1a(.tollgate.admin.v1.CancelLicenseResponse\"\x04\x88\xb5\x18\aB\xbd\x01\n" +
+	"\rCancelLicense\x12'.tollgate.admin.v1.CancelLicenseRequest\x1a(.tollgate.admin.v1.CancelLicenseResponse\"\x04\x88\xb5\x18\a\x12e\n" +
+	"\fRenewLicense\x12&.tollgate.admin.v1.RenewLicenseRequest\x1a'.tollgate.admin.v1.RenewLicenseResponse\"\x04\x88\xb5\x18\a\x12_\n" +
+	"\n" +
+	"SetPastDue\x12$.tollgate.admin.v1.SetPastDueRequest\x1a%.tollgate.admin.v1.SetPastDueResponse\"\x04\x88\xb5\x18\a\x12_\n" +
+	"\n" +
+	"ChangePlan\x12$.tollgate.admin.v1.ChangePlanRequest\x1a%.tollgate.admin.v1.ChangePlanResponse\"\x04\x88\xb5\x18\a\x12k\n" +
+	"\x0eCreateOverride\x12(.tollgate.admin.v1.CreateOverrideRequest\x1a).tollgate.admin.v1.CreateOverrideResponse\"\x04\x88\xb5\x18\a\x12k\n" +
+	"\x0eDeleteOverride\x12(.tollgate.admin.v1.DeleteOverrideRequest\x1a).tollgate.admin.v1.DeleteOverrideResponse\"\x04\x88\xb5\x18\a\x12w\n" +
+	"\x11ListLicenseEvents\x12+.tollgate.admin.v1.ListLicenseEventsRequest\x1a,.tollgate.admin.v1.ListLicenseEventsResponse\"\a\x88\xb5\x18\x06\x90\x02\x01B\xbd\x01\n" +
 	"\x15com.tollgate.admin.v1B\x13LicenseServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (
@@ -770,58 +1598,108 @@ func file_tollgate_admin_v1_license_service_proto_rawDescGZIP() []byte {
 	return file_tollgate_admin_v1_license_service_proto_rawDescData
 }
 
-var file_tollgate_admin_v1_license_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_tollgate_admin_v1_license_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_tollgate_admin_v1_license_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_tollgate_admin_v1_license_service_proto_goTypes = []any{
-	(*GetLicenseRequest)(nil),      // 0: tollgate.admin.v1.GetLicenseRequest
-	(*GetLicenseResponse)(nil),     // 1: tollgate.admin.v1.GetLicenseResponse
-	(*ListLicensesRequest)(nil),    // 2: tollgate.admin.v1.ListLicensesRequest
-	(*ListLicensesResponse)(nil),   // 3: tollgate.admin.v1.ListLicensesResponse
-	(*IssueLicenseRequest)(nil),    // 4: tollgate.admin.v1.IssueLicenseRequest
-	(*IssueLicenseResponse)(nil),   // 5: tollgate.admin.v1.IssueLicenseResponse
-	(*SuspendLicenseRequest)(nil),  // 6: tollgate.admin.v1.SuspendLicenseRequest
-	(*SuspendLicenseResponse)(nil), // 7: tollgate.admin.v1.SuspendLicenseResponse
-	(*ResumeLicenseRequest)(nil),   // 8: tollgate.admin.v1.ResumeLicenseRequest
-	(*ResumeLicenseResponse)(nil),  // 9: tollgate.admin.v1.ResumeLicenseResponse
-	(*RevokeLicenseRequest)(nil),   // 10: tollgate.admin.v1.RevokeLicenseRequest
-	(*RevokeLicenseResponse)(nil),  // 11: tollgate.admin.v1.RevokeLicenseResponse
-	(*CancelLicenseRequest)(nil),   // 12: tollgate.admin.v1.CancelLicenseRequest
-	(*CancelLicenseResponse)(nil),  // 13: tollgate.admin.v1.CancelLicenseResponse
-	(*License)(nil),                // 14: tollgate.admin.v1.License
-	(*Epoch)(nil),                  // 15: tollgate.admin.v1.Epoch
+	(ChangeWhen)(0),                   // 0: tollgate.admin.v1.ChangeWhen
+	(*GetLicenseRequest)(nil),         // 1: tollgate.admin.v1.GetLicenseRequest
+	(*GetLicenseResponse)(nil),        // 2: tollgate.admin.v1.GetLicenseResponse
+	(*ListLicensesRequest)(nil),       // 3: tollgate.admin.v1.ListLicensesRequest
+	(*ListLicensesResponse)(nil),      // 4: tollgate.admin.v1.ListLicensesResponse
+	(*IssueLicenseRequest)(nil),       // 5: tollgate.admin.v1.IssueLicenseRequest
+	(*IssueLicenseResponse)(nil),      // 6: tollgate.admin.v1.IssueLicenseResponse
+	(*SuspendLicenseRequest)(nil),     // 7: tollgate.admin.v1.SuspendLicenseRequest
+	(*SuspendLicenseResponse)(nil),    // 8: tollgate.admin.v1.SuspendLicenseResponse
+	(*ResumeLicenseRequest)(nil),      // 9: tollgate.admin.v1.ResumeLicenseRequest
+	(*ResumeLicenseResponse)(nil),     // 10: tollgate.admin.v1.ResumeLicenseResponse
+	(*RevokeLicenseRequest)(nil),      // 11: tollgate.admin.v1.RevokeLicenseRequest
+	(*RevokeLicenseResponse)(nil),     // 12: tollgate.admin.v1.RevokeLicenseResponse
+	(*CancelLicenseRequest)(nil),      // 13: tollgate.admin.v1.CancelLicenseRequest
+	(*CancelLicenseResponse)(nil),     // 14: tollgate.admin.v1.CancelLicenseResponse
+	(*RenewLicenseRequest)(nil),       // 15: tollgate.admin.v1.RenewLicenseRequest
+	(*RenewLicenseResponse)(nil),      // 16: tollgate.admin.v1.RenewLicenseResponse
+	(*SetPastDueRequest)(nil),         // 17: tollgate.admin.v1.SetPastDueRequest
+	(*SetPastDueResponse)(nil),        // 18: tollgate.admin.v1.SetPastDueResponse
+	(*ChangePlanRequest)(nil),         // 19: tollgate.admin.v1.ChangePlanRequest
+	(*ChangePlanResponse)(nil),        // 20: tollgate.admin.v1.ChangePlanResponse
+	(*CreateOverrideRequest)(nil),     // 21: tollgate.admin.v1.CreateOverrideRequest
+	(*CreateOverrideResponse)(nil),    // 22: tollgate.admin.v1.CreateOverrideResponse
+	(*DeleteOverrideRequest)(nil),     // 23: tollgate.admin.v1.DeleteOverrideRequest
+	(*DeleteOverrideResponse)(nil),    // 24: tollgate.admin.v1.DeleteOverrideResponse
+	(*ListLicenseEventsRequest)(nil),  // 25: tollgate.admin.v1.ListLicenseEventsRequest
+	(*ListLicenseEventsResponse)(nil), // 26: tollgate.admin.v1.ListLicenseEventsResponse
+	(*License)(nil),                   // 27: tollgate.admin.v1.License
+	(*Epoch)(nil),                     // 28: tollgate.admin.v1.Epoch
+	(*timestamppb.Timestamp)(nil),     // 29: google.protobuf.Timestamp
+	(*structpb.Value)(nil),            // 30: google.protobuf.Value
+	(*RateLimit)(nil),                 // 31: tollgate.admin.v1.RateLimit
+	(*Override)(nil),                  // 32: tollgate.admin.v1.Override
+	(*LicenseEvent)(nil),              // 33: tollgate.admin.v1.LicenseEvent
 }
 var file_tollgate_admin_v1_license_service_proto_depIdxs = []int32{
-	14, // 0: tollgate.admin.v1.GetLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	14, // 1: tollgate.admin.v1.ListLicensesResponse.licenses:type_name -> tollgate.admin.v1.License
-	14, // 2: tollgate.admin.v1.IssueLicenseRequest.license:type_name -> tollgate.admin.v1.License
-	14, // 3: tollgate.admin.v1.IssueLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	15, // 4: tollgate.admin.v1.IssueLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	14, // 5: tollgate.admin.v1.SuspendLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	15, // 6: tollgate.admin.v1.SuspendLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	14, // 7: tollgate.admin.v1.ResumeLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	15, // 8: tollgate.admin.v1.ResumeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	14, // 9: tollgate.admin.v1.RevokeLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	15, // 10: tollgate.admin.v1.RevokeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	14, // 11: tollgate.admin.v1.CancelLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	15, // 12: tollgate.admin.v1.CancelLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	0,  // 13: tollgate.admin.v1.LicenseService.GetLicense:input_type -> tollgate.admin.v1.GetLicenseRequest
-	2,  // 14: tollgate.admin.v1.LicenseService.ListLicenses:input_type -> tollgate.admin.v1.ListLicensesRequest
-	4,  // 15: tollgate.admin.v1.LicenseService.IssueLicense:input_type -> tollgate.admin.v1.IssueLicenseRequest
-	6,  // 16: tollgate.admin.v1.LicenseService.SuspendLicense:input_type -> tollgate.admin.v1.SuspendLicenseRequest
-	8,  // 17: tollgate.admin.v1.LicenseService.ResumeLicense:input_type -> tollgate.admin.v1.ResumeLicenseRequest
-	10, // 18: tollgate.admin.v1.LicenseService.RevokeLicense:input_type -> tollgate.admin.v1.RevokeLicenseRequest
-	12, // 19: tollgate.admin.v1.LicenseService.CancelLicense:input_type -> tollgate.admin.v1.CancelLicenseRequest
-	1,  // 20: tollgate.admin.v1.LicenseService.GetLicense:output_type -> tollgate.admin.v1.GetLicenseResponse
-	3,  // 21: tollgate.admin.v1.LicenseService.ListLicenses:output_type -> tollgate.admin.v1.ListLicensesResponse
-	5,  // 22: tollgate.admin.v1.LicenseService.IssueLicense:output_type -> tollgate.admin.v1.IssueLicenseResponse
-	7,  // 23: tollgate.admin.v1.LicenseService.SuspendLicense:output_type -> tollgate.admin.v1.SuspendLicenseResponse
-	9,  // 24: tollgate.admin.v1.LicenseService.ResumeLicense:output_type -> tollgate.admin.v1.ResumeLicenseResponse
-	11, // 25: tollgate.admin.v1.LicenseService.RevokeLicense:output_type -> tollgate.admin.v1.RevokeLicenseResponse
-	13, // 26: tollgate.admin.v1.LicenseService.CancelLicense:output_type -> tollgate.admin.v1.CancelLicenseResponse
-	20, // [20:27] is the sub-list for method output_type
-	13, // [13:20] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	27, // 0: tollgate.admin.v1.GetLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	27, // 1: tollgate.admin.v1.ListLicensesResponse.licenses:type_name -> tollgate.admin.v1.License
+	27, // 2: tollgate.admin.v1.IssueLicenseRequest.license:type_name -> tollgate.admin.v1.License
+	27, // 3: tollgate.admin.v1.IssueLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	28, // 4: tollgate.admin.v1.IssueLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	27, // 5: tollgate.admin.v1.SuspendLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	28, // 6: tollgate.admin.v1.SuspendLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	27, // 7: tollgate.admin.v1.ResumeLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	28, // 8: tollgate.admin.v1.ResumeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	27, // 9: tollgate.admin.v1.RevokeLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	28, // 10: tollgate.admin.v1.RevokeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	0,  // 11: tollgate.admin.v1.CancelLicenseRequest.when:type_name -> tollgate.admin.v1.ChangeWhen
+	27, // 12: tollgate.admin.v1.CancelLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	28, // 13: tollgate.admin.v1.CancelLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	29, // 14: tollgate.admin.v1.RenewLicenseRequest.ends_at:type_name -> google.protobuf.Timestamp
+	27, // 15: tollgate.admin.v1.RenewLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	28, // 16: tollgate.admin.v1.RenewLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	29, // 17: tollgate.admin.v1.SetPastDueRequest.grace_until:type_name -> google.protobuf.Timestamp
+	27, // 18: tollgate.admin.v1.SetPastDueResponse.license:type_name -> tollgate.admin.v1.License
+	28, // 19: tollgate.admin.v1.SetPastDueResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	0,  // 20: tollgate.admin.v1.ChangePlanRequest.when:type_name -> tollgate.admin.v1.ChangeWhen
+	27, // 21: tollgate.admin.v1.ChangePlanResponse.license:type_name -> tollgate.admin.v1.License
+	28, // 22: tollgate.admin.v1.ChangePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	30, // 23: tollgate.admin.v1.CreateOverrideRequest.value:type_name -> google.protobuf.Value
+	31, // 24: tollgate.admin.v1.CreateOverrideRequest.rate_limit:type_name -> tollgate.admin.v1.RateLimit
+	29, // 25: tollgate.admin.v1.CreateOverrideRequest.starts_at:type_name -> google.protobuf.Timestamp
+	29, // 26: tollgate.admin.v1.CreateOverrideRequest.ends_at:type_name -> google.protobuf.Timestamp
+	32, // 27: tollgate.admin.v1.CreateOverrideResponse.override:type_name -> tollgate.admin.v1.Override
+	28, // 28: tollgate.admin.v1.CreateOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	27, // 29: tollgate.admin.v1.DeleteOverrideResponse.license:type_name -> tollgate.admin.v1.License
+	28, // 30: tollgate.admin.v1.DeleteOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	33, // 31: tollgate.admin.v1.ListLicenseEventsResponse.license_events:type_name -> tollgate.admin.v1.LicenseEvent
+	1,  // 32: tollgate.admin.v1.LicenseService.GetLicense:input_type -> tollgate.admin.v1.GetLicenseRequest
+	3,  // 33: tollgate.admin.v1.LicenseService.ListLicenses:input_type -> tollgate.admin.v1.ListLicensesRequest
+	5,  // 34: tollgate.admin.v1.LicenseService.IssueLicense:input_type -> tollgate.admin.v1.IssueLicenseRequest
+	7,  // 35: tollgate.admin.v1.LicenseService.SuspendLicense:input_type -> tollgate.admin.v1.SuspendLicenseRequest
+	9,  // 36: tollgate.admin.v1.LicenseService.ResumeLicense:input_type -> tollgate.admin.v1.ResumeLicenseRequest
+	11, // 37: tollgate.admin.v1.LicenseService.RevokeLicense:input_type -> tollgate.admin.v1.RevokeLicenseRequest
+	13, // 38: tollgate.admin.v1.LicenseService.CancelLicense:input_type -> tollgate.admin.v1.CancelLicenseRequest
+	15, // 39: tollgate.admin.v1.LicenseService.RenewLicense:input_type -> tollgate.admin.v1.RenewLicenseRequest
+	17, // 40: tollgate.admin.v1.LicenseService.SetPastDue:input_type -> tollgate.admin.v1.SetPastDueRequest
+	19, // 41: tollgate.admin.v1.LicenseService.ChangePlan:input_type -> tollgate.admin.v1.ChangePlanRequest
+	21, // 42: tollgate.admin.v1.LicenseService.CreateOverride:input_type -> tollgate.admin.v1.CreateOverrideRequest
+	23, // 43: tollgate.admin.v1.LicenseService.DeleteOverride:input_type -> tollgate.admin.v1.DeleteOverrideRequest
+	25, // 44: tollgate.admin.v1.LicenseService.ListLicenseEvents:input_type -> tollgate.admin.v1.ListLicenseEventsRequest
+	2,  // 45: tollgate.admin.v1.LicenseService.GetLicense:output_type -> tollgate.admin.v1.GetLicenseResponse
+	4,  // 46: tollgate.admin.v1.LicenseService.ListLicenses:output_type -> tollgate.admin.v1.ListLicensesResponse
+	6,  // 47: tollgate.admin.v1.LicenseService.IssueLicense:output_type -> tollgate.admin.v1.IssueLicenseResponse
+	8,  // 48: tollgate.admin.v1.LicenseService.SuspendLicense:output_type -> tollgate.admin.v1.SuspendLicenseResponse
+	10, // 49: tollgate.admin.v1.LicenseService.ResumeLicense:output_type -> tollgate.admin.v1.ResumeLicenseResponse
+	12, // 50: tollgate.admin.v1.LicenseService.RevokeLicense:output_type -> tollgate.admin.v1.RevokeLicenseResponse
+	14, // 51: tollgate.admin.v1.LicenseService.CancelLicense:output_type -> tollgate.admin.v1.CancelLicenseResponse
+	16, // 52: tollgate.admin.v1.LicenseService.RenewLicense:output_type -> tollgate.admin.v1.RenewLicenseResponse
+	18, // 53: tollgate.admin.v1.LicenseService.SetPastDue:output_type -> tollgate.admin.v1.SetPastDueResponse
+	20, // 54: tollgate.admin.v1.LicenseService.ChangePlan:output_type -> tollgate.admin.v1.ChangePlanResponse
+	22, // 55: tollgate.admin.v1.LicenseService.CreateOverride:output_type -> tollgate.admin.v1.CreateOverrideResponse
+	24, // 56: tollgate.admin.v1.LicenseService.DeleteOverride:output_type -> tollgate.admin.v1.DeleteOverrideResponse
+	26, // 57: tollgate.admin.v1.LicenseService.ListLicenseEvents:output_type -> tollgate.admin.v1.ListLicenseEventsResponse
+	45, // [45:58] is the sub-list for method output_type
+	32, // [32:45] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_license_service_proto_init() }
@@ -832,18 +1710,20 @@ func file_tollgate_admin_v1_license_service_proto_init() {
 	file_tollgate_admin_v1_epoch_proto_init()
 	file_tollgate_admin_v1_license_proto_init()
 	file_tollgate_admin_v1_permission_proto_init()
+	file_tollgate_admin_v1_plan_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_license_service_proto_rawDesc), len(file_tollgate_admin_v1_license_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   14,
+			NumEnums:      1,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_tollgate_admin_v1_license_service_proto_goTypes,
 		DependencyIndexes: file_tollgate_admin_v1_license_service_proto_depIdxs,
+		EnumInfos:         file_tollgate_admin_v1_license_service_proto_enumTypes,
 		MessageInfos:      file_tollgate_admin_v1_license_service_proto_msgTypes,
 	}.Build()
 	File_tollgate_admin_v1_license_service_proto = out.File

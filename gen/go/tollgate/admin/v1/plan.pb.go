@@ -351,13 +351,15 @@ type PlanVersion struct {
 	Plan    string                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
 	Version uint32                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	// Output only.
-	State         PlanVersionState       `protobuf:"varint,3,opt,name=state,proto3,enum=tollgate.admin.v1.PlanVersionState" json:"state,omitempty"`
-	Entitlements  []*Entitlement         `protobuf:"bytes,4,rep,name=entitlements,proto3" json:"entitlements,omitempty"`
-	RateLimits    []*RateLimit           `protobuf:"bytes,5,rep,name=rate_limits,json=rateLimits,proto3" json:"rate_limits,omitempty"`
-	Etag          string                 `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	PublishTime   *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=publish_time,json=publishTime,proto3" json:"publish_time,omitempty"`
-	RateCards     []*RateCard            `protobuf:"bytes,9,rep,name=rate_cards,json=rateCards,proto3" json:"rate_cards,omitempty"`
+	State        PlanVersionState       `protobuf:"varint,3,opt,name=state,proto3,enum=tollgate.admin.v1.PlanVersionState" json:"state,omitempty"`
+	Entitlements []*Entitlement         `protobuf:"bytes,4,rep,name=entitlements,proto3" json:"entitlements,omitempty"`
+	RateLimits   []*RateLimit           `protobuf:"bytes,5,rep,name=rate_limits,json=rateLimits,proto3" json:"rate_limits,omitempty"`
+	Etag         string                 `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
+	CreateTime   *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	PublishTime  *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=publish_time,json=publishTime,proto3" json:"publish_time,omitempty"`
+	RateCards    []*RateCard            `protobuf:"bytes,9,rep,name=rate_cards,json=rateCards,proto3" json:"rate_cards,omitempty"`
+	// From when on new licences are issued on it. Output only.
+	EffectiveAt   *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=effective_at,json=effectiveAt,proto3" json:"effective_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -451,6 +453,13 @@ func (x *PlanVersion) GetPublishTime() *timestamppb.Timestamp {
 func (x *PlanVersion) GetRateCards() []*RateCard {
 	if x != nil {
 		return x.RateCards
+	}
+	return nil
+}
+
+func (x *PlanVersion) GetEffectiveAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EffectiveAt
 	}
 	return nil
 }
@@ -743,7 +752,7 @@ const file_tollgate_admin_v1_plan_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12=\n" +
-	"\farchive_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\varchiveTime\"\xee\x03\n" +
+	"\farchive_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\varchiveTime\"\xad\x04\n" +
 	"\vPlanVersion\x12\x1b\n" +
 	"\x04plan\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x04plan\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x129\n" +
@@ -756,7 +765,9 @@ const file_tollgate_admin_v1_plan_proto_rawDesc = "" +
 	"createTime\x12=\n" +
 	"\fpublish_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vpublishTime\x12E\n" +
 	"\n" +
-	"rate_cards\x18\t \x03(\v2\x1b.tollgate.admin.v1.RateCardB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\trateCards\"|\n" +
+	"rate_cards\x18\t \x03(\v2\x1b.tollgate.admin.v1.RateCardB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\trateCards\x12=\n" +
+	"\feffective_at\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\veffectiveAt\"|\n" +
 	"\vEntitlement\x12#\n" +
 	"\afeature\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\afeature\x12\x18\n" +
 	"\aenabled\x18\x02 \x01(\bR\aenabled\x12.\n" +
@@ -843,16 +854,17 @@ var file_tollgate_admin_v1_plan_proto_depIdxs = []int32{
 	10, // 6: tollgate.admin.v1.PlanVersion.create_time:type_name -> google.protobuf.Timestamp
 	10, // 7: tollgate.admin.v1.PlanVersion.publish_time:type_name -> google.protobuf.Timestamp
 	9,  // 8: tollgate.admin.v1.PlanVersion.rate_cards:type_name -> tollgate.admin.v1.RateCard
-	7,  // 9: tollgate.admin.v1.Entitlement.quota:type_name -> tollgate.admin.v1.Quota
-	1,  // 10: tollgate.admin.v1.Quota.period:type_name -> tollgate.admin.v1.Period
-	2,  // 11: tollgate.admin.v1.Quota.mode:type_name -> tollgate.admin.v1.QuotaMode
-	11, // 12: tollgate.admin.v1.RateLimit.per:type_name -> google.protobuf.Duration
-	3,  // 13: tollgate.admin.v1.RateLimit.scope:type_name -> tollgate.admin.v1.RateLimitScope
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	10, // 9: tollgate.admin.v1.PlanVersion.effective_at:type_name -> google.protobuf.Timestamp
+	7,  // 10: tollgate.admin.v1.Entitlement.quota:type_name -> tollgate.admin.v1.Quota
+	1,  // 11: tollgate.admin.v1.Quota.period:type_name -> tollgate.admin.v1.Period
+	2,  // 12: tollgate.admin.v1.Quota.mode:type_name -> tollgate.admin.v1.QuotaMode
+	11, // 13: tollgate.admin.v1.RateLimit.per:type_name -> google.protobuf.Duration
+	3,  // 14: tollgate.admin.v1.RateLimit.scope:type_name -> tollgate.admin.v1.RateLimitScope
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_plan_proto_init() }

@@ -91,6 +91,9 @@ const (
 	// CatalogServicePublishPlanVersionProcedure is the fully-qualified name of the CatalogService's
 	// PublishPlanVersion RPC.
 	CatalogServicePublishPlanVersionProcedure = "/tollgate.admin.v1.CatalogService/PublishPlanVersion"
+	// CatalogServiceGetMigrationProcedure is the fully-qualified name of the CatalogService's
+	// GetMigration RPC.
+	CatalogServiceGetMigrationProcedure = "/tollgate.admin.v1.CatalogService/GetMigration"
 	// CatalogServiceApplyCatalogProcedure is the fully-qualified name of the CatalogService's
 	// ApplyCatalog RPC.
 	CatalogServiceApplyCatalogProcedure = "/tollgate.admin.v1.CatalogService/ApplyCatalog"
@@ -120,6 +123,8 @@ type CatalogServiceClient interface {
 	ListPlanVersions(context.Context, *v1.ListPlanVersionsRequest) (*v1.ListPlanVersionsResponse, error)
 	// Publishes a draft, and says which licences move to it.
 	PublishPlanVersion(context.Context, *v1.PublishPlanVersionRequest) (*v1.PublishPlanVersionResponse, error)
+	// Says how far existing licences have moved to a published version.
+	GetMigration(context.Context, *v1.GetMigrationRequest) (*v1.GetMigrationResponse, error)
 	// Makes the catalog match a file, in one transaction. Deletes nothing.
 	ApplyCatalog(context.Context, *v1.ApplyCatalogRequest) (*v1.ApplyCatalogResponse, error)
 }
@@ -263,6 +268,13 @@ func NewCatalogServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(catalogServiceMethods.ByName("PublishPlanVersion")),
 			connect.WithClientOptions(opts...),
 		),
+		getMigration: connect.NewClient[v1.GetMigrationRequest, v1.GetMigrationResponse](
+			httpClient,
+			baseURL+CatalogServiceGetMigrationProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("GetMigration")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		applyCatalog: connect.NewClient[v1.ApplyCatalogRequest, v1.ApplyCatalogResponse](
 			httpClient,
 			baseURL+CatalogServiceApplyCatalogProcedure,
@@ -294,6 +306,7 @@ type catalogServiceClient struct {
 	getPlanVersion     *connect.Client[v1.GetPlanVersionRequest, v1.GetPlanVersionResponse]
 	listPlanVersions   *connect.Client[v1.ListPlanVersionsRequest, v1.ListPlanVersionsResponse]
 	publishPlanVersion *connect.Client[v1.PublishPlanVersionRequest, v1.PublishPlanVersionResponse]
+	getMigration       *connect.Client[v1.GetMigrationRequest, v1.GetMigrationResponse]
 	applyCatalog       *connect.Client[v1.ApplyCatalogRequest, v1.ApplyCatalogResponse]
 }
 
@@ -477,6 +490,15 @@ func (c *catalogServiceClient) PublishPlanVersion(ctx context.Context, req *v1.P
 	return nil, err
 }
 
+// GetMigration calls tollgate.admin.v1.CatalogService.GetMigration.
+func (c *catalogServiceClient) GetMigration(ctx context.Context, req *v1.GetMigrationRequest) (*v1.GetMigrationResponse, error) {
+	response, err := c.getMigration.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ApplyCatalog calls tollgate.admin.v1.CatalogService.ApplyCatalog.
 func (c *catalogServiceClient) ApplyCatalog(ctx context.Context, req *v1.ApplyCatalogRequest) (*v1.ApplyCatalogResponse, error) {
 	response, err := c.applyCatalog.CallUnary(ctx, connect.NewRequest(req))
@@ -510,6 +532,8 @@ type CatalogServiceHandler interface {
 	ListPlanVersions(context.Context, *v1.ListPlanVersionsRequest) (*v1.ListPlanVersionsResponse, error)
 	// Publishes a draft, and says which licences move to it.
 	PublishPlanVersion(context.Context, *v1.PublishPlanVersionRequest) (*v1.PublishPlanVersionResponse, error)
+	// Says how far existing licences have moved to a published version.
+	GetMigration(context.Context, *v1.GetMigrationRequest) (*v1.GetMigrationResponse, error)
 	// Makes the catalog match a file, in one transaction. Deletes nothing.
 	ApplyCatalog(context.Context, *v1.ApplyCatalogRequest) (*v1.ApplyCatalogResponse, error)
 }
@@ -649,6 +673,13 @@ func NewCatalogServiceHandler(svc CatalogServiceHandler, opts ...connect.Handler
 		connect.WithSchema(catalogServiceMethods.ByName("PublishPlanVersion")),
 		connect.WithHandlerOptions(opts...),
 	)
+	catalogServiceGetMigrationHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceGetMigrationProcedure,
+		svc.GetMigration,
+		connect.WithSchema(catalogServiceMethods.ByName("GetMigration")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	catalogServiceApplyCatalogHandler := connect.NewUnaryHandlerSimple(
 		CatalogServiceApplyCatalogProcedure,
 		svc.ApplyCatalog,
@@ -697,6 +728,8 @@ func NewCatalogServiceHandler(svc CatalogServiceHandler, opts ...connect.Handler
 			catalogServiceListPlanVersionsHandler.ServeHTTP(w, r)
 		case CatalogServicePublishPlanVersionProcedure:
 			catalogServicePublishPlanVersionHandler.ServeHTTP(w, r)
+		case CatalogServiceGetMigrationProcedure:
+			catalogServiceGetMigrationHandler.ServeHTTP(w, r)
 		case CatalogServiceApplyCatalogProcedure:
 			catalogServiceApplyCatalogHandler.ServeHTTP(w, r)
 		default:
@@ -786,6 +819,10 @@ func (UnimplementedCatalogServiceHandler) ListPlanVersions(context.Context, *v1.
 
 func (UnimplementedCatalogServiceHandler) PublishPlanVersion(context.Context, *v1.PublishPlanVersionRequest) (*v1.PublishPlanVersionResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.PublishPlanVersion is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) GetMigration(context.Context, *v1.GetMigrationRequest) (*v1.GetMigrationResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.GetMigration is not implemented"))
 }
 
 func (UnimplementedCatalogServiceHandler) ApplyCatalog(context.Context, *v1.ApplyCatalogRequest) (*v1.ApplyCatalogResponse, error) {

@@ -54,6 +54,24 @@ const (
 	// LicenseServiceCancelLicenseProcedure is the fully-qualified name of the LicenseService's
 	// CancelLicense RPC.
 	LicenseServiceCancelLicenseProcedure = "/tollgate.admin.v1.LicenseService/CancelLicense"
+	// LicenseServiceRenewLicenseProcedure is the fully-qualified name of the LicenseService's
+	// RenewLicense RPC.
+	LicenseServiceRenewLicenseProcedure = "/tollgate.admin.v1.LicenseService/RenewLicense"
+	// LicenseServiceSetPastDueProcedure is the fully-qualified name of the LicenseService's SetPastDue
+	// RPC.
+	LicenseServiceSetPastDueProcedure = "/tollgate.admin.v1.LicenseService/SetPastDue"
+	// LicenseServiceChangePlanProcedure is the fully-qualified name of the LicenseService's ChangePlan
+	// RPC.
+	LicenseServiceChangePlanProcedure = "/tollgate.admin.v1.LicenseService/ChangePlan"
+	// LicenseServiceCreateOverrideProcedure is the fully-qualified name of the LicenseService's
+	// CreateOverride RPC.
+	LicenseServiceCreateOverrideProcedure = "/tollgate.admin.v1.LicenseService/CreateOverride"
+	// LicenseServiceDeleteOverrideProcedure is the fully-qualified name of the LicenseService's
+	// DeleteOverride RPC.
+	LicenseServiceDeleteOverrideProcedure = "/tollgate.admin.v1.LicenseService/DeleteOverride"
+	// LicenseServiceListLicenseEventsProcedure is the fully-qualified name of the LicenseService's
+	// ListLicenseEvents RPC.
+	LicenseServiceListLicenseEventsProcedure = "/tollgate.admin.v1.LicenseService/ListLicenseEvents"
 )
 
 // LicenseServiceClient is a client for the tollgate.admin.v1.LicenseService service.
@@ -63,12 +81,27 @@ type LicenseServiceClient interface {
 	IssueLicense(context.Context, *v1.IssueLicenseRequest) (*v1.IssueLicenseResponse, error)
 	// Stops a licence until it is resumed.
 	SuspendLicense(context.Context, *v1.SuspendLicenseRequest) (*v1.SuspendLicenseResponse, error)
-	// Ends a suspension.
+	// Ends a suspension, a missing payment, and a cancellation that is still to come.
 	ResumeLicense(context.Context, *v1.ResumeLicenseRequest) (*v1.ResumeLicenseResponse, error)
 	// Ends a licence for good, at once.
 	RevokeLicense(context.Context, *v1.RevokeLicenseRequest) (*v1.RevokeLicenseResponse, error)
-	// Ends a licence at the customer's wish, at once.
+	// Ends a licence at the customer's wish, at once or when its billing period ends.
 	CancelLicense(context.Context, *v1.CancelLicenseRequest) (*v1.CancelLicenseResponse, error)
+	// Moves a licence's end. A licence that has expired comes back.
+	RenewLicense(context.Context, *v1.RenewLicenseRequest) (*v1.RenewLicenseResponse, error)
+	// Notes that a payment is missing: requests are forwarded until the grace ends, and
+	// denied then. ResumeLicense ends it.
+	SetPastDue(context.Context, *v1.SetPastDueRequest) (*v1.SetPastDueResponse, error)
+	// Puts a licence on another plan or version, at once or when its billing period
+	// ends. What was used stays used.
+	ChangePlan(context.Context, *v1.ChangePlanRequest) (*v1.ChangePlanResponse, error)
+	// Puts a dated custom term on a licence.
+	CreateOverride(context.Context, *v1.CreateOverrideRequest) (*v1.CreateOverrideResponse, error)
+	// Ends an override at once.
+	DeleteOverride(context.Context, *v1.DeleteOverrideRequest) (*v1.DeleteOverrideResponse, error)
+	// Lists what happened to licences, by people or by time, oldest first. To follow,
+	// ask again with `after` = the last number that came.
+	ListLicenseEvents(context.Context, *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error)
 }
 
 // NewLicenseServiceClient constructs a client for the tollgate.admin.v1.LicenseService service. By
@@ -126,18 +159,61 @@ func NewLicenseServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(licenseServiceMethods.ByName("CancelLicense")),
 			connect.WithClientOptions(opts...),
 		),
+		renewLicense: connect.NewClient[v1.RenewLicenseRequest, v1.RenewLicenseResponse](
+			httpClient,
+			baseURL+LicenseServiceRenewLicenseProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("RenewLicense")),
+			connect.WithClientOptions(opts...),
+		),
+		setPastDue: connect.NewClient[v1.SetPastDueRequest, v1.SetPastDueResponse](
+			httpClient,
+			baseURL+LicenseServiceSetPastDueProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("SetPastDue")),
+			connect.WithClientOptions(opts...),
+		),
+		changePlan: connect.NewClient[v1.ChangePlanRequest, v1.ChangePlanResponse](
+			httpClient,
+			baseURL+LicenseServiceChangePlanProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("ChangePlan")),
+			connect.WithClientOptions(opts...),
+		),
+		createOverride: connect.NewClient[v1.CreateOverrideRequest, v1.CreateOverrideResponse](
+			httpClient,
+			baseURL+LicenseServiceCreateOverrideProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("CreateOverride")),
+			connect.WithClientOptions(opts...),
+		),
+		deleteOverride: connect.NewClient[v1.DeleteOverrideRequest, v1.DeleteOverrideResponse](
+			httpClient,
+			baseURL+LicenseServiceDeleteOverrideProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("DeleteOverride")),
+			connect.WithClientOptions(opts...),
+		),
+		listLicenseEvents: connect.NewClient[v1.ListLicenseEventsRequest, v1.ListLicenseEventsResponse](
+			httpClient,
+			baseURL+LicenseServiceListLicenseEventsProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("ListLicenseEvents")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // licenseServiceClient implements LicenseServiceClient.
 type licenseServiceClient struct {
-	getLicense     *connect.Client[v1.GetLicenseRequest, v1.GetLicenseResponse]
-	listLicenses   *connect.Client[v1.ListLicensesRequest, v1.ListLicensesResponse]
-	issueLicense   *connect.Client[v1.IssueLicenseRequest, v1.IssueLicenseResponse]
-	suspendLicense *connect.Client[v1.SuspendLicenseRequest, v1.SuspendLicenseResponse]
-	resumeLicense  *connect.Client[v1.ResumeLicenseRequest, v1.ResumeLicenseResponse]
-	revokeLicense  *connect.Client[v1.RevokeLicenseRequest, v1.RevokeLicenseResponse]
-	cancelLicense  *connect.Client[v1.CancelLicenseRequest, v1.CancelLicenseResponse]
+	getLicense        *connect.Client[v1.GetLicenseRequest, v1.GetLicenseResponse]
+	listLicenses      *connect.Client[v1.ListLicensesRequest, v1.ListLicensesResponse]
+	issueLicense      *connect.Client[v1.IssueLicenseRequest, v1.IssueLicenseResponse]
+	suspendLicense    *connect.Client[v1.SuspendLicenseRequest, v1.SuspendLicenseResponse]
+	resumeLicense     *connect.Client[v1.ResumeLicenseRequest, v1.ResumeLicenseResponse]
+	revokeLicense     *connect.Client[v1.RevokeLicenseRequest, v1.RevokeLicenseResponse]
+	cancelLicense     *connect.Client[v1.CancelLicenseRequest, v1.CancelLicenseResponse]
+	renewLicense      *connect.Client[v1.RenewLicenseRequest, v1.RenewLicenseResponse]
+	setPastDue        *connect.Client[v1.SetPastDueRequest, v1.SetPastDueResponse]
+	changePlan        *connect.Client[v1.ChangePlanRequest, v1.ChangePlanResponse]
+	createOverride    *connect.Client[v1.CreateOverrideRequest, v1.CreateOverrideResponse]
+	deleteOverride    *connect.Client[v1.DeleteOverrideRequest, v1.DeleteOverrideResponse]
+	listLicenseEvents *connect.Client[v1.ListLicenseEventsRequest, v1.ListLicenseEventsResponse]
 }
 
 // GetLicense calls tollgate.admin.v1.LicenseService.GetLicense.
@@ -203,6 +279,60 @@ func (c *licenseServiceClient) CancelLicense(ctx context.Context, req *v1.Cancel
 	return nil, err
 }
 
+// RenewLicense calls tollgate.admin.v1.LicenseService.RenewLicense.
+func (c *licenseServiceClient) RenewLicense(ctx context.Context, req *v1.RenewLicenseRequest) (*v1.RenewLicenseResponse, error) {
+	response, err := c.renewLicense.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// SetPastDue calls tollgate.admin.v1.LicenseService.SetPastDue.
+func (c *licenseServiceClient) SetPastDue(ctx context.Context, req *v1.SetPastDueRequest) (*v1.SetPastDueResponse, error) {
+	response, err := c.setPastDue.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ChangePlan calls tollgate.admin.v1.LicenseService.ChangePlan.
+func (c *licenseServiceClient) ChangePlan(ctx context.Context, req *v1.ChangePlanRequest) (*v1.ChangePlanResponse, error) {
+	response, err := c.changePlan.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// CreateOverride calls tollgate.admin.v1.LicenseService.CreateOverride.
+func (c *licenseServiceClient) CreateOverride(ctx context.Context, req *v1.CreateOverrideRequest) (*v1.CreateOverrideResponse, error) {
+	response, err := c.createOverride.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DeleteOverride calls tollgate.admin.v1.LicenseService.DeleteOverride.
+func (c *licenseServiceClient) DeleteOverride(ctx context.Context, req *v1.DeleteOverrideRequest) (*v1.DeleteOverrideResponse, error) {
+	response, err := c.deleteOverride.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListLicenseEvents calls tollgate.admin.v1.LicenseService.ListLicenseEvents.
+func (c *licenseServiceClient) ListLicenseEvents(ctx context.Context, req *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error) {
+	response, err := c.listLicenseEvents.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // LicenseServiceHandler is an implementation of the tollgate.admin.v1.LicenseService service.
 type LicenseServiceHandler interface {
 	GetLicense(context.Context, *v1.GetLicenseRequest) (*v1.GetLicenseResponse, error)
@@ -210,12 +340,27 @@ type LicenseServiceHandler interface {
 	IssueLicense(context.Context, *v1.IssueLicenseRequest) (*v1.IssueLicenseResponse, error)
 	// Stops a licence until it is resumed.
 	SuspendLicense(context.Context, *v1.SuspendLicenseRequest) (*v1.SuspendLicenseResponse, error)
-	// Ends a suspension.
+	// Ends a suspension, a missing payment, and a cancellation that is still to come.
 	ResumeLicense(context.Context, *v1.ResumeLicenseRequest) (*v1.ResumeLicenseResponse, error)
 	// Ends a licence for good, at once.
 	RevokeLicense(context.Context, *v1.RevokeLicenseRequest) (*v1.RevokeLicenseResponse, error)
-	// Ends a licence at the customer's wish, at once.
+	// Ends a licence at the customer's wish, at once or when its billing period ends.
 	CancelLicense(context.Context, *v1.CancelLicenseRequest) (*v1.CancelLicenseResponse, error)
+	// Moves a licence's end. A licence that has expired comes back.
+	RenewLicense(context.Context, *v1.RenewLicenseRequest) (*v1.RenewLicenseResponse, error)
+	// Notes that a payment is missing: requests are forwarded until the grace ends, and
+	// denied then. ResumeLicense ends it.
+	SetPastDue(context.Context, *v1.SetPastDueRequest) (*v1.SetPastDueResponse, error)
+	// Puts a licence on another plan or version, at once or when its billing period
+	// ends. What was used stays used.
+	ChangePlan(context.Context, *v1.ChangePlanRequest) (*v1.ChangePlanResponse, error)
+	// Puts a dated custom term on a licence.
+	CreateOverride(context.Context, *v1.CreateOverrideRequest) (*v1.CreateOverrideResponse, error)
+	// Ends an override at once.
+	DeleteOverride(context.Context, *v1.DeleteOverrideRequest) (*v1.DeleteOverrideResponse, error)
+	// Lists what happened to licences, by people or by time, oldest first. To follow,
+	// ask again with `after` = the last number that came.
+	ListLicenseEvents(context.Context, *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error)
 }
 
 // NewLicenseServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -269,6 +414,43 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 		connect.WithSchema(licenseServiceMethods.ByName("CancelLicense")),
 		connect.WithHandlerOptions(opts...),
 	)
+	licenseServiceRenewLicenseHandler := connect.NewUnaryHandlerSimple(
+		LicenseServiceRenewLicenseProcedure,
+		svc.RenewLicense,
+		connect.WithSchema(licenseServiceMethods.ByName("RenewLicense")),
+		connect.WithHandlerOptions(opts...),
+	)
+	licenseServiceSetPastDueHandler := connect.NewUnaryHandlerSimple(
+		LicenseServiceSetPastDueProcedure,
+		svc.SetPastDue,
+		connect.WithSchema(licenseServiceMethods.ByName("SetPastDue")),
+		connect.WithHandlerOptions(opts...),
+	)
+	licenseServiceChangePlanHandler := connect.NewUnaryHandlerSimple(
+		LicenseServiceChangePlanProcedure,
+		svc.ChangePlan,
+		connect.WithSchema(licenseServiceMethods.ByName("ChangePlan")),
+		connect.WithHandlerOptions(opts...),
+	)
+	licenseServiceCreateOverrideHandler := connect.NewUnaryHandlerSimple(
+		LicenseServiceCreateOverrideProcedure,
+		svc.CreateOverride,
+		connect.WithSchema(licenseServiceMethods.ByName("CreateOverride")),
+		connect.WithHandlerOptions(opts...),
+	)
+	licenseServiceDeleteOverrideHandler := connect.NewUnaryHandlerSimple(
+		LicenseServiceDeleteOverrideProcedure,
+		svc.DeleteOverride,
+		connect.WithSchema(licenseServiceMethods.ByName("DeleteOverride")),
+		connect.WithHandlerOptions(opts...),
+	)
+	licenseServiceListLicenseEventsHandler := connect.NewUnaryHandlerSimple(
+		LicenseServiceListLicenseEventsProcedure,
+		svc.ListLicenseEvents,
+		connect.WithSchema(licenseServiceMethods.ByName("ListLicenseEvents")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tollgate.admin.v1.LicenseService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case LicenseServiceGetLicenseProcedure:
@@ -285,6 +467,18 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 			licenseServiceRevokeLicenseHandler.ServeHTTP(w, r)
 		case LicenseServiceCancelLicenseProcedure:
 			licenseServiceCancelLicenseHandler.ServeHTTP(w, r)
+		case LicenseServiceRenewLicenseProcedure:
+			licenseServiceRenewLicenseHandler.ServeHTTP(w, r)
+		case LicenseServiceSetPastDueProcedure:
+			licenseServiceSetPastDueHandler.ServeHTTP(w, r)
+		case LicenseServiceChangePlanProcedure:
+			licenseServiceChangePlanHandler.ServeHTTP(w, r)
+		case LicenseServiceCreateOverrideProcedure:
+			licenseServiceCreateOverrideHandler.ServeHTTP(w, r)
+		case LicenseServiceDeleteOverrideProcedure:
+			licenseServiceDeleteOverrideHandler.ServeHTTP(w, r)
+		case LicenseServiceListLicenseEventsProcedure:
+			licenseServiceListLicenseEventsHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -320,4 +514,28 @@ func (UnimplementedLicenseServiceHandler) RevokeLicense(context.Context, *v1.Rev
 
 func (UnimplementedLicenseServiceHandler) CancelLicense(context.Context, *v1.CancelLicenseRequest) (*v1.CancelLicenseResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.CancelLicense is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) RenewLicense(context.Context, *v1.RenewLicenseRequest) (*v1.RenewLicenseResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.RenewLicense is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) SetPastDue(context.Context, *v1.SetPastDueRequest) (*v1.SetPastDueResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.SetPastDue is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) ChangePlan(context.Context, *v1.ChangePlanRequest) (*v1.ChangePlanResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.ChangePlan is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) CreateOverride(context.Context, *v1.CreateOverrideRequest) (*v1.CreateOverrideResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.CreateOverride is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) DeleteOverride(context.Context, *v1.DeleteOverrideRequest) (*v1.DeleteOverrideResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.DeleteOverride is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) ListLicenseEvents(context.Context, *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.ListLicenseEvents is not implemented"))
 }

@@ -1,0 +1,143 @@
+package licensing
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// CreateOverride puts a custom term on a licence. Unset, it starts now. Two overrides of the same thing must not overlap. Quantity gives
+// the units of a quota alone: its period and mode stay those of what it replaces.
+func (s *Service) CreateOverride(ctx context.Context, o Override, quantity *int64) (Override, Epoch, error) {
+	if quantity != nil && (*quantity < 0 || *quantity > MaxQuota) {
+		return Override{}, Epoch{}, invalid("value", "is %d: has to be from 0 to %d", *quantity, int64(MaxQuota))
+	}
+	o.StartsAt, o.EndsAt = micros(o.StartsAt), micros(o.EndsAt)
+	if err := o.Validate(); err != nil {
+		return Override{}, Epoch{}, err
+	}
+	_, epoch, err := s.alter(ctx, o.License, EventOverrideCreated, func(w *write, l *License) (bool, map[string]string, error) {
+		o.CreateTime = w.now
+		if o.StartsAt.IsZero() {
+			o.StartsAt = w.now
+		}
+		if err := w.checkOverride(ctx, l, &o, quantity); err != nil {
+			return false, nil, err
+		}
+		var err error
+		if o.ID, err = s.newID("ovr_", w.now); err != nil {
+			return false, nil, err
+		}
+		l.Overrides = append(l.Overrides, o)
+		slices.SortStableFunc(l.Overrides, func(a, b Override) int { return a.StartsAt.Compare(b.StartsAt) })
+		return true, o.detail(), nil
+	})
+	if err != nil {
+		return Override{}, Epoch{}, err
+	}
+	return o, epoch, nil
+}
+
+func (o *Override) detail() map[string]string {
+	d := map[string]string{"override": o.ID, "of": o.subject(), "value": o.words(), "reason": o.Reason, "starts_at": o.StartsAt.Format(time.RFC3339)}
+	if !o.EndsAt.IsZero() {
+		d["ends_at"] = o.EndsAt.Format(time.RFC3339)
+	}
+	return d
+}
+
+// maxOverrides bounds what a licence's record carries.
+const maxOverrides = 64
+
+// checkOverride checks an override against the licence and the catalog, and fills in what its quota leaves open.
+func (w *write) checkOverride(ctx context.Context, l *License, o *Override, quantity *int64) error {
+	if err := notEnded(l, w.now); err != nil {
+		return at("license", err)
+	}
+	if begun(o.EndsAt, w.now) {
+		return invalid("ends_at", "is not in the future")
+	}
+	if !o.EndsAt.IsZero() && !o.EndsAt.After(o.StartsAt) {
+		return invalid("ends_at", "is not after starts_at")
+	}
+	if len(l.Overrides) >= maxOverrides {
+		return refused("the licence has %d overrides already: delete some, or make a plan version of them", maxOverrides)
+	}
+	for i := range l.Overrides {
+		if p := &l.Overrides[i]; p.subject() == o.subject() && p.overlaps(o) {
+			return &Error{
+				Code: FailedPrecondition, Field: "starts_at", Message: "the override " + p.ID + " replaces the same at that time: delete it, or choose other dates",
+				Details: map[string]string{"kind": "override", "id": p.ID},
+			}
+		}
+	}
+	phase := l.PhaseAt(o.StartsAt)
+	v, err := w.PlanVersion(ctx, phase.Plan, phase.Version)
+	if err != nil {
+		return err
+	}
+	if o.RateLimit != nil {
+		return o.checkRate(&v)
+	}
+	f, err := w.Feature(ctx, o.Feature)
+	if err := usable("feature", KindFeature, o.Feature, &f.Meta, err); err != nil {
+		return err
+	}
+	return o.checkValue(&f, &v, quantity)
+}
+
+// checkRate: an override replaces, so the plan has to have what it replaces.
+func (o *Override) checkRate(v *PlanVersion) error {
+	i := slices.IndexFunc(v.RateLimits, func(r RateLimit) bool { return r.Key == o.RateLimit.Key })
+	if i < 0 {
+		return invalid("rate_limit.key", "the plan %s has no rate limit %q", VersionID(v.Plan, v.Version), o.RateLimit.Key)
+	}
+	rl := *o.RateLimit
+	if rl.Burst == 0 {
+		rl.Burst = rl.Limit
+	}
+	rl.Scope = v.RateLimits[i].Scope
+	o.RateLimit = &rl
+	return nil
+}
+
+// checkValue: the value has to be one of the feature's type.
+func (o *Override) checkValue(f *Feature, v *PlanVersion, quantity *int64) error {
+	if f.Type != Metered {
+		if o.Quota != nil || quantity != nil {
+			return invalid("value", "the feature %q is %s: it takes true or false", f.Key, f.Type)
+		}
+		return nil
+	}
+	if quantity != nil {
+		i := slices.IndexFunc(v.Entitlements, func(e Entitlement) bool { return e.Feature == f.Key && e.Quota != nil })
+		if i < 0 {
+			return invalid("value", "the plan %s has no quota of %q whose period it could keep: give limit, period and mode", VersionID(v.Plan, v.Version), f.Key)
+		}
+		q := *v.Entitlements[i].Quota
+		q.Limit = *quantity
+		o.Quota, o.Enabled = &q, true
+	}
+	if o.Quota != nil && o.Quota.Mode == "" {
+		q := *o.Quota
+		q.Mode = Hard
+		o.Quota = &q
+	}
+	return nil
+}
+
+// DeleteOverride ends an override at once. What it replaced holds again.
+func (s *Service) DeleteOverride(ctx context.Context, license, id string) (License, Epoch, error) {
+	if err := checkText("id", id, maxKey); err != nil {
+		return License{}, Epoch{}, err
+	}
+	return s.alter(ctx, license, EventOverrideDeleted, func(_ *write, l *License) (bool, map[string]string, error) {
+		i := slices.IndexFunc(l.Overrides, func(o Override) bool { return o.ID == id })
+		if i < 0 {
+			return false, nil, &Error{Code: NotFound, Message: "the licence has no override " + id + " that has not ended", Details: map[string]string{"kind": "override", "id": id}}
+		}
+		detail := l.Overrides[i].detail()
+		l.Overrides = slices.Delete(l.Overrides, i, i+1)
+		return true, detail, nil
+	})
+}

@@ -1,0 +1,104 @@
+package postgres
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"tollgate/controlplane/internal/licensing"
+	"tollgate/controlplane/internal/postgres/query"
+)
+
+// The forms in which a licence's phases and overrides are stored. Statements look for "plan", "version" and "feature".
+
+type phaseJSON struct {
+	At                time.Time `json:"at,omitzero"`
+	Plan              string    `json:"plan"`
+	Version           uint32    `json:"version"`
+	CounterGeneration uint64    `json:"counter_generation"`
+}
+
+type overrideJSON struct {
+	ID         string         `json:"id"`
+	Feature    string         `json:"feature,omitempty"`
+	Enabled    bool           `json:"enabled,omitempty"`
+	Quota      *quotaJSON     `json:"quota,omitempty"`
+	RateLimit  *rateLimitJSON `json:"rate_limit,omitempty"`
+	StartsAt   time.Time      `json:"starts_at"`
+	EndsAt     time.Time      `json:"ends_at,omitzero"`
+	Reason     string         `json:"reason"`
+	CreateTime time.Time      `json:"create_time"`
+}
+
+func toLicense(r query.License) (licensing.License, error) {
+	l := licensing.License{
+		ID: r.ID, Customer: r.Customer, Plan: r.Plan, PlanVersion: uint32(r.PlanVersion),
+		CounterGeneration: uint64(r.CounterGeneration), Decided: licensing.LicenseStatus(r.Status),
+		StartsAt: r.StartsAt.UTC(), EndsAt: instant(r.EndsAt), TrialEndsAt: instant(r.TrialEndsAt),
+		CancelsAt: instant(r.CancelsAt), GraceUntil: instant(r.GraceUntil), Anchor: r.Anchor.UTC(), DueAt: instant(r.DueAt),
+		Meta: meta(r.Revision, r.CreatedAt, r.UpdatedAt, nil),
+	}
+	var phases []phaseJSON
+	if err := json.Unmarshal(r.Phases, &phases); err != nil {
+		return l, fmt.Errorf("phases of licence %s: %w", r.ID, err)
+	}
+	for _, p := range phases {
+		l.Phases = append(l.Phases, licensing.Phase{At: p.At, Plan: p.Plan, Version: p.Version, CounterGeneration: p.CounterGeneration})
+	}
+	var overrides []overrideJSON
+	if err := json.Unmarshal(r.Overrides, &overrides); err != nil {
+		return l, fmt.Errorf("overrides of licence %s: %w", r.ID, err)
+	}
+	for _, o := range overrides {
+		l.Overrides = append(l.Overrides, licensing.Override{
+			ID: o.ID, License: r.ID, Feature: o.Feature, Enabled: o.Enabled, Quota: o.Quota.quota(), RateLimit: o.RateLimit.rateLimit(),
+			StartsAt: o.StartsAt, EndsAt: o.EndsAt, Reason: o.Reason, CreateTime: o.CreateTime,
+		})
+	}
+	return l, nil
+}
+
+// termsOf are the forms of a licence's phases and overrides.
+func termsOf(l *licensing.License) (phases, overrides []byte, err error) {
+	p := make([]phaseJSON, len(l.Phases))
+	for i, x := range l.Phases {
+		p[i] = phaseJSON{At: x.At, Plan: x.Plan, Version: x.Version, CounterGeneration: x.CounterGeneration}
+	}
+	if phases, err = json.Marshal(p); err != nil {
+		return nil, nil, err
+	}
+	o := make([]overrideJSON, len(l.Overrides))
+	for i, x := range l.Overrides {
+		o[i] = overrideJSON{
+			ID: x.ID, Feature: x.Feature, Enabled: x.Enabled, Quota: fromQuota(x.Quota), RateLimit: fromRateLimit(x.RateLimit),
+			StartsAt: x.StartsAt, EndsAt: x.EndsAt, Reason: x.Reason, CreateTime: x.CreateTime,
+		}
+	}
+	overrides, err = json.Marshal(o)
+	return phases, overrides, err
+}
+
+func toEvent(r query.LicenseEvent) (licensing.LicenseEvent, error) {
+	e := licensing.LicenseEvent{Number: r.Number, License: r.License, Time: r.Time.UTC(), Kind: licensing.EventKind(r.Kind)}
+	if err := json.Unmarshal(r.Detail, &e.Detail); err != nil {
+		return e, fmt.Errorf("licence event %d: %w", r.Number, err)
+	}
+	e.Status = licensing.LicenseStatus(e.Detail["status"])
+	delete(e.Detail, "status")
+	return e, nil
+}
+
+func toMigration(r query.PlanMigration) (licensing.PlanMigration, error) {
+	m := licensing.PlanMigration{
+		Plan: r.Plan, Version: uint32(r.Version), Kind: licensing.Migration(r.Kind), EffectiveAt: r.EffectiveAt.UTC(),
+		Progress: r.Progress, Moved: r.Moved, Total: -1, Done: r.Done,
+		Epoch: licensing.Epoch{Generation: uint64(r.Generation), Number: uint64(r.Number)},
+	}
+	if r.Total != nil {
+		m.Total = *r.Total
+	}
+	if err := json.Unmarshal(r.Filter, &m.Filter); err != nil {
+		return m, fmt.Errorf("filter of the migration to %s: %w", licensing.VersionID(m.Plan, m.Version), err)
+	}
+	return m, nil
+}
