@@ -40,7 +40,7 @@ const (
 // quotaLoan is units of one quota in one period. granted, spent and returned are cumulative for the boot, and spent +
 // returned never pass granted.
 type quotaLoan struct {
-	feature    string
+	meter      string
 	generation uint64
 	span       Span
 	// What the span was made from.
@@ -84,11 +84,13 @@ func (l *quotaLoan) low(now time.Time) bool {
 func (l *quotaLoan) over(now time.Time) bool { return !l.span.End.IsZero() && !now.Before(l.span.End) }
 
 func (l *quotaLoan) is(k LoanKey) bool {
-	return l.feature == k.Limit && l.span.Start.Unix() == k.PeriodStart && l.generation == k.Generation
+	start, end := l.span.Unix()
+	return l.meter == k.Limit && start == k.PeriodStart && end == k.PeriodEnd && l.generation == k.Generation
 }
 
 func (l *quotaLoan) key(license string) LoanKey {
-	return LoanKey{Kind: QuotaLoan, License: license, Limit: l.feature, PeriodStart: l.span.Start.Unix(), Generation: l.generation}
+	start, end := l.span.Unix()
+	return LoanKey{Kind: QuotaLoan, License: license, Limit: l.meter, PeriodStart: start, PeriodEnd: end, Generation: l.generation}
 }
 
 // rateLoan is tokens of one rate limit. They end at livesUntil.
@@ -131,19 +133,20 @@ func (a *Account) rateByKey(key string) *rateLoan {
 	return &a.rates[len(a.rates)-1]
 }
 
-// quota is the loan of the period that contains now. What identifies it to the lender is feature, generation and
-// the period's start: as long as these are the same, it is the same loan, whatever else of the quota changes.
-func (a *Account) quota(en *Entitlement, anchor time.Time, generation uint64, zone *time.Location, now time.Time) *quotaLoan {
+// quota is the loan of the period that contains now. What identifies it to the lender is the meter, the generation and
+// the period: as long as these are the same, it is the same loan, whatever else of the quota changes.
+func (a *Account) quota(meter string, en *Entitlement, anchor time.Time, generation uint64, zone *time.Location, now time.Time) *quotaLoan {
 	q := en.Quota
 	for i := len(a.quotas) - 1; i >= 0; i-- {
 		l := &a.quotas[i]
-		if l.feature == en.Feature && l.generation == generation && l.period == q.Period && l.zone == zone &&
+		if l.meter == meter && l.generation == generation && l.period == q.Period && l.zone == zone &&
 			l.anchor.Equal(anchor) && l.span.Contains(now) {
 			return l.under(q)
 		}
 	}
 	span := SpanAt(q.Period, zone, anchor, now)
-	key := LoanKey{Limit: en.Feature, PeriodStart: span.Start.Unix(), Generation: generation}
+	start, end := span.Unix()
+	key := LoanKey{Limit: meter, PeriodStart: start, PeriodEnd: end, Generation: generation}
 	for i := range a.quotas {
 		if l := &a.quotas[i]; l.is(key) {
 			l.span, l.period, l.zone, l.anchor = span, q.Period, zone, anchor
@@ -152,7 +155,7 @@ func (a *Account) quota(en *Entitlement, anchor time.Time, generation uint64, zo
 	}
 	a.forget(now.Add(-remember))
 	l := quotaLoan{
-		feature: en.Feature, generation: generation, span: span,
+		meter: meter, generation: generation, span: span,
 		period: q.Period, zone: zone, anchor: anchor, limit: q.Limit,
 	}
 	if !span.End.IsZero() && !span.End.After(a.forgot) {
@@ -193,7 +196,7 @@ func (a *Account) Unspend(c Charge) {
 	defer a.mu.Unlock()
 	for i := range a.quotas {
 		l := &a.quotas[i]
-		if !l.is(LoanKey{Limit: c.Feature, PeriodStart: c.PeriodStart, Generation: c.Generation}) {
+		if !l.is(LoanKey{Limit: c.Meter, PeriodStart: c.PeriodStart, PeriodEnd: c.PeriodEnd, Generation: c.Generation}) {
 			continue
 		}
 		if c.Lent {

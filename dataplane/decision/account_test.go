@@ -88,8 +88,8 @@ func TestI2_ForgottenAccountLeavesNoWayBack(t *testing.T) {
 	}
 }
 
-// The key of a loan is feature, generation and the period's start. A rule that changes without changing these must not make
-// spent units new.
+// The key of a loan is meter, generation and period. A rule that changes without changing these must not make spent units new, and
+// neither must one that changes the period.
 func TestI2_RuleChangesKeepALoan(t *testing.T) {
 	t.Parallel()
 	w := newWorld(monthly(10, true))
@@ -164,7 +164,7 @@ func TestAccount_RecallGivesBackWhatIsIdleAndReportsIt(t *testing.T) {
 	decide(s, a, get("/calls"), noon)
 	p.serve(a["lic"], 6, noon)
 	v := decide(s, a, get("/calls"), noon)
-	key := decision.LoanKey{Kind: decision.QuotaLoan, License: "lic", Limit: "calls", PeriodStart: v.Charge.PeriodStart, Generation: 1}
+	key := decision.LoanKey{Kind: decision.QuotaLoan, License: "lic", Limit: "requests", PeriodStart: v.Charge.PeriodStart, PeriodEnd: v.Charge.PeriodEnd, Generation: 1}
 	ask, ok := a["lic"].Recall(key, 0, noon)
 	if !ok || ask.Spent != 1 || ask.Returned != 5 {
 		t.Fatalf("recalled %+v, %v", ask, ok)
@@ -178,7 +178,7 @@ func TestAccount_RecallGivesBackWhatIsIdleAndReportsIt(t *testing.T) {
 	if ask, ok := a["lic"].Recall(key, 0, noon); ok {
 		t.Errorf("nothing is idle or unknown, and %+v is reported", ask)
 	}
-	if other, ok := a["lic"].Recall(decision.LoanKey{Kind: decision.QuotaLoan, Limit: "calls"}, 0, noon); ok {
+	if other, ok := a["lic"].Recall(decision.LoanKey{Kind: decision.QuotaLoan, Limit: "requests"}, 0, noon); ok {
 		t.Errorf("another period's recall gave %+v", other)
 	}
 }

@@ -49,6 +49,7 @@ type Charge struct {
 	Meter, Feature string
 	Units          int64
 	PeriodStart    int64  // Unix seconds; 0 where no quota counts.
+	PeriodEnd      int64  // Unix seconds, exclusive; 0 where nothing ends it.
 	Generation     uint64 // The phase's CounterGeneration.
 	Lent           bool   // Taken from a loan of a hard quota.
 }
@@ -239,7 +240,7 @@ func (v *Verdict) spend(a *Account, en *Entitlement, now time.Time) {
 			Meter: v.Route.Meter, Feature: en.Feature, Units: v.Route.Cost, Generation: v.terms.phase.CounterGeneration,
 		}
 		if en.Quota != nil {
-			q = a.quota(en, v.License.Anchor, v.terms.phase.CounterGeneration, v.Customer.Zone, now)
+			q = a.quota(v.Route.Meter, en, v.License.Anchor, v.terms.phase.CounterGeneration, v.Customer.Zone, now)
 			cold = v.checkQuota(q, en, now) || cold
 		}
 	}
@@ -263,7 +264,8 @@ func (v *Verdict) spend(a *Account, en *Entitlement, now time.Time) {
 	if q == nil {
 		return
 	}
-	v.Charge.PeriodStart, v.Charge.Lent = q.span.Start.Unix(), q.hard
+	v.Charge.PeriodStart, v.Charge.PeriodEnd = q.span.Unix()
+	v.Charge.Lent = q.hard
 	if q.hard {
 		q.spent += v.Charge.Units
 		v.limits[v.nlimits-1].Remaining -= v.Charge.Units

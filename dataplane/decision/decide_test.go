@@ -48,7 +48,7 @@ func TestDecide_GivesEachCode(t *testing.T) {
 		{name: "within a soft quota", code: decision.OK, path: "/calls", quota: monthly(1, false)},
 		{name: "beyond a soft quota", code: decision.OKOverage, path: "/bulk", quota: monthly(4, false)},
 		{name: "no token", code: decision.RateLimited, path: "/free", rates: []decision.RateLimit{perSecond(5, 5)}, account: exhaust("rate", decision.RateLoan, 200*time.Millisecond)},
-		{name: "no unit", code: decision.QuotaExhausted, path: "/calls", quota: monthly(10, true), account: exhaust("calls", decision.QuotaLoan, 0)},
+		{name: "no unit", code: decision.QuotaExhausted, path: "/calls", quota: monthly(10, true), account: exhaust("requests", decision.QuotaLoan, 0)},
 		{name: "quota below the cost", code: decision.QuotaExhausted, path: "/bulk", quota: monthly(4, true)},
 		{name: "no credential", code: decision.CredentialMissing, path: "/free", request: func(r *decision.Request) { r.Presented = decision.NoCredential }},
 		{name: "not a key", code: decision.CredentialInvalid, path: "/free", request: func(r *decision.Request) { r.Presented = decision.BadCredential }},

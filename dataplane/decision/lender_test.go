@@ -16,9 +16,28 @@ type modelLender struct {
 	nodes      int64
 
 	quotas  map[decision.LoanKey]*quotaPool
+	charged []charged // What was lent, and came back, for new pools.
 	level   float64
 	levelAt time.Time
 	rates   map[string]*lentRate
+}
+
+// charged is units that were lent, or came back where negative.
+type charged struct {
+	at    time.Time
+	key   decision.LoanKey
+	units int64
+}
+
+// overlap reports whether units of one key count in the other's period, too.
+func overlap(a, b decision.LoanKey) bool {
+	end := func(k decision.LoanKey) int64 {
+		if k.PeriodEnd == 0 {
+			return math.MaxInt64
+		}
+		return k.PeriodEnd
+	}
+	return a.License == b.License && a.Limit == b.Limit && a.Generation == b.Generation && a.PeriodStart < end(b) && b.PeriodStart < end(a)
 }
 
 type quotaPool struct {
@@ -50,7 +69,7 @@ func (m *modelLender) lend(boot string, asks []decision.Ask, now time.Time) []de
 	answers := make([]decision.Answer, len(asks))
 	for i, ask := range asks {
 		if ask.Key.Kind == decision.QuotaLoan {
-			answers[i] = m.lendQuota(boot, ask)
+			answers[i] = m.lendQuota(boot, ask, now)
 		} else {
 			answers[i] = m.lendRate(boot, ask, now)
 		}
@@ -58,10 +77,28 @@ func (m *modelLender) lend(boot string, asks []decision.Ask, now time.Time) []de
 	return answers
 }
 
-func (m *modelLender) lendQuota(boot string, ask decision.Ask) decision.Answer {
+// charge charges units to every pool whose period overlaps.
+func (m *modelLender) charge(key decision.LoanKey, units int64, now time.Time) {
+	if units == 0 {
+		return
+	}
+	for k, p := range m.quotas {
+		if overlap(k, key) {
+			p.lent += units
+		}
+	}
+	m.charged = append(m.charged, charged{now, key, units})
+}
+
+func (m *modelLender) lendQuota(boot string, ask decision.Ask, now time.Time) decision.Answer {
 	p := m.quotas[ask.Key]
 	if p == nil {
 		p = &quotaPool{loans: map[string]*lentQuota{}}
+		for _, c := range m.charged {
+			if overlap(c.key, ask.Key) && c.at.Unix() >= ask.Key.PeriodStart {
+				p.lent += c.units
+			}
+		}
 		m.quotas[ask.Key] = p
 	}
 	l := p.loans[boot]
@@ -70,14 +107,14 @@ func (m *modelLender) lendQuota(boot string, ask decision.Ask) decision.Answer {
 		p.loans[boot] = l
 	}
 	back := max(l.returned, min(ask.Returned, l.granted-max(ask.Spent, 0)))
-	p.lent -= back - l.returned
+	m.charge(ask.Key, l.returned-back, now)
 	l.returned = back
 	remaining := max(m.quotaLimit-p.lent, 0)
 	var added int64
 	if ask.Want > 0 && remaining > 0 {
 		added = min(remaining, max(ask.Waiting, min(ask.Want, (remaining+2*m.nodes-1)/(2*m.nodes))))
 	}
-	p.lent += added
+	m.charge(ask.Key, added, now)
 	l.granted += added
 	return decision.Answer{
 		Key: ask.Key, Granted: l.granted, Grant: added, Asked: ask.Want,

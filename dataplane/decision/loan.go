@@ -15,8 +15,9 @@ const (
 type LoanKey struct {
 	Kind        LoanKind
 	License     string
-	Limit       string // The metered feature's key, or the rate limit's.
+	Limit       string // The meter's key, or the rate limit's.
 	PeriodStart int64  // Unix seconds; 0 for a rate.
+	PeriodEnd   int64  // Unix seconds, exclusive; 0 for a rate and where nothing ends it.
 	Generation  uint64 // The phase's CounterGeneration; 0 for a rate.
 }
 

@@ -26,6 +26,14 @@ func (s Span) Contains(t time.Time) bool {
 	return !t.Before(s.Start) && (s.End.IsZero() || t.Before(s.End))
 }
 
+// Unix is the span in Unix seconds; end is 0 where nothing ends it.
+func (s Span) Unix() (start, end int64) {
+	if !s.End.IsZero() {
+		end = s.End.Unix()
+	}
+	return s.Start.Unix(), end
+}
+
 // SpanAt is the period that contains now. zone is the customer's (nil: UTC), anchor the licence's.
 //
 // Minutes and hours are cut on elapsed time, so a day on which clocks change has 23 or 25 of them. A billing

@@ -130,10 +130,10 @@ func (n *simNode) ask() {
 		return
 	}
 	n.requests++
-	request, sent := n.requests, n.s.now
+	request, sent, boot := n.requests, n.s.now, n.boot
 	n.inFlight = request
 	deliver := func() {
-		answers := n.s.lender.lend(n.boot, asks, n.s.now)
+		answers := n.s.lender.lend(boot, asks, n.s.now)
 		if n.s.lost() {
 			return
 		}
@@ -165,8 +165,9 @@ func (n *simNode) ask() {
 // recall asks a node for idle units, and delivers its report, if it is not lost.
 func (n *simNode) recall(key decision.LoanKey) {
 	ask, ok := n.accounts.Account("lic").Recall(key, 0, n.s.now)
+	boot := n.boot
 	if ok && !n.s.lost() {
-		n.s.after(n.s.delay(), func() { n.s.lender.lend(n.boot, []decision.Ask{ask}, n.s.now) })
+		n.s.after(n.s.delay(), func() { n.s.lender.lend(boot, []decision.Ask{ask}, n.s.now) })
 	}
 }
 

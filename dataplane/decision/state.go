@@ -160,7 +160,8 @@ type Override struct {
 	RateLimit *RateLimit
 }
 
-func (o *Override) holds(now time.Time) bool {
+// HoldsAt reports whether the override is in force at now.
+func (o *Override) HoldsAt(now time.Time) bool {
 	return !now.Before(o.From) && (o.To.IsZero() || now.Before(o.To))
 }
 

@@ -33,7 +33,7 @@ func (t *terms) has(feature string) bool {
 func (t *terms) counts(meter string) (Entitlement, bool) {
 	for i := len(t.lic.Overrides) - 1; i >= 0; i-- {
 		o := &t.lic.Overrides[i]
-		if o.Feature == "" || !o.holds(t.now) {
+		if o.Feature == "" || !o.HoldsAt(t.now) {
 			continue
 		}
 		if f := t.state.features[o.Feature]; f != nil && f.Type == Metered && f.Meter == meter {
@@ -47,7 +47,7 @@ func (t *terms) counts(meter string) (Entitlement, bool) {
 // OverrideOf is the override of a feature that holds at now; nil where there is none.
 func (l *License) OverrideOf(feature string, now time.Time) *Override {
 	for i := len(l.Overrides) - 1; i >= 0; i-- {
-		if o := &l.Overrides[i]; o.RateLimit == nil && o.Feature == feature && o.holds(now) {
+		if o := &l.Overrides[i]; o.RateLimit == nil && o.Feature == feature && o.HoldsAt(now) {
 			return o
 		}
 	}
@@ -57,7 +57,7 @@ func (l *License) OverrideOf(feature string, now time.Time) *Override {
 // OverrideOfRate is what replaces the rate limit with that key at now; nil where nothing does.
 func (l *License) OverrideOfRate(key string, now time.Time) *RateLimit {
 	for i := len(l.Overrides) - 1; i >= 0; i-- {
-		if o := &l.Overrides[i]; o.RateLimit != nil && o.RateLimit.Key == key && o.holds(now) {
+		if o := &l.Overrides[i]; o.RateLimit != nil && o.RateLimit.Key == key && o.HoldsAt(now) {
 			return o.RateLimit
 		}
 	}
@@ -78,7 +78,7 @@ func (t *terms) features() string {
 	changed := false
 	for i := range t.lic.Overrides {
 		o := &t.lic.Overrides[i]
-		changed = changed || o.Feature != "" && o.holds(t.now) && t.plan.enabled[o.Feature] == o.Withheld
+		changed = changed || o.Feature != "" && o.HoldsAt(t.now) && t.plan.enabled[o.Feature] == o.Withheld
 	}
 	if !changed {
 		return t.plan.keys

@@ -49,7 +49,9 @@ func TestI8_WhatTimeBringsAboutActsOnTime(t *testing.T) {
 			func(w *world) { w.license.Overrides = []decision.Override{{To: turn, Feature: "gold"}} }, "/gold", decision.OK, decision.FeatureNotInPlan,
 		},
 		"an override that withholds": {
-			func(w *world) { w.license.Overrides = []decision.Override{{From: turn, Feature: "reports", Withheld: true}} }, "/reports", decision.OK, decision.FeatureNotInPlan,
+			func(w *world) {
+				w.license.Overrides = []decision.Override{{From: turn, Feature: "reports", Withheld: true}}
+			}, "/reports", decision.OK, decision.FeatureNotInPlan,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

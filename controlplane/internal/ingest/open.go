@@ -140,7 +140,7 @@ func toCharges(list []*ledgerv1.Charge) []metering.Charge {
 	for i, c := range list {
 		charges[i] = metering.Charge{
 			Meter: text(c.GetMeter()), Feature: text(c.GetFeature()), Units: c.GetUnits(),
-			PeriodStart: c.GetPeriodStart(), Generation: c.GetCounterGeneration(), Lent: c.GetLent(),
+			PeriodStart: c.GetPeriodStart(), PeriodEnd: c.GetPeriodEnd(), Generation: c.GetCounterGeneration(), Lent: c.GetLent(),
 		}
 	}
 	return charges

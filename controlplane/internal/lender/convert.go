@@ -18,7 +18,7 @@ func fromAsk(a *lendv1.Ask) decision.Ask {
 
 func fromKey(k *lendv1.LoanKey) decision.LoanKey {
 	key := decision.LoanKey{
-		License: k.GetLicense(), Limit: k.GetLimit(), PeriodStart: k.GetPeriodStart(), Generation: k.GetCounterGeneration(),
+		License: k.GetLicense(), Limit: k.GetLimit(), PeriodStart: k.GetPeriodStart(), PeriodEnd: k.GetPeriodEnd(), Generation: k.GetCounterGeneration(),
 	}
 	switch k.GetKind() {
 	case lendv1.LoanKind_LOAN_KIND_QUOTA:
@@ -30,7 +30,7 @@ func fromKey(k *lendv1.LoanKey) decision.LoanKey {
 }
 
 func toKey(k decision.LoanKey) *lendv1.LoanKey {
-	key := &lendv1.LoanKey{License: k.License, Limit: k.Limit, PeriodStart: k.PeriodStart, CounterGeneration: k.Generation}
+	key := &lendv1.LoanKey{License: k.License, Limit: k.Limit, PeriodStart: k.PeriodStart, PeriodEnd: k.PeriodEnd, CounterGeneration: k.Generation}
 	switch k.Kind {
 	case decision.QuotaLoan:
 		key.Kind = lendv1.LoanKind_LOAN_KIND_QUOTA

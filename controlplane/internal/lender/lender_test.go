@@ -78,11 +78,16 @@ func TestLender_TakesTheNeighbourPeriodAtItsBoundary(t *testing.T) {
 	w := setup(t, licensing.Quota{Limit: 100, Period: licensing.Minute, Mode: licensing.Hard})
 	l := w.lender()
 	now := time.Now()
-	key := w.key(now.Add(-4 * time.Second).Truncate(time.Minute))
+	minute := func(ago time.Duration) *lendv1.LoanKey {
+		k := w.key(now.Add(-ago).Truncate(time.Minute))
+		k.PeriodEnd = k.GetPeriodStart() + 60
+		return k
+	}
+	key := minute(4 * time.Second)
 	if got := lend(t, l.Cold, bootID("a"), ask(key, 1, 1))[0]; got.GetGrant() != 1 {
 		t.Errorf("the minute of 4 s ago: %v", got)
 	}
-	key = w.key(now.Add(-2 * time.Minute).Truncate(time.Minute))
+	key = minute(2 * time.Minute)
 	if got := lend(t, l.Cold, bootID("a"), ask(key, 1, 1))[0]; got.GetState() != lendv1.LoanState_LOAN_STATE_UNKNOWN {
 		t.Errorf("the minute of 2 min ago: %v", got)
 	}

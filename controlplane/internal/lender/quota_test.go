@@ -61,8 +61,8 @@ func (n *quotaNode) ask(ctx context.Context, waiting, want int64) error {
 func TestI2_LentNeverExceedsTheLimit(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Open(t)
-	key := decision.LoanKey{Kind: decision.QuotaLoan, License: "lic", Limit: "calls", PeriodStart: 1, Generation: 1}
-	loan := metering.LoanKey{License: "lic", Feature: "calls", PeriodStart: 1, Generation: 1}
+	key := decision.LoanKey{Kind: decision.QuotaLoan, License: "lic", Limit: "requests", PeriodStart: 1, PeriodEnd: 2, Generation: 1}
+	loan := metering.LoanKey{License: "lic", Meter: "requests", PeriodStart: 1, PeriodEnd: 2, Generation: 1}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	var total atomic.Int64
@@ -121,8 +121,8 @@ func TestI2_LentNeverExceedsTheLimit(t *testing.T) {
 func TestI2_ClosedBootIsLentNothing(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Open(t)
-	loan := metering.LoanKey{License: "lic", Feature: "calls", PeriodStart: 1, Generation: 1}
-	n := &quotaNode{store: db.Lending(), key: decision.LoanKey{Kind: decision.QuotaLoan, License: "lic", Limit: "calls", PeriodStart: 1, Generation: 1}, name: "c"}
+	loan := metering.LoanKey{License: "lic", Meter: "requests", PeriodStart: 1, PeriodEnd: 2, Generation: 1}
+	n := &quotaNode{store: db.Lending(), key: decision.LoanKey{Kind: decision.QuotaLoan, License: "lic", Limit: "requests", PeriodStart: 1, PeriodEnd: 2, Generation: 1}, name: "c"}
 	n.start()
 	must(t, n.ask(t.Context(), 10, 10))
 	must(t, closeBoot(t.Context(), db, n.boot, loan, 3))
@@ -140,8 +140,8 @@ func TestI2_ClosedBootIsLentNothing(t *testing.T) {
 func TestI2_ClosingRacesWithLending(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Open(t)
-	loan := metering.LoanKey{License: "lic", Feature: "calls", PeriodStart: 1, Generation: 1}
-	key := decision.LoanKey{Kind: decision.QuotaLoan, License: "lic", Limit: "calls", PeriodStart: 1, Generation: 1}
+	loan := metering.LoanKey{License: "lic", Meter: "requests", PeriodStart: 1, PeriodEnd: 2, Generation: 1}
+	key := decision.LoanKey{Kind: decision.QuotaLoan, License: "lic", Limit: "requests", PeriodStart: 1, PeriodEnd: 2, Generation: 1}
 	for i := range 40 {
 		boot := bootID(fmt.Sprintf("d%d", i))
 		var race sync.WaitGroup

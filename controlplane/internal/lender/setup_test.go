@@ -95,12 +95,13 @@ func (w *world) recalled() int {
 // key is the quota's key of the month that contains at.
 func (w *world) key(start time.Time) *lendv1.LoanKey {
 	return &lendv1.LoanKey{
-		Kind: lendv1.LoanKind_LOAN_KIND_QUOTA, License: w.license, Limit: "calls", PeriodStart: start.Unix(), CounterGeneration: 1,
+		Kind: lendv1.LoanKind_LOAN_KIND_QUOTA, License: w.license, Limit: "requests",
+		PeriodStart: start.Unix(), PeriodEnd: start.AddDate(0, 1, 0).Unix(), CounterGeneration: 1,
 	}
 }
 
 func loanKey(k *lendv1.LoanKey) metering.LoanKey {
-	return metering.LoanKey{License: k.GetLicense(), Feature: k.GetLimit(), PeriodStart: k.GetPeriodStart(), Generation: k.GetCounterGeneration()}
+	return metering.LoanKey{License: k.GetLicense(), Meter: k.GetLimit(), PeriodStart: k.GetPeriodStart(), PeriodEnd: k.GetPeriodEnd(), Generation: k.GetCounterGeneration()}
 }
 
 type answerFunc func(ctx context.Context, data []byte) []byte

@@ -13,6 +13,8 @@ type Terms struct {
 	License decision.License
 	// Zone is the customer's.
 	Zone *time.Location
+	// Meters are those of the features that the licence's overrides are for.
+	Meters map[string]string
 	// Plans are those of the licence's phases.
 	Plans map[PlanVersion]*Limits
 }
@@ -25,7 +27,7 @@ type PlanVersion struct {
 
 // Limits are what a plan version lends.
 type Limits struct {
-	// Quotas are the hard ones, by feature.
+	// Quotas are the hard ones, by meter.
 	Quotas map[string]decision.Quota
 	// Rates are by the rate limit's key.
 	Rates map[string]decision.RateLimit
@@ -42,17 +44,24 @@ func (t *Terms) Quota(key decision.LoanKey, now time.Time) (units int64, ok bool
 	for _, at := range moments(now) {
 		phase := t.License.PhaseAt(at)
 		q, ok := t.quota(phase, key.Limit, at)
-		if ok && key.Generation == phase.CounterGeneration &&
-			decision.SpanAt(q.Period, t.Zone, t.License.Anchor, at).Start.Unix() == key.PeriodStart {
+		if !ok || key.Generation != phase.CounterGeneration {
+			continue
+		}
+		span := decision.SpanAt(q.Period, t.Zone, t.License.Anchor, at)
+		if start, end := span.Unix(); start == key.PeriodStart && end == key.PeriodEnd {
 			return q.Limit, true
 		}
 	}
 	return 0, false
 }
 
-// quota is the hard quota of a feature: an override's before the plan's.
-func (t *Terms) quota(phase *decision.Phase, feature string, at time.Time) (decision.Quota, bool) {
-	if o := t.License.OverrideOf(feature, at); o != nil {
+// quota is the hard quota on a meter: an override's before the plan's.
+func (t *Terms) quota(phase *decision.Phase, meter string, at time.Time) (decision.Quota, bool) {
+	for i := len(t.License.Overrides) - 1; i >= 0; i-- {
+		o := &t.License.Overrides[i]
+		if o.Feature == "" || t.Meters[o.Feature] != meter || !o.HoldsAt(at) {
+			continue
+		}
 		if o.Withheld || o.Quota == nil || !o.Quota.Hard {
 			return decision.Quota{}, false
 		}
@@ -62,7 +71,7 @@ func (t *Terms) quota(phase *decision.Phase, feature string, at time.Time) (deci
 	if limits == nil {
 		return decision.Quota{}, false
 	}
-	q, ok := limits.Quotas[feature]
+	q, ok := limits.Quotas[meter]
 	return q, ok
 }
 

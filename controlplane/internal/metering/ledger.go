@@ -62,6 +62,7 @@ type Charge struct {
 	Meter, Feature string
 	Units          int64
 	PeriodStart    int64 // Unix seconds.
+	PeriodEnd      int64 // Unix seconds, exclusive; 0 where nothing ends it.
 	Generation     uint64
 	Lent           bool // Taken from a loan of a hard quota.
 }
@@ -94,9 +95,9 @@ type UsageKey struct {
 
 // LoanKey is a pool from which a boot spent.
 type LoanKey struct {
-	License, Feature string
-	PeriodStart      int64
-	Generation       uint64
+	License, Meter         string
+	PeriodStart, PeriodEnd int64
+	Generation             uint64
 }
 
 // Known is what the ledger holds of an intent of an earlier segment.
@@ -105,11 +106,13 @@ type Known struct{ Counted, Settled bool }
 // Movement is by how much usage and what boots spent of loans change.
 type Movement struct {
 	Usage map[UsageKey]int64
+	// Free is the part of Usage that no loan was taken for.
+	Free  map[UsageKey]int64
 	Loans map[LoanKey]int64
 }
 
 func newMovement() Movement {
-	return Movement{Usage: map[UsageKey]int64{}, Loans: map[LoanKey]int64{}}
+	return Movement{Usage: map[UsageKey]int64{}, Free: map[UsageKey]int64{}, Loans: map[LoanKey]int64{}}
 }
 
 // Entries are the records of one segment, folded: each decision is written once, and usage and loans move by sums.
@@ -196,6 +199,9 @@ func (m Movement) Add(o Movement) {
 	for k, v := range o.Usage {
 		m.Usage[k] += v
 	}
+	for k, v := range o.Free {
+		m.Free[k] += v
+	}
 	for k, v := range o.Loans {
 		m.Loans[k] += v
 	}
@@ -217,14 +223,18 @@ func (m Movement) settle(s Settlement, counted bool) {
 
 func (m Movement) count(license string, at time.Time, charges []Charge, sign int64) {
 	for _, c := range charges {
-		m.Usage[UsageKey{license, c.Meter, c.Generation, at.Truncate(time.Minute).Unix()}] += sign * c.Units
+		key := UsageKey{license, c.Meter, c.Generation, at.Truncate(time.Minute).Unix()}
+		m.Usage[key] += sign * c.Units
+		if !c.Lent {
+			m.Free[key] += sign * c.Units
+		}
 	}
 }
 
 func (m Movement) spend(license string, charges []Charge, sign int64) {
 	for _, c := range charges {
 		if c.Lent {
-			m.Loans[LoanKey{license, c.Feature, c.PeriodStart, c.Generation}] += sign * c.Units
+			m.Loans[LoanKey{license, c.Meter, c.PeriodStart, c.PeriodEnd, c.Generation}] += sign * c.Units
 		}
 	}
 }

@@ -21,12 +21,12 @@ type Ledger struct{ db *DB }
 // Ledger is the port of ingest.
 func (db *DB) Ledger() *Ledger { return &Ledger{db} }
 
-// Commit takes segments in one transaction. Locks are taken in this order: boots that end, heads, pools of boots that
-// end, loans; each kind in its own order. Lenders lock boots, then pools, then loans.
+// Commit takes segments in one transaction. Locks are taken in this order: boots that end, heads, counters of boots that
+// end, loans, pools; each kind in its own order. Lenders lock boots, then counters, then the others.
 func (l *Ledger) Commit(ctx context.Context, segments []metering.Segment) ([]metering.Answer, error) {
 	var answers []metering.Answer
 	err := l.db.inTx(ctx, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		c := commit{ctx: ctx, tx: tx, q: query.New(tx), loans: map[bootLoan]int64{}, usage: map[metering.UsageKey]int64{}}
+		c := commit{ctx: ctx, tx: tx, q: query.New(tx), loans: map[bootLoan]int64{}, usage: map[metering.UsageKey]int64{}, free: map[metering.UsageKey]int64{}}
 		answers = answers[:0]
 		if err := c.lockBoots(segments); err != nil {
 			return err
@@ -63,6 +63,7 @@ type commit struct {
 	q   *query.Queries
 	// What all segments together move.
 	usage map[metering.UsageKey]int64
+	free  map[metering.UsageKey]int64
 	loans map[bootLoan]int64
 	ended []string
 }
@@ -153,6 +154,9 @@ func (c *commit) add(boot string, m metering.Movement) {
 	for k, v := range m.Usage {
 		c.usage[k] += v
 	}
+	for k, v := range m.Free {
+		c.free[k] += v
+	}
 	for k, v := range m.Loans {
 		c.loans[bootLoan{boot, k}] += v
 	}
@@ -192,8 +196,8 @@ func (c *commit) finish() error {
 	}
 	slices.Sort(c.ended)
 	if len(c.ended) > 0 {
-		if err := c.q.LockPoolsOfBoots(c.ctx, c.ended); err != nil {
-			return fmt.Errorf("lock pools: %w", err)
+		if err := c.q.LockCountersOfBoots(c.ctx, c.ended); err != nil {
+			return fmt.Errorf("lock counters: %w", err)
 		}
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(c.loans), compareLoans) {
@@ -201,10 +205,15 @@ func (c *commit) finish() error {
 			continue
 		}
 		if err := c.q.SettleLoan(c.ctx, query.SettleLoanParams{
-			Units: c.loans[k], Boot: k.boot, License: k.key.License, Feature: k.key.Feature,
-			PeriodStart: k.key.PeriodStart, Generation: int64(k.key.Generation),
+			Units: c.loans[k], Boot: k.boot, License: k.key.License, Meter: k.key.Meter,
+			PeriodStart: k.key.PeriodStart, PeriodEnd: periodEnd(k.key.PeriodEnd), Generation: int64(k.key.Generation),
 		}); err != nil {
 			return fmt.Errorf("settle the loan of %s to boot %s: %w", k.key.License, k.boot, err)
+		}
+	}
+	if p := fromFree(c.free); len(p.Units) > 0 {
+		if err := c.q.ChargePools(c.ctx, p); err != nil {
+			return fmt.Errorf("charge pools: %w", err)
 		}
 	}
 	for _, b := range c.ended {

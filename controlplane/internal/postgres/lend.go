@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -50,6 +52,9 @@ func (s *Lending) Terms(ctx context.Context, licenses []string) (map[string]lend
 			if t.Zone, err = time.LoadLocation(r.TimeZone); err != nil {
 				return fmt.Errorf("time zone of licence %s: %w", l.ID, err)
 			}
+			if t.Meters, err = metersOf(ctx, q, t.License.Overrides); err != nil {
+				return err
+			}
 			for _, p := range append([]decision.Phase{t.License.Phase}, t.License.Next...) {
 				v := lending.PlanVersion{Plan: p.Plan, Version: p.PlanVersion}
 				if t.Plans[v], err = s.plan(ctx, q, v); err != nil {
@@ -81,7 +86,9 @@ func (s *Lending) plan(ctx context.Context, q *query.Queries, v lending.PlanVers
 	if err != nil {
 		return nil, err
 	}
-	t = lent(&pv)
+	if t, err = lent(ctx, q, &pv); err != nil {
+		return nil, err
+	}
 	if pv.State == licensing.Draft {
 		return t, nil
 	}
@@ -95,17 +102,50 @@ func (s *Lending) plan(ctx context.Context, q *query.Queries, v lending.PlanVers
 }
 
 // lent are the limits of a version of which units are lent.
-func lent(v *licensing.PlanVersion) *lending.Limits {
+func lent(ctx context.Context, q *query.Queries, v *licensing.PlanVersion) (*lending.Limits, error) {
 	t := &lending.Limits{Quotas: map[string]decision.Quota{}, Rates: map[string]decision.RateLimit{}}
-	for _, e := range v.Entitlements {
-		if e.Quota != nil && e.Quota.Mode == licensing.Hard {
-			t.Quotas[e.Feature] = e.Quota.Rule()
-		}
-	}
 	for i := range v.RateLimits {
 		t.Rates[v.RateLimits[i].Key] = v.RateLimits[i].Rule()
 	}
-	return t
+	hard := map[string]decision.Quota{}
+	for _, e := range v.Entitlements {
+		if e.Quota != nil && e.Quota.Mode == licensing.Hard {
+			hard[e.Feature] = e.Quota.Rule()
+		}
+	}
+	if len(hard) == 0 {
+		return t, nil
+	}
+	rows, err := q.FeaturesNamed(ctx, slices.Collect(maps.Keys(hard)))
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range rows {
+		t.Quotas[text(f.Meter)] = hard[f.Key]
+	}
+	return t, nil
+}
+
+// metersOf are the meters of the features that overrides are for.
+func metersOf(ctx context.Context, q *query.Queries, overrides []decision.Override) (map[string]string, error) {
+	var features []string
+	for i := range overrides {
+		if f := overrides[i].Feature; f != "" {
+			features = append(features, f)
+		}
+	}
+	if len(features) == 0 {
+		return nil, nil
+	}
+	rows, err := q.FeaturesNamed(ctx, features)
+	if err != nil {
+		return nil, err
+	}
+	meters := make(map[string]string, len(rows))
+	for _, f := range rows {
+		meters[f.Key] = text(f.Meter)
+	}
+	return meters, nil
 }
 
 // Lend answers asks in one transaction. Pools are locked in one order, so that two requests do not wait for each other in a
@@ -143,19 +183,27 @@ func (s *Lending) Lend(ctx context.Context, boot string, nodes int, asks []lendi
 
 func compareKeys(a, b decision.LoanKey) int {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.License, b.License), cmp.Compare(a.Limit, b.Limit),
-		cmp.Compare(a.PeriodStart, b.PeriodStart), cmp.Compare(a.Generation, b.Generation))
+		cmp.Compare(a.PeriodStart, b.PeriodStart), cmp.Compare(a.PeriodEnd, b.PeriodEnd), cmp.Compare(a.Generation, b.Generation))
 }
 
 func lendQuota(ctx context.Context, q *query.Queries, boot string, nodes int, a *lending.Ask) (lending.Loan, error) {
 	r, err := q.LendQuota(ctx, query.LendQuotaParams{
-		Boot: boot, License: a.Key.License, Feature: a.Key.Limit,
-		PeriodStart: a.Key.PeriodStart, Generation: int64(a.Key.Generation), Units: a.Units,
+		Boot: boot, License: a.Key.License, Meter: a.Key.Limit,
+		PeriodStart: a.Key.PeriodStart, PeriodEnd: periodEnd(a.Key.PeriodEnd), Generation: int64(a.Key.Generation), Units: a.Units,
 		Waiting: a.Waiting, Want: a.Want, Nodes: int64(nodes), Spent: a.Spent, Returned: a.Returned,
 	})
 	if err != nil {
 		return lending.Loan{}, fmt.Errorf("quota %s of licence %s: %w", a.Key.Limit, a.Key.License, err)
 	}
 	return lending.Loan{Closed: r.Closed, Granted: r.Granted, Grant: r.Added, Remaining: r.Remaining, Idle: r.Idle}, nil
+}
+
+// periodEnd is what a lifetime's end is stored as: every other end is before it.
+func periodEnd(unix int64) int64 {
+	if unix == 0 {
+		return math.MaxInt64
+	}
+	return unix
 }
 
 func lendRate(ctx context.Context, q *query.Queries, boot string, nodes int, a *lending.Ask) (lending.Loan, error) {

@@ -93,6 +93,19 @@ func fromUsage(usage map[metering.UsageKey]int64) query.AddUsageParams {
 	return p
 }
 
+func fromFree(free map[metering.UsageKey]int64) query.ChargePoolsParams {
+	var p query.ChargePoolsParams
+	for k, units := range free {
+		if units == 0 {
+			continue
+		}
+		p.Licenses, p.Meters = append(p.Licenses, k.License), append(p.Meters, k.Meter)
+		p.Generations, p.Minutes = append(p.Generations, int64(k.Generation)), append(p.Minutes, k.Minute)
+		p.Units = append(p.Units, units)
+	}
+	return p
+}
+
 func compareUsage(a, b metering.UsageKey) int {
 	return cmp.Or(cmp.Compare(a.License, b.License), cmp.Compare(a.Meter, b.Meter),
 		cmp.Compare(a.Generation, b.Generation), cmp.Compare(a.Minute, b.Minute))
@@ -100,7 +113,7 @@ func compareUsage(a, b metering.UsageKey) int {
 
 // compareLoans is the order in which lenders lock pools, then by boot.
 func compareLoans(a, b bootLoan) int {
-	return cmp.Or(cmp.Compare(a.key.License, b.key.License), cmp.Compare(a.key.Feature, b.key.Feature),
-		cmp.Compare(a.key.PeriodStart, b.key.PeriodStart), cmp.Compare(a.key.Generation, b.key.Generation),
+	return cmp.Or(cmp.Compare(a.key.License, b.key.License), cmp.Compare(a.key.Meter, b.key.Meter),
+		cmp.Compare(a.key.PeriodStart, b.key.PeriodStart), cmp.Compare(a.key.PeriodEnd, b.key.PeriodEnd), cmp.Compare(a.key.Generation, b.key.Generation),
 		cmp.Compare(a.boot, b.boot))
 }

@@ -14,7 +14,7 @@ func toAsk(a decision.Ask) *lendv1.Ask {
 	return &lendv1.Ask{
 		Key: &lendv1.LoanKey{
 			Kind: kinds[a.Key.Kind], License: a.Key.License, Limit: a.Key.Limit,
-			PeriodStart: a.Key.PeriodStart, CounterGeneration: a.Key.Generation,
+			PeriodStart: a.Key.PeriodStart, PeriodEnd: a.Key.PeriodEnd, CounterGeneration: a.Key.Generation,
 		},
 		Spent: a.Spent, Returned: a.Returned, Waiting: a.Waiting, Want: a.Want,
 	}
@@ -22,7 +22,7 @@ func toAsk(a decision.Ask) *lendv1.Ask {
 
 func fromKey(k *lendv1.LoanKey) decision.LoanKey {
 	key := decision.LoanKey{
-		License: k.GetLicense(), Limit: k.GetLimit(), PeriodStart: k.GetPeriodStart(), Generation: k.GetCounterGeneration(),
+		License: k.GetLicense(), Limit: k.GetLimit(), PeriodStart: k.GetPeriodStart(), PeriodEnd: k.GetPeriodEnd(), Generation: k.GetCounterGeneration(),
 	}
 	switch k.GetKind() {
 	case lendv1.LoanKind_LOAN_KIND_QUOTA:

@@ -119,7 +119,7 @@ func TestDeny_QuotaThatResetsThrottlesAndOneThatDoesNotBlocks(t *testing.T) {
 	t.Parallel()
 	h := setup(t, nil)
 	h.bank.mu.Lock()
-	h.bank.pools["calls"] = 0
+	h.bank.pools["requests"] = 0
 	h.bank.mu.Unlock()
 	res := h.get("free", "/hello")
 	p := res.problem(t)

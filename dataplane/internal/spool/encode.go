@@ -109,6 +109,7 @@ func (e *entry) charge(b []byte, field protowire.Number, c *decision.Charge) []b
 	s = number(s, 4, uint64(c.PeriodStart))
 	s = number(s, 5, c.Generation)
 	s = flag(s, 6, c.Lent)
+	s = number(s, 7, uint64(c.PeriodEnd))
 	e.scratch = s
 	b = protowire.AppendTag(b, field, protowire.BytesType)
 	return protowire.AppendBytes(b, s)

@@ -36,7 +36,7 @@ func TestEntry_DecodesAsTheProtocolSays(t *testing.T) {
 	t.Parallel()
 	d := full()
 	d.ID, d.Sequence = record.ID(d.Time, boot(1), 7), 7
-	charges := []*ledgerv1.Charge{{Meter: "requests", Feature: "api", Units: 1, PeriodStart: 1793491200, CounterGeneration: 1, Lent: true}}
+	charges := []*ledgerv1.Charge{{Meter: "requests", Feature: "api", Units: 1, PeriodStart: 1793491200, PeriodEnd: 1796083200, CounterGeneration: 1, Lent: true}}
 	want := &ledgerv1.Decision{
 		Id: d.ID, TimeUs: d.Time.UnixMicro(), EpochGeneration: 1, EpochNumber: 42, Outcome: "forward", Code: "ok",
 		Customer: d.Customer, License: d.License, Plan: "enterprise", PlanVersion: 3, Credential: d.Credential,

@@ -161,7 +161,7 @@ func intent() *record.Decision {
 		Outcome: decision.Forward, Code: decision.OK,
 		Customer: "cus_01HZX8", License: "lic_01HZX9", Plan: "enterprise", PlanVersion: 3,
 		Credential: "key_01HZXA", Route: "reports", Method: "GET", Path: "/v1/reports/2026", ClientIP: "192.0.2.7",
-		Charge:   decision.Charge{Meter: "requests", Feature: "api", Units: 1, PeriodStart: 1793491200, Generation: 1, Lent: true},
+		Charge:   decision.Charge{Meter: "requests", Feature: "api", Units: 1, PeriodStart: 1793491200, PeriodEnd: 1796083200, Generation: 1, Lent: true},
 		Overhead: 42 * time.Microsecond, TraceID: "4bf92f3577b34da6a3ce929d0e0e4736", BillIfOpen: true,
 	}
 }

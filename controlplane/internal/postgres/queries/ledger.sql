@@ -38,18 +38,43 @@ SELECT unnest(@licenses::text[]), unnest(@meters::text[]), unnest(@generations::
        unnest(@minutes::timestamptz[]), unnest(@units::bigint[])
 ON CONFLICT (license, meter, counter_generation, minute) DO UPDATE SET units = u.units + excluded.units;
 
--- name: LockPoolsOfBoots :exec
--- In the order in which lenders lock pools.
-SELECT 1 FROM quota_pool p JOIN quota_loan l USING (license, feature, period_start, counter_generation)
-WHERE l.boot = ANY(@boots::text[])
-ORDER BY p.license COLLATE "C", p.feature COLLATE "C", p.period_start, p.counter_generation
-FOR UPDATE OF p;
+-- name: LockCountersOfBoots :exec
+-- In the order in which lenders lock counters.
+SELECT 1 FROM quota_counter c
+WHERE EXISTS (SELECT FROM quota_loan l
+              WHERE l.boot = ANY(@boots::text[]) AND l.license = c.license AND l.meter = c.meter
+                AND l.counter_generation = c.counter_generation)
+ORDER BY c.license COLLATE "C", c.meter COLLATE "C", c.counter_generation
+FOR UPDATE;
+
+-- name: ChargePools :exec
+-- Units that were counted without a loan: pools of periods that they fall in, if there are any, know of them.
+WITH used AS (
+    SELECT unnest(@licenses::text[]) AS license, unnest(@meters::text[]) AS meter,
+           unnest(@generations::bigint[]) AS counter_generation, unnest(@minutes::bigint[]) AS minute,
+           unnest(@units::bigint[]) AS units
+), charged AS (
+    SELECT p.license, p.meter, p.counter_generation, p.period_end, p.period_start, sum(u.units) AS units
+    FROM used u
+    JOIN quota_pool p ON p.license = u.license AND p.meter = u.meter AND p.counter_generation = u.counter_generation
+        AND p.period_end > u.minute AND p.period_start <= u.minute
+    GROUP BY 1, 2, 3, 4, 5
+), locked AS (
+    SELECT c.units, p.license, p.meter, p.counter_generation, p.period_end, p.period_start
+    FROM charged c JOIN quota_pool p USING (license, meter, counter_generation, period_end, period_start)
+    ORDER BY p.license COLLATE "C", p.meter COLLATE "C"
+    FOR UPDATE OF p
+)
+UPDATE quota_pool p SET lent = greatest(p.lent + l.units, 0)
+FROM locked l
+WHERE p.license = l.license AND p.meter = l.meter AND p.counter_generation = l.counter_generation
+    AND p.period_end = l.period_end AND p.period_start = l.period_start;
 
 -- name: SettleLoan :exec
 UPDATE quota_loan
 SET settled = settled + @units, updated_at = now()
-WHERE boot = @boot AND license = @license AND feature = @feature
-    AND period_start = @period_start AND counter_generation = @generation;
+WHERE boot = @boot AND license = @license AND meter = @meter AND counter_generation = @generation
+    AND period_end = @period_end AND period_start = @period_start;
 
 -- name: CloseBoot :exec
 SELECT close_boot(@boot::text);

@@ -6,7 +6,7 @@ WHERE l.id = ANY(@ids::text[]);
 -- name: LendQuota :one
 SELECT f.closed::boolean AS closed, f.granted::bigint AS granted, f.added::bigint AS added,
        f.remaining::bigint AS remaining, f.idle::bigint AS idle
-FROM lend_quota(@boot::text, @license::text, @feature::text, @period_start::bigint, @generation::bigint, @units::bigint,
+FROM lend_quota(@boot::text, @license::text, @meter::text, @generation::bigint, @period_start::bigint, @period_end::bigint, @units::bigint,
                 @waiting::bigint, @want::bigint, @nodes::bigint, @spent::bigint, @returned::bigint) f;
 
 -- name: LendRate :one

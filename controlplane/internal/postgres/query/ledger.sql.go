@@ -90,6 +90,49 @@ func (q *Queries) BootHead(ctx context.Context, boot string) (BootHeadRow, error
 	return i, err
 }
 
+const chargePools = `-- name: ChargePools :exec
+WITH used AS (
+    SELECT unnest($1::text[]) AS license, unnest($2::text[]) AS meter,
+           unnest($3::bigint[]) AS counter_generation, unnest($4::bigint[]) AS minute,
+           unnest($5::bigint[]) AS units
+), charged AS (
+    SELECT p.license, p.meter, p.counter_generation, p.period_end, p.period_start, sum(u.units) AS units
+    FROM used u
+    JOIN quota_pool p ON p.license = u.license AND p.meter = u.meter AND p.counter_generation = u.counter_generation
+        AND p.period_end > u.minute AND p.period_start <= u.minute
+    GROUP BY 1, 2, 3, 4, 5
+), locked AS (
+    SELECT c.units, p.license, p.meter, p.counter_generation, p.period_end, p.period_start
+    FROM charged c JOIN quota_pool p USING (license, meter, counter_generation, period_end, period_start)
+    ORDER BY p.license COLLATE "C", p.meter COLLATE "C"
+    FOR UPDATE OF p
+)
+UPDATE quota_pool p SET lent = greatest(p.lent + l.units, 0)
+FROM locked l
+WHERE p.license = l.license AND p.meter = l.meter AND p.counter_generation = l.counter_generation
+    AND p.period_end = l.period_end AND p.period_start = l.period_start
+`
+
+type ChargePoolsParams struct {
+	Licenses    []string
+	Meters      []string
+	Generations []int64
+	Minutes     []int64
+	Units       []int64
+}
+
+// Units that were counted without a loan: pools of periods that they fall in, if there are any, know of them.
+func (q *Queries) ChargePools(ctx context.Context, arg ChargePoolsParams) error {
+	_, err := q.db.Exec(ctx, chargePools,
+		arg.Licenses,
+		arg.Meters,
+		arg.Generations,
+		arg.Minutes,
+		arg.Units,
+	)
+	return err
+}
+
 const closeBoot = `-- name: CloseBoot :exec
 SELECT close_boot($1::text)
 `
@@ -139,16 +182,18 @@ func (q *Queries) LockBoot(ctx context.Context, boot string) error {
 	return err
 }
 
-const lockPoolsOfBoots = `-- name: LockPoolsOfBoots :exec
-SELECT 1 FROM quota_pool p JOIN quota_loan l USING (license, feature, period_start, counter_generation)
-WHERE l.boot = ANY($1::text[])
-ORDER BY p.license COLLATE "C", p.feature COLLATE "C", p.period_start, p.counter_generation
-FOR UPDATE OF p
+const lockCountersOfBoots = `-- name: LockCountersOfBoots :exec
+SELECT 1 FROM quota_counter c
+WHERE EXISTS (SELECT FROM quota_loan l
+              WHERE l.boot = ANY($1::text[]) AND l.license = c.license AND l.meter = c.meter
+                AND l.counter_generation = c.counter_generation)
+ORDER BY c.license COLLATE "C", c.meter COLLATE "C", c.counter_generation
+FOR UPDATE
 `
 
-// In the order in which lenders lock pools.
-func (q *Queries) LockPoolsOfBoots(ctx context.Context, boots []string) error {
-	_, err := q.db.Exec(ctx, lockPoolsOfBoots, boots)
+// In the order in which lenders lock counters.
+func (q *Queries) LockCountersOfBoots(ctx context.Context, boots []string) error {
+	_, err := q.db.Exec(ctx, lockCountersOfBoots, boots)
 	return err
 }
 
@@ -228,17 +273,18 @@ func (q *Queries) SettleDecisions(ctx context.Context, arg SettleDecisionsParams
 const settleLoan = `-- name: SettleLoan :exec
 UPDATE quota_loan
 SET settled = settled + $1, updated_at = now()
-WHERE boot = $2 AND license = $3 AND feature = $4
-    AND period_start = $5 AND counter_generation = $6
+WHERE boot = $2 AND license = $3 AND meter = $4 AND counter_generation = $5
+    AND period_end = $6 AND period_start = $7
 `
 
 type SettleLoanParams struct {
 	Units       int64
 	Boot        string
 	License     string
-	Feature     string
-	PeriodStart int64
+	Meter       string
 	Generation  int64
+	PeriodEnd   int64
+	PeriodStart int64
 }
 
 func (q *Queries) SettleLoan(ctx context.Context, arg SettleLoanParams) error {
@@ -246,9 +292,10 @@ func (q *Queries) SettleLoan(ctx context.Context, arg SettleLoanParams) error {
 		arg.Units,
 		arg.Boot,
 		arg.License,
-		arg.Feature,
-		arg.PeriodStart,
+		arg.Meter,
 		arg.Generation,
+		arg.PeriodEnd,
+		arg.PeriodStart,
 	)
 	return err
 }

@@ -12,16 +12,17 @@ import (
 const lendQuota = `-- name: LendQuota :one
 SELECT f.closed::boolean AS closed, f.granted::bigint AS granted, f.added::bigint AS added,
        f.remaining::bigint AS remaining, f.idle::bigint AS idle
-FROM lend_quota($1::text, $2::text, $3::text, $4::bigint, $5::bigint, $6::bigint,
-                $7::bigint, $8::bigint, $9::bigint, $10::bigint, $11::bigint) f
+FROM lend_quota($1::text, $2::text, $3::text, $4::bigint, $5::bigint, $6::bigint, $7::bigint,
+                $8::bigint, $9::bigint, $10::bigint, $11::bigint, $12::bigint) f
 `
 
 type LendQuotaParams struct {
 	Boot        string
 	License     string
-	Feature     string
-	PeriodStart int64
+	Meter       string
 	Generation  int64
+	PeriodStart int64
+	PeriodEnd   int64
 	Units       int64
 	Waiting     int64
 	Want        int64
@@ -42,9 +43,10 @@ func (q *Queries) LendQuota(ctx context.Context, arg LendQuotaParams) (LendQuota
 	row := q.db.QueryRow(ctx, lendQuota,
 		arg.Boot,
 		arg.License,
-		arg.Feature,
-		arg.PeriodStart,
+		arg.Meter,
 		arg.Generation,
+		arg.PeriodStart,
+		arg.PeriodEnd,
 		arg.Units,
 		arg.Waiting,
 		arg.Want,

@@ -207,12 +207,19 @@ type PlanVersion struct {
 	EffectiveAt  *time.Time
 }
 
+type QuotaCounter struct {
+	License           string
+	Meter             string
+	CounterGeneration int64
+}
+
 type QuotaLoan struct {
 	Boot              string
 	License           string
-	Feature           string
-	PeriodStart       int64
+	Meter             string
 	CounterGeneration int64
+	PeriodEnd         int64
+	PeriodStart       int64
 	Granted           int64
 	Returned          int64
 	Spent             int64
@@ -222,9 +229,10 @@ type QuotaLoan struct {
 
 type QuotaPool struct {
 	License           string
-	Feature           string
-	PeriodStart       int64
+	Meter             string
 	CounterGeneration int64
+	PeriodEnd         int64
+	PeriodStart       int64
 	Lent              int64
 }
 

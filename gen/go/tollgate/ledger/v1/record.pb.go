@@ -351,7 +351,9 @@ type Charge struct {
 	PeriodStart       int64  `protobuf:"varint,4,opt,name=period_start,json=periodStart,proto3" json:"period_start,omitempty"`
 	CounterGeneration uint64 `protobuf:"varint,5,opt,name=counter_generation,json=counterGeneration,proto3" json:"counter_generation,omitempty"`
 	// Taken from a loan of a hard quota.
-	Lent          bool `protobuf:"varint,6,opt,name=lent,proto3" json:"lent,omitempty"`
+	Lent bool `protobuf:"varint,6,opt,name=lent,proto3" json:"lent,omitempty"`
+	// End of the quota's period, Unix seconds, exclusive; 0 where nothing ends it.
+	PeriodEnd     int64 `protobuf:"varint,7,opt,name=period_end,json=periodEnd,proto3" json:"period_end,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -426,6 +428,13 @@ func (x *Charge) GetLent() bool {
 		return x.Lent
 	}
 	return false
+}
+
+func (x *Charge) GetPeriodEnd() int64 {
+	if x != nil {
+		return x.PeriodEnd
+	}
+	return 0
 }
 
 type Settlement struct {
@@ -612,14 +621,16 @@ const file_tollgate_ledger_v1_record_proto_rawDesc = "" +
 	"overheadUs\x12\x19\n" +
 	"\btrace_id\x18\x14 \x01(\tR\atraceId\x12 \n" +
 	"\fbill_if_open\x18\x15 \x01(\bR\n" +
-	"billIfOpen\"\xb4\x01\n" +
+	"billIfOpen\"\xd3\x01\n" +
 	"\x06Charge\x12\x14\n" +
 	"\x05meter\x18\x01 \x01(\tR\x05meter\x12\x18\n" +
 	"\afeature\x18\x02 \x01(\tR\afeature\x12\x14\n" +
 	"\x05units\x18\x03 \x01(\x03R\x05units\x12!\n" +
 	"\fperiod_start\x18\x04 \x01(\x03R\vperiodStart\x12-\n" +
 	"\x12counter_generation\x18\x05 \x01(\x04R\x11counterGeneration\x12\x12\n" +
-	"\x04lent\x18\x06 \x01(\bR\x04lent\"\x9d\x03\n" +
+	"\x04lent\x18\x06 \x01(\bR\x04lent\x12\x1d\n" +
+	"\n" +
+	"period_end\x18\a \x01(\x03R\tperiodEnd\"\x9d\x03\n" +
 	"\n" +
 	"Settlement\x12\x16\n" +
 	"\x06intent\x18\x01 \x01(\x04R\x06intent\x12\x1a\n" +

@@ -247,13 +247,16 @@ type LoanKey struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Kind    LoanKind               `protobuf:"varint,1,opt,name=kind,proto3,enum=tollgate.lend.v1.LoanKind" json:"kind,omitempty"`
 	License string                 `protobuf:"bytes,2,opt,name=license,proto3" json:"license,omitempty"`
-	// The metered feature's key, or the rate limit's.
+	// The meter's key, or the rate limit's.
 	Limit string `protobuf:"bytes,3,opt,name=limit,proto3" json:"limit,omitempty"`
 	// Start of the quota's period in Unix seconds; 0 for a rate.
 	PeriodStart       int64  `protobuf:"varint,4,opt,name=period_start,json=periodStart,proto3" json:"period_start,omitempty"`
 	CounterGeneration uint64 `protobuf:"varint,5,opt,name=counter_generation,json=counterGeneration,proto3" json:"counter_generation,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// End of the quota's period in Unix seconds, exclusive; 0 for a rate, and where
+	// nothing ends it.
+	PeriodEnd     int64 `protobuf:"varint,6,opt,name=period_end,json=periodEnd,proto3" json:"period_end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LoanKey) Reset() {
@@ -317,6 +320,13 @@ func (x *LoanKey) GetPeriodStart() int64 {
 func (x *LoanKey) GetCounterGeneration() uint64 {
 	if x != nil {
 		return x.CounterGeneration
+	}
+	return 0
+}
+
+func (x *LoanKey) GetPeriodEnd() int64 {
+	if x != nil {
+		return x.PeriodEnd
 	}
 	return 0
 }
@@ -546,13 +556,15 @@ const file_tollgate_lend_v1_lend_proto_rawDesc = "" +
 	"\x04boot\x18\x02 \x01(\tR\x04boot\x12)\n" +
 	"\x04asks\x18\x03 \x03(\v2\x15.tollgate.lend.v1.AskR\x04asks\"<\n" +
 	"\fLendResponse\x12,\n" +
-	"\x05loans\x18\x01 \x03(\v2\x16.tollgate.lend.v1.LoanR\x05loans\"\xbb\x01\n" +
+	"\x05loans\x18\x01 \x03(\v2\x16.tollgate.lend.v1.LoanR\x05loans\"\xda\x01\n" +
 	"\aLoanKey\x12.\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1a.tollgate.lend.v1.LoanKindR\x04kind\x12\x18\n" +
 	"\alicense\x18\x02 \x01(\tR\alicense\x12\x14\n" +
 	"\x05limit\x18\x03 \x01(\tR\x05limit\x12!\n" +
 	"\fperiod_start\x18\x04 \x01(\x03R\vperiodStart\x12-\n" +
-	"\x12counter_generation\x18\x05 \x01(\x04R\x11counterGeneration\"\x92\x01\n" +
+	"\x12counter_generation\x18\x05 \x01(\x04R\x11counterGeneration\x12\x1d\n" +
+	"\n" +
+	"period_end\x18\x06 \x01(\x03R\tperiodEnd\"\x92\x01\n" +
 	"\x03Ask\x12+\n" +
 	"\x03key\x18\x01 \x01(\v2\x19.tollgate.lend.v1.LoanKeyR\x03key\x12\x14\n" +
 	"\x05spent\x18\x02 \x01(\x03R\x05spent\x12\x1a\n" +
