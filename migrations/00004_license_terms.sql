@@ -4,10 +4,12 @@
 --   phases     empty, or all phases of the record in order of time, the one that was current when it was made first. plan,
 --              plan_version and counter_generation hold the current one, as of the last write or of due_at.
 --   overrides  in order of their start.
+--   grants     in the order in which they were made.
 --   due_at     the next instant at which time changes something: an event is recorded then.
 ALTER TABLE license
     ADD COLUMN phases        jsonb NOT NULL DEFAULT '[]',
     ADD COLUMN overrides     jsonb NOT NULL DEFAULT '[]',
+    ADD COLUMN grants        jsonb NOT NULL DEFAULT '[]',
     ADD COLUMN trial_ends_at timestamptz,
     ADD COLUMN cancels_at    timestamptz,
     ADD COLUMN past_due      boolean NOT NULL DEFAULT false,
@@ -16,6 +18,7 @@ ALTER TABLE license
     ADD CHECK (past_due = (grace_until IS NOT NULL));
 CREATE INDEX license_due ON license (due_at, id) WHERE due_at IS NOT NULL;
 CREATE INDEX license_phases ON license USING gin (phases jsonb_path_ops) WHERE phases <> '[]';
+CREATE INDEX license_grants ON license USING gin (grants jsonb_path_ops) WHERE grants <> '[]';
 CREATE INDEX license_overrides ON license USING gin (overrides jsonb_path_ops) WHERE overrides <> '[]';
 
 -- From when on new licences are issued on a version. Null: since it was published.
@@ -66,5 +69,5 @@ CREATE INDEX plan_migration_open ON plan_migration (created_at) WHERE NOT done;
 DROP TABLE plan_migration, license_event_head, license_event;
 ALTER TABLE plan_version DROP COLUMN effective_at;
 ALTER TABLE license
-    DROP COLUMN phases, DROP COLUMN overrides, DROP COLUMN trial_ends_at, DROP COLUMN cancels_at, DROP COLUMN past_due,
+    DROP COLUMN phases, DROP COLUMN overrides, DROP COLUMN grants, DROP COLUMN trial_ends_at, DROP COLUMN cancels_at, DROP COLUMN past_due,
     DROP COLUMN grace_until, DROP COLUMN due_at;

@@ -6,13 +6,27 @@ DROP FUNCTION close_boot(text);
 DROP FUNCTION lend_quota(text, text, text, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint);
 DROP TABLE quota_loan, quota_pool;
 
--- Locked by whoever lends, or gives back, units of a licence's meter. Pools and loans change under this lock only.
+-- Locked by whoever lends, or gives back, units of a licence's meter. Pools, loans and draws change under this lock only.
 CREATE TABLE quota_counter (
+    license text NOT NULL,
+    meter   text NOT NULL,
+    PRIMARY KEY (license, meter)
+);
+
+-- Units of a grant that were lent in a pool, beside those of the quota itself. rank is the grant's place in the burn order when it was
+-- drawn from: below zero before the quota, else after it. Units come back in the reverse order.
+CREATE TABLE quota_draw (
+    grant_id           text NOT NULL,
     license            text NOT NULL,
     meter              text NOT NULL,
     counter_generation bigint NOT NULL,
-    PRIMARY KEY (license, meter, counter_generation)
+    period_end         bigint NOT NULL,
+    period_start       bigint NOT NULL,
+    rank               integer NOT NULL,
+    units              bigint NOT NULL CHECK (units >= 0),
+    PRIMARY KEY (grant_id, license, meter, counter_generation, period_end, period_start)
 );
+CREATE INDEX quota_draw_pool ON quota_draw (license, meter, counter_generation, period_end, period_start);
 
 -- What is used of a meter in one period, for the sake of hard quotas: lent units, and those that were counted without a loan. A
 -- licence has several whose periods overlap where its quota has had several periods; every unit is charged to all of them. A
@@ -61,23 +75,86 @@ LANGUAGE sql AS $$
 $$;
 -- +goose StatementEnd
 
+-- Gives units back to a pool: to the grants that they were drawn from, last drawn first, and to the quota; the part that was the quota's own
+-- goes back to all pools that it was charged to. The caller holds the counter's lock.
+-- +goose StatementBegin
+CREATE FUNCTION quota_give_back(p_license text, p_meter text, p_generation bigint, p_start bigint, p_end bigint, p_units bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_left bigint := p_units;
+    v_own  bigint;
+    v_take bigint;
+    r      record;
+BEGIN
+    IF p_units <= 0 THEN
+        RETURN;
+    END IF;
+    -- What is lent of the quota itself, between the draws of rank >= 0 and those below.
+    SELECT greatest(p.lent - coalesce((
+            SELECT sum(d.units) FROM quota_draw d
+            WHERE d.license = p_license AND d.meter = p_meter AND d.counter_generation = p_generation
+                AND d.period_end = p_end AND d.period_start = p_start), 0), 0)
+    INTO v_own FROM quota_pool p
+    WHERE p.license = p_license AND p.meter = p_meter AND p.counter_generation = p_generation
+        AND p.period_end = p_end AND p.period_start = p_start;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    FOR r IN
+        SELECT d.grant_id, d.rank, d.units FROM quota_draw d
+        WHERE d.license = p_license AND d.meter = p_meter AND d.counter_generation = p_generation
+            AND d.period_end = p_end AND d.period_start = p_start AND d.units > 0
+        UNION ALL
+        SELECT NULL, -1, v_own
+        ORDER BY rank DESC, grant_id DESC NULLS FIRST
+    LOOP
+        v_take := least(v_left, r.units);
+        v_left := v_left - v_take;
+        CONTINUE WHEN v_take <= 0;
+        IF r.grant_id IS NULL THEN
+            UPDATE quota_pool p SET lent = greatest(p.lent - v_take, 0)
+            WHERE p.license = p_license AND p.meter = p_meter AND p.counter_generation = p_generation
+                AND p.period_end > p_start AND p.period_start < p_end;
+        ELSE
+            UPDATE quota_draw d SET units = d.units - v_take
+            WHERE d.grant_id = r.grant_id AND d.license = p_license AND d.meter = p_meter AND d.counter_generation = p_generation
+                AND d.period_end = p_end AND d.period_start = p_start;
+            UPDATE quota_pool p SET lent = greatest(p.lent - v_take, 0)
+            WHERE p.license = p_license AND p.meter = p_meter AND p.counter_generation = p_generation
+                AND p.period_end = p_end AND p.period_start = p_start;
+        END IF;
+    END LOOP;
+END
+$$;
+-- +goose StatementEnd
+
 -- Lends units of a hard quota to a boot. One call is one grant: the counter's row is locked first, and everything is read after that, so
 -- lent <= limit holds for any number of callers. p_spent and p_returned are the boot's totals; merging takes the maximum. p_want = 0
 -- only reports, and makes no pool. `idle` is what other boots hold unspent; it is counted only where what was waiting was not
 -- met, or nothing was lent.
 --
+-- p_grants are the grants that hold now, in burn order, with their units; the first p_before of them burn before the quota, the others
+-- after it. What is drawn from a grant is not charged to other pools.
+--
 -- The advisory lock keeps close_boot away, which gives back what a boot holds: a grant after that would never come back.
 -- +goose StatementBegin
 CREATE FUNCTION lend_quota(
     p_boot text, p_license text, p_meter text, p_generation bigint, p_start bigint, p_end bigint,
-    p_limit bigint, p_waiting bigint, p_want bigint, p_nodes bigint, p_spent bigint, p_returned bigint,
+    p_limit bigint, p_grants text[], p_units bigint[], p_before integer,
+    p_waiting bigint, p_want bigint, p_nodes bigint, p_spent bigint, p_returned bigint,
     OUT closed boolean, OUT granted bigint, OUT added bigint, OUT remaining bigint, OUT idle bigint
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_lent     bigint;
+    v_drawn    bigint;
+    v_own      bigint; -- What is left of the quota itself.
+    v_left     bigint[] := '{}'; -- What is left of each grant.
     v_spent    bigint;
     v_returned bigint;
     v_new      bigint;
+    v_open     bigint;
+    v_take     bigint;
+    v_charge   bigint := 0; -- What is taken of the quota itself.
 BEGIN
     closed := false; granted := 0; added := 0; remaining := 0; idle := 0;
     PERFORM pg_advisory_xact_lock_shared(hashtextextended('boot ' || p_boot, 0));
@@ -87,25 +164,25 @@ BEGIN
     END IF;
     LOOP
         PERFORM FROM quota_counter c
-        WHERE c.license = p_license AND c.meter = p_meter AND c.counter_generation = p_generation
+        WHERE c.license = p_license AND c.meter = p_meter
         FOR UPDATE;
         EXIT WHEN FOUND;
         IF p_want = 0 THEN
             RETURN;
         END IF;
-        INSERT INTO quota_counter (license, meter, counter_generation) VALUES (p_license, p_meter, p_generation)
+        INSERT INTO quota_counter (license, meter) VALUES (p_license, p_meter)
         ON CONFLICT DO NOTHING;
     END LOOP;
-    SELECT p.lent INTO v_lent FROM quota_pool p
-    WHERE p.license = p_license AND p.meter = p_meter AND p.counter_generation = p_generation
-        AND p.period_end = p_end AND p.period_start = p_start;
-    IF NOT FOUND THEN
+    IF NOT EXISTS (
+        SELECT FROM quota_pool p
+        WHERE p.license = p_license AND p.meter = p_meter AND p.counter_generation = p_generation
+            AND p.period_end = p_end AND p.period_start = p_start)
+    THEN
         IF p_want = 0 THEN
             RETURN;
         END IF;
-        v_lent := quota_used(p_license, p_meter, p_generation, p_start, p_end);
         INSERT INTO quota_pool (license, meter, counter_generation, period_end, period_start, lent)
-        VALUES (p_license, p_meter, p_generation, p_end, p_start, v_lent);
+        VALUES (p_license, p_meter, p_generation, p_end, p_start, quota_used(p_license, p_meter, p_generation, p_start, p_end));
     END IF;
 
     SELECT l.granted, l.returned, l.spent INTO granted, v_returned, v_spent FROM quota_loan l
@@ -118,16 +195,45 @@ BEGIN
     END IF;
     -- Nobody gives back what he was not lent, or says to have spent.
     v_new := greatest(v_returned, least(p_returned, granted - greatest(p_spent, 0)));
-    v_lent := greatest(v_lent - (v_new - v_returned), 0);
-    remaining := greatest(p_limit - v_lent, 0);
+    PERFORM quota_give_back(p_license, p_meter, p_generation, p_start, p_end, v_new - v_returned);
+
+    SELECT p.lent INTO v_lent FROM quota_pool p
+    WHERE p.license = p_license AND p.meter = p_meter AND p.counter_generation = p_generation
+        AND p.period_end = p_end AND p.period_start = p_start;
+    SELECT coalesce(sum(d.units), 0) INTO v_drawn FROM quota_draw d
+    WHERE d.license = p_license AND d.meter = p_meter AND d.counter_generation = p_generation
+        AND d.period_end = p_end AND d.period_start = p_start;
+    v_own := greatest(p_limit - (v_lent - v_drawn), 0);
+    remaining := v_own;
+    FOR i IN 1 .. cardinality(p_grants) LOOP
+        v_left[i] := greatest(p_units[i] - coalesce((SELECT sum(d.units) FROM quota_draw d WHERE d.grant_id = p_grants[i]), 0), 0);
+        remaining := remaining + v_left[i];
+    END LOOP;
     IF p_want > 0 AND remaining > 0 THEN
         added := least(remaining, greatest(p_waiting, least(p_want, (remaining + 2 * p_nodes - 1) / (2 * p_nodes))));
     END IF;
     remaining := remaining - added;
     granted := granted + added;
 
-    IF added > 0 OR v_new > v_returned THEN
-        UPDATE quota_pool p SET lent = greatest(p.lent + added - (v_new - v_returned), 0)
+    -- In burn order: grants before the quota, the quota, grants after it.
+    v_open := added;
+    FOR i IN 1 .. cardinality(p_grants) + 1 LOOP
+        IF i = p_before + 1 THEN
+            v_charge := least(v_open, v_own);
+            v_open := v_open - v_charge;
+        END IF;
+        EXIT WHEN i > cardinality(p_grants);
+        v_take := least(v_open, v_left[i]);
+        CONTINUE WHEN v_take <= 0;
+        v_open := v_open - v_take;
+        INSERT INTO quota_draw AS d (grant_id, license, meter, counter_generation, period_end, period_start, rank, units)
+        VALUES (p_grants[i], p_license, p_meter, p_generation, p_end, p_start, i - p_before - CASE WHEN i > p_before THEN 1 ELSE 2 END, v_take)
+        ON CONFLICT (grant_id, license, meter, counter_generation, period_end, period_start) DO UPDATE
+        SET units = d.units + excluded.units, rank = excluded.rank;
+    END LOOP;
+    IF added > 0 THEN
+        UPDATE quota_pool p
+        SET lent = p.lent + CASE WHEN p.period_end = p_end AND p.period_start = p_start THEN added ELSE v_charge END
         WHERE p.license = p_license AND p.meter = p_meter AND p.counter_generation = p_generation
             AND p.period_end > p_start AND p.period_start < p_end;
     END IF;
@@ -157,24 +263,13 @@ $$;
 CREATE FUNCTION close_boot(p_boot text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM quota_counter c
-    WHERE EXISTS (
-        SELECT FROM quota_loan l
-        WHERE l.boot = p_boot AND l.license = c.license AND l.meter = c.meter AND l.counter_generation = c.counter_generation)
-    ORDER BY c.license COLLATE "C", c.meter COLLATE "C", c.counter_generation
+    WHERE EXISTS (SELECT FROM quota_loan l WHERE l.boot = p_boot AND l.license = c.license AND l.meter = c.meter)
+    ORDER BY c.license COLLATE "C", c.meter COLLATE "C"
     FOR UPDATE;
 
-    UPDATE quota_pool p SET lent = greatest(p.lent - b.units, 0)
-    FROM (
-        SELECT o.license, o.meter, o.counter_generation, o.period_end, o.period_start,
-            sum(greatest(l.granted - l.returned - l.settled, 0)) AS units
-        FROM quota_loan l
-        JOIN quota_pool o ON o.license = l.license AND o.meter = l.meter AND o.counter_generation = l.counter_generation
-            AND o.period_end > l.period_start AND o.period_start < l.period_end
-        WHERE l.boot = p_boot
-        GROUP BY 1, 2, 3, 4, 5
-    ) b
-    WHERE p.license = b.license AND p.meter = b.meter AND p.counter_generation = b.counter_generation
-        AND p.period_end = b.period_end AND p.period_start = b.period_start;
+    PERFORM quota_give_back(l.license, l.meter, l.counter_generation, l.period_start, l.period_end, l.granted - l.returned - l.settled)
+    FROM quota_loan l
+    WHERE l.boot = p_boot AND l.granted - l.returned > l.settled;
 
     UPDATE quota_loan l SET returned = greatest(l.returned, l.granted - l.settled), updated_at = now()
     WHERE l.boot = p_boot;
@@ -188,9 +283,10 @@ $$;
 -- +goose Down
 
 DROP FUNCTION close_boot(text);
-DROP FUNCTION lend_quota(text, text, text, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint);
+DROP FUNCTION lend_quota(text, text, text, bigint, bigint, bigint, bigint, text[], bigint[], integer, bigint, bigint, bigint, bigint, bigint);
 DROP FUNCTION quota_used(text, text, bigint, bigint, bigint);
-DROP TABLE quota_loan, quota_pool, quota_counter;
+DROP FUNCTION quota_give_back(text, text, bigint, bigint, bigint, bigint);
+DROP TABLE quota_draw, quota_loan, quota_pool, quota_counter;
 CREATE TABLE quota_pool (
     license            text NOT NULL,
     feature            text NOT NULL,

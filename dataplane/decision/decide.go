@@ -294,8 +294,9 @@ func (v *Verdict) checkQuota(q *quotaLoan, en *Entitlement, now time.Time) (cold
 	if balance >= v.Charge.Units {
 		return false
 	}
-	never := q.span.End.IsZero() || en.Quota.Limit < v.Charge.Units
-	if en.Quota.Limit >= v.Charge.Units && !now.Before(q.exhaustedUntil) {
+	most := en.Quota.Limit + v.terms.granted(v.Route.Meter)
+	never := q.span.End.IsZero() || most < v.Charge.Units
+	if most >= v.Charge.Units && !now.Before(q.exhaustedUntil) {
 		q.coldAt = now
 		return true
 	}

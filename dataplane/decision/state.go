@@ -119,6 +119,7 @@ type License struct {
 	// Next are phases to come when the record was made, in order of time. Time alone turns them on.
 	Next      []Phase
 	Overrides []Override
+	Grants    []Grant
 	Status    Status
 	StartsAt  time.Time
 	EndsAt    time.Time // Exclusive; zero: open-ended.
@@ -146,6 +147,18 @@ func (l *License) PhaseAt(now time.Time) *Phase {
 		}
 	}
 	return &l.Phase
+}
+
+// Grant is extra units of one metered feature while it lasts, beside those of its hard quota.
+type Grant struct {
+	ID, Feature string
+	Units       int64
+	From, To    time.Time // To exclusive; zero: never ends.
+}
+
+// HoldsAt reports whether units of the grant can be spent at now.
+func (g *Grant) HoldsAt(now time.Time) bool {
+	return !now.Before(g.From) && (g.To.IsZero() || now.Before(g.To))
 }
 
 // Override replaces one entitlement or one rate limit of a licence's plan while it lasts. Either Feature or RateLimit is set.

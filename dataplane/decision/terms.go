@@ -44,6 +44,18 @@ func (t *terms) counts(meter string) (Entitlement, bool) {
 	return en, ok
 }
 
+// granted is the units of all grants on a meter that hold: no more than these are there beside its quota.
+func (t *terms) granted(meter string) int64 {
+	var units int64
+	for i := range t.lic.Grants {
+		g := &t.lic.Grants[i]
+		if f := t.state.features[g.Feature]; f != nil && f.Meter == meter && g.HoldsAt(t.now) {
+			units += g.Units
+		}
+	}
+	return units
+}
+
 // OverrideOf is the override of a feature that holds at now; nil where there is none.
 func (l *License) OverrideOf(feature string, now time.Time) *Override {
 	for i := len(l.Overrides) - 1; i >= 0; i-- {

@@ -150,3 +150,22 @@ func TestI10_DecidingUnderOverridesAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A node does not know what is left of a grant: it asks the lender as long as there may be some, and not when there cannot be.
+func TestDecide_AsksForGrantsBesideAnExhaustedQuota(t *testing.T) {
+	t.Parallel()
+	w := newWorld(&decision.Quota{Limit: 0, Period: decision.Month, Hard: true})
+	if v := w.at(t, "/calls", noon); v.Code != decision.QuotaExhausted || v.Outcome != decision.Block || v.Cold {
+		t.Errorf("without a grant: %s", v.Code)
+	}
+	w.license.Grants = []decision.Grant{{ID: "g", Feature: "calls", Units: 3, To: noon.Add(time.Hour)}, {ID: "h", Feature: "space", Units: 99}}
+	if v := w.at(t, "/calls", noon); !v.Cold {
+		t.Errorf("with a grant: %s", v.Code)
+	}
+	if v := w.at(t, "/bulk", noon); v.Code != decision.QuotaExhausted {
+		t.Errorf("a request that costs more than the grant: %s", v.Code)
+	}
+	if v := w.at(t, "/calls", noon.Add(time.Hour)); v.Code != decision.QuotaExhausted {
+		t.Errorf("when the grant has expired: %s", v.Code)
+	}
+}

@@ -16,7 +16,7 @@ func toLicense(l *licensing.License) *adminv1.License {
 		Id: l.ID, Customer: l.Customer, Plan: l.Plan, PlanVersion: l.PlanVersion, Status: toEnum[adminv1.LicenseStatus](l.Status),
 		StartsAt: toTime(l.StartsAt), EndsAt: toTime(l.EndsAt), Anchor: toTime(l.Anchor), Etag: l.Etag,
 		CreateTime: toTime(l.CreateTime), UpdateTime: toTime(l.UpdateTime), TrialEndsAt: toTime(l.TrialEndsAt),
-		CancelsAt: toTime(l.CancelsAt), GraceUntil: toTime(l.GraceUntil), Overrides: each(l.Overrides, toOverride),
+		CancelsAt: toTime(l.CancelsAt), GraceUntil: toTime(l.GraceUntil), Overrides: each(l.Overrides, toOverride), Grants: each(l.Grants, toGrant),
 	}
 	generation := l.CounterGeneration
 	for i, p := range l.Phases {
@@ -47,6 +47,13 @@ func toOverride(o *licensing.Override) *adminv1.Override {
 		to.RateLimit = toRateLimit(o.RateLimit)
 	}
 	return to
+}
+
+func toGrant(g *licensing.Grant) *adminv1.Grant {
+	return &adminv1.Grant{
+		Id: g.ID, License: g.License, Feature: g.Feature, Units: g.Units, Priority: g.Priority,
+		StartsAt: toTime(g.StartsAt), ExpiresAt: toTime(g.ExpiresAt), Reason: g.Reason, CreateTime: toTime(g.CreateTime),
+	}
 }
 
 // fromOverride reads the value in any of its forms. quantity is set where it is a mere number.

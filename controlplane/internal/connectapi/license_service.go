@@ -112,6 +112,17 @@ func (s licenseService) DeleteOverride(ctx context.Context, req *adminv1.DeleteO
 	return &adminv1.DeleteOverrideResponse{License: toLicense(&l), Epoch: toEpoch(epoch)}, nil
 }
 
+func (s licenseService) CreateGrant(ctx context.Context, req *adminv1.CreateGrantRequest) (*adminv1.CreateGrantResponse, error) {
+	g, epoch, err := s.licensing.CreateGrant(ctx, licensing.Grant{
+		License: req.GetLicense(), Feature: req.GetFeature(), Units: req.GetUnits(), Priority: req.GetPriority(),
+		StartsAt: fromTime(req.GetStartsAt()), ExpiresAt: fromTime(req.GetExpiresAt()), Reason: req.GetReason(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.CreateGrantResponse{Grant: toGrant(&g), Epoch: toEpoch(epoch)}, nil
+}
+
 func (s licenseService) ListLicenseEvents(ctx context.Context, req *adminv1.ListLicenseEventsRequest) (*adminv1.ListLicenseEventsResponse, error) {
 	events, err := s.licensing.ListLicenseEvents(ctx, req.GetLicense(), req.GetAfter(), int(req.GetPageSize()))
 	if err != nil {

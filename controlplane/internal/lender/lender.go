@@ -144,6 +144,7 @@ func priced(a decision.Ask, t lending.Terms, now time.Time) (lending.Ask, bool) 
 	case decision.QuotaLoan:
 		ask.Units, ok = t.Quota(a.Key, now)
 		ok = ok || a.Want == 0
+		ask.Grants = t.GrantsOf(a.Key.Limit, now)
 	case decision.RateLoan:
 		ask.PerSecond, ask.Burst, ok = t.Rate(a.Key, now)
 	}

@@ -13,10 +13,29 @@ type Terms struct {
 	License decision.License
 	// Zone is the customer's.
 	Zone *time.Location
-	// Meters are those of the features that the licence's overrides are for.
+	// Grants are in burn order, all of the licence's.
+	Grants []Grant
+	// Meters are those of the features that the licence's overrides and grants are for.
 	Meters map[string]string
 	// Plans are those of the licence's phases.
 	Plans map[PlanVersion]*Limits
+}
+
+// Grant is extra units, drawn from before or after the quota.
+type Grant struct {
+	decision.Grant
+	Before bool
+}
+
+// GrantsOf are the grants on a meter that hold at now, in burn order.
+func (t *Terms) GrantsOf(meter string, now time.Time) []Grant {
+	var out []Grant
+	for i := range t.Grants {
+		if g := &t.Grants[i]; t.Meters[g.Feature] == meter && g.HoldsAt(now) {
+			out = append(out, *g)
+		}
+	}
+	return out
 }
 
 // PlanVersion names a plan version.
@@ -101,8 +120,9 @@ func (t *Terms) Rate(key decision.LoanKey, now time.Time) (perSecond float64, bu
 // Ask is a node's ask with the limit that applies.
 type Ask struct {
 	decision.Ask
-	// Units is a quota's limit.
-	Units int64
+	// Units is a quota's limit, Grants what there is beside it.
+	Units  int64
+	Grants []Grant
 	// PerSecond and Burst are a rate limit's.
 	PerSecond float64
 	Burst     int64

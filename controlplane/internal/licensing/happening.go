@@ -24,6 +24,7 @@ const (
 	EventPlanChangePlanned EventKind = "plan_change_scheduled"
 	EventOverrideCreated   EventKind = "override_created"
 	EventOverrideDeleted   EventKind = "override_deleted"
+	EventGrantCreated      EventKind = "grant_created"
 
 	EventStarted         EventKind = "started"
 	EventTrialEnded      EventKind = "trial_ended"
@@ -31,6 +32,8 @@ const (
 	EventExpired         EventKind = "expired"
 	EventOverrideStarted EventKind = "override_started"
 	EventOverrideEnded   EventKind = "override_ended"
+	EventGrantStarted    EventKind = "grant_started"
+	EventGrantExpired    EventKind = "grant_expired"
 )
 
 // LicenseEvent is one change of a licence's state.
@@ -72,6 +75,11 @@ func (l *License) happenings(from, to time.Time) []LicenseEvent {
 		o := &l.Overrides[i]
 		add(o.StartsAt, EventOverrideStarted, map[string]string{"override": o.ID})
 		add(o.EndsAt, EventOverrideEnded, map[string]string{"override": o.ID})
+	}
+	for i := range l.Grants {
+		g := &l.Grants[i]
+		add(g.StartsAt, EventGrantStarted, map[string]string{"grant": g.ID})
+		add(g.ExpiresAt, EventGrantExpired, map[string]string{"grant": g.ID})
 	}
 	add(l.CancelsAt, EventCanceled, nil)
 	add(l.EndsAt, EventExpired, nil)

@@ -23,6 +23,9 @@ func (l *License) Rule() decision.License {
 	for i := range l.Overrides {
 		out.Overrides = append(out.Overrides, l.Overrides[i].rule())
 	}
+	for i := range l.Grants {
+		out.Grants = append(out.Grants, l.Grants[i].Rule())
+	}
 	return out
 }
 

@@ -31,6 +31,7 @@ func (w *write) elapse(l *License) {
 	}
 	l.replan(l.phases(), w.now)
 	l.Overrides = slices.DeleteFunc(slices.Clone(l.Overrides), func(o Override) bool { return begun(o.EndsAt, w.now) })
+	l.Grants = slices.DeleteFunc(slices.Clone(l.Grants), func(g Grant) bool { return begun(g.ExpiresAt, w.now) })
 }
 
 // keep stores changed licences, tells nodes, and notes what happened to each.

@@ -49,10 +49,11 @@ func (s *Lending) Terms(ctx context.Context, licenses []string) (map[string]lend
 				return err
 			}
 			t := lending.Terms{License: l.Rule(), Plans: map[lending.PlanVersion]*lending.Limits{}}
+			t.Grants = grantsOfLicense(l.Grants)
 			if t.Zone, err = time.LoadLocation(r.TimeZone); err != nil {
 				return fmt.Errorf("time zone of licence %s: %w", l.ID, err)
 			}
-			if t.Meters, err = metersOf(ctx, q, t.License.Overrides); err != nil {
+			if t.Meters, err = metersOf(ctx, q, &t.License); err != nil {
 				return err
 			}
 			for _, p := range append([]decision.Phase{t.License.Phase}, t.License.Next...) {
@@ -126,13 +127,16 @@ func lent(ctx context.Context, q *query.Queries, v *licensing.PlanVersion) (*len
 	return t, nil
 }
 
-// metersOf are the meters of the features that overrides are for.
-func metersOf(ctx context.Context, q *query.Queries, overrides []decision.Override) (map[string]string, error) {
+// metersOf are the meters of the features that a licence has overrides and grants for.
+func metersOf(ctx context.Context, q *query.Queries, l *decision.License) (map[string]string, error) {
 	var features []string
-	for i := range overrides {
-		if f := overrides[i].Feature; f != "" {
+	for i := range l.Overrides {
+		if f := l.Overrides[i].Feature; f != "" {
 			features = append(features, f)
 		}
+	}
+	for i := range l.Grants {
+		features = append(features, l.Grants[i].Feature)
 	}
 	if len(features) == 0 {
 		return nil, nil
@@ -146,6 +150,16 @@ func metersOf(ctx context.Context, q *query.Queries, overrides []decision.Overri
 		meters[f.Key] = text(f.Meter)
 	}
 	return meters, nil
+}
+
+// grantsOfLicense are a licence's grants in burn order.
+func grantsOfLicense(grants []licensing.Grant) []lending.Grant {
+	ordered, before := licensing.BurnOrder(grants)
+	out := make([]lending.Grant, len(ordered))
+	for i := range ordered {
+		out[i] = lending.Grant{Grant: ordered[i].Rule(), Before: i < before}
+	}
+	return out
 }
 
 // Lend answers asks in one transaction. Pools are locked in one order, so that two requests do not wait for each other in a
@@ -187,9 +201,18 @@ func compareKeys(a, b decision.LoanKey) int {
 }
 
 func lendQuota(ctx context.Context, q *query.Queries, boot string, nodes int, a *lending.Ask) (lending.Loan, error) {
+	grants, units, before := []string{}, []int64{}, int32(0)
+	for i := range a.Grants {
+		g := &a.Grants[i]
+		grants, units = append(grants, g.ID), append(units, g.Units)
+		if g.Before {
+			before++
+		}
+	}
 	r, err := q.LendQuota(ctx, query.LendQuotaParams{
 		Boot: boot, License: a.Key.License, Meter: a.Key.Limit,
 		PeriodStart: a.Key.PeriodStart, PeriodEnd: periodEnd(a.Key.PeriodEnd), Generation: int64(a.Key.Generation), Units: a.Units,
+		Grants: grants, GrantUnits: units, GrantsBefore: before,
 		Waiting: a.Waiting, Want: a.Want, Nodes: int64(nodes), Spent: a.Spent, Returned: a.Returned,
 	})
 	if err != nil {
@@ -228,4 +251,20 @@ func (s *Lending) LiveNodes(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("count live nodes: %w", err)
 	}
 	return int(n), nil
+}
+
+// Drawn is how many units of grants are lent.
+func (s *Lending) Drawn(ctx context.Context, grants []string) (map[string]int64, error) {
+	out := make(map[string]int64, len(grants))
+	err := s.db.read(ctx, func(ctx context.Context, q *query.Queries) error {
+		rows, err := q.Drawn(ctx, grants)
+		for _, r := range rows {
+			out[r.GrantID] = r.Units
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what is drawn of grants: %w", err)
+	}
+	return out, nil
 }

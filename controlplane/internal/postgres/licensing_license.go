@@ -39,14 +39,14 @@ func (t *licensingTx) UpdateLicenses(ctx context.Context, all []licensing.Licens
 	params := make([]query.UpdateLicensesParams, len(all))
 	for i := range all {
 		l := &all[i]
-		phases, overrides, err := termsOf(l)
+		phases, overrides, grants, err := termsOf(l)
 		if err != nil {
 			return nil, failed(err, "encode", licensing.KindLicense)
 		}
 		params[i] = query.UpdateLicensesParams{
 			ID: l.ID, Plan: l.Plan, PlanVersion: int32(l.PlanVersion), Status: string(l.Decided),
 			StartsAt: l.StartsAt, EndsAt: nullable(l.EndsAt), Anchor: l.Anchor, CounterGeneration: int64(l.CounterGeneration),
-			Phases: phases, Overrides: overrides, TrialEndsAt: nullable(l.TrialEndsAt), CancelsAt: nullable(l.CancelsAt),
+			Phases: phases, Overrides: overrides, Grants: grants, TrialEndsAt: nullable(l.TrialEndsAt), CancelsAt: nullable(l.CancelsAt),
 			PastDue: !l.GraceUntil.IsZero(), GraceUntil: nullable(l.GraceUntil), DueAt: nullable(l.DueAt), UpdatedAt: l.UpdateTime,
 		}
 	}

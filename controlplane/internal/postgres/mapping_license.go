@@ -9,7 +9,7 @@ import (
 	"tollgate/controlplane/internal/postgres/query"
 )
 
-// The forms in which a licence's phases and overrides are stored. Statements look for "plan", "version" and "feature".
+// The forms in which a licence's phases, overrides and grants are stored. Statements look for "plan", "version" and "feature".
 
 type phaseJSON struct {
 	At                time.Time `json:"at,omitzero"`
@@ -28,6 +28,17 @@ type overrideJSON struct {
 	EndsAt     time.Time      `json:"ends_at,omitzero"`
 	Reason     string         `json:"reason"`
 	CreateTime time.Time      `json:"create_time"`
+}
+
+type grantJSON struct {
+	ID         string    `json:"id"`
+	Feature    string    `json:"feature"`
+	Units      int64     `json:"units"`
+	Priority   int32     `json:"priority,omitempty"`
+	StartsAt   time.Time `json:"starts_at"`
+	ExpiresAt  time.Time `json:"expires_at,omitzero"`
+	Reason     string    `json:"reason,omitempty"`
+	CreateTime time.Time `json:"create_time"`
 }
 
 func toLicense(r query.License) (licensing.License, error) {
@@ -55,17 +66,27 @@ func toLicense(r query.License) (licensing.License, error) {
 			StartsAt: o.StartsAt, EndsAt: o.EndsAt, Reason: o.Reason, CreateTime: o.CreateTime,
 		})
 	}
+	var grants []grantJSON
+	if err := json.Unmarshal(r.Grants, &grants); err != nil {
+		return l, fmt.Errorf("grants of licence %s: %w", r.ID, err)
+	}
+	for _, g := range grants {
+		l.Grants = append(l.Grants, licensing.Grant{
+			ID: g.ID, License: r.ID, Feature: g.Feature, Units: g.Units, Priority: g.Priority,
+			StartsAt: g.StartsAt, ExpiresAt: g.ExpiresAt, Reason: g.Reason, CreateTime: g.CreateTime,
+		})
+	}
 	return l, nil
 }
 
-// termsOf are the forms of a licence's phases and overrides.
-func termsOf(l *licensing.License) (phases, overrides []byte, err error) {
+// termsOf are the forms of a licence's phases, overrides and grants.
+func termsOf(l *licensing.License) (phases, overrides, grants []byte, err error) {
 	p := make([]phaseJSON, len(l.Phases))
 	for i, x := range l.Phases {
 		p[i] = phaseJSON{At: x.At, Plan: x.Plan, Version: x.Version, CounterGeneration: x.CounterGeneration}
 	}
 	if phases, err = json.Marshal(p); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	o := make([]overrideJSON, len(l.Overrides))
 	for i, x := range l.Overrides {
@@ -74,8 +95,18 @@ func termsOf(l *licensing.License) (phases, overrides []byte, err error) {
 			StartsAt: x.StartsAt, EndsAt: x.EndsAt, Reason: x.Reason, CreateTime: x.CreateTime,
 		}
 	}
-	overrides, err = json.Marshal(o)
-	return phases, overrides, err
+	if overrides, err = json.Marshal(o); err != nil {
+		return nil, nil, nil, err
+	}
+	g := make([]grantJSON, len(l.Grants))
+	for i, x := range l.Grants {
+		g[i] = grantJSON{
+			ID: x.ID, Feature: x.Feature, Units: x.Units, Priority: x.Priority,
+			StartsAt: x.StartsAt, ExpiresAt: x.ExpiresAt, Reason: x.Reason, CreateTime: x.CreateTime,
+		}
+	}
+	grants, err = json.Marshal(g)
+	return phases, overrides, grants, err
 }
 
 func toEvent(r query.LicenseEvent) (licensing.LicenseEvent, error) {

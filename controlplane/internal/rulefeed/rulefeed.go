@@ -144,6 +144,12 @@ func license(l *licensing.License) *rulesv1.License {
 	for i := range l.Overrides {
 		out.Overrides = append(out.Overrides, override(&l.Overrides[i]))
 	}
+	for i := range l.Grants {
+		g := &l.Grants[i]
+		out.Grants = append(out.Grants, &rulesv1.Grant{
+			Id: g.ID, Feature: g.Feature, Units: g.Units, StartsAt: instant(g.StartsAt), ExpiresAt: instant(g.ExpiresAt),
+		})
+	}
 	return out
 }
 

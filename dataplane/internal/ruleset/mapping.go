@@ -230,6 +230,11 @@ func license(l *rulesv1.License) (*decision.License, error) {
 		}
 		d.Overrides = append(d.Overrides, v)
 	}
+	for _, g := range l.GetGrants() {
+		d.Grants = append(d.Grants, decision.Grant{
+			ID: g.GetId(), Feature: g.GetFeature(), Units: g.GetUnits(), From: instant(g.GetStartsAt()), To: instant(g.GetExpiresAt()),
+		})
+	}
 	if d.Anchor.IsZero() {
 		d.Anchor = d.StartsAt
 	}

@@ -42,9 +42,8 @@ ON CONFLICT (license, meter, counter_generation, minute) DO UPDATE SET units = u
 -- In the order in which lenders lock counters.
 SELECT 1 FROM quota_counter c
 WHERE EXISTS (SELECT FROM quota_loan l
-              WHERE l.boot = ANY(@boots::text[]) AND l.license = c.license AND l.meter = c.meter
-                AND l.counter_generation = c.counter_generation)
-ORDER BY c.license COLLATE "C", c.meter COLLATE "C", c.counter_generation
+              WHERE l.boot = ANY(@boots::text[]) AND l.license = c.license AND l.meter = c.meter)
+ORDER BY c.license COLLATE "C", c.meter COLLATE "C"
 FOR UPDATE;
 
 -- name: ChargePools :exec

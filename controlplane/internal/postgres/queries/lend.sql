@@ -7,6 +7,7 @@ WHERE l.id = ANY(@ids::text[]);
 SELECT f.closed::boolean AS closed, f.granted::bigint AS granted, f.added::bigint AS added,
        f.remaining::bigint AS remaining, f.idle::bigint AS idle
 FROM lend_quota(@boot::text, @license::text, @meter::text, @generation::bigint, @period_start::bigint, @period_end::bigint, @units::bigint,
+                @grants::text[], @grant_units::bigint[], @grants_before::integer,
                 @waiting::bigint, @want::bigint, @nodes::bigint, @spent::bigint, @returned::bigint) f;
 
 -- name: LendRate :one
@@ -16,3 +17,6 @@ FROM lend_rate(@boot::text, @license::text, @rate_limit::text, @per_second::doub
 
 -- name: LiveNodes :one
 SELECT count(*) FROM node WHERE last_seen > now() - interval '5 seconds';
+
+-- name: Drawn :many
+SELECT grant_id, sum(units)::bigint AS units FROM quota_draw WHERE grant_id = ANY(@grants::text[]) GROUP BY grant_id;

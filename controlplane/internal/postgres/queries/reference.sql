@@ -21,7 +21,8 @@ WHERE v.entitlements @> jsonb_build_array(jsonb_build_object('feature', @feature
                         AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > @now::timestamptz))))
 UNION ALL
 SELECT 'license'::text, l.id FROM license l
-WHERE l.overrides <> '[]' AND l.overrides @> jsonb_build_array(jsonb_build_object('feature', @feature::text))
+WHERE (l.overrides <> '[]' AND l.overrides @> jsonb_build_array(jsonb_build_object('feature', @feature::text))
+       OR l.grants <> '[]' AND l.grants @> jsonb_build_array(jsonb_build_object('feature', @feature::text)))
   AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > @now::timestamptz)
 UNION ALL
 SELECT 'route'::text, r.key FROM route r WHERE @feature::text = ANY(r.requires) AND r.archived_at IS NULL

@@ -79,10 +79,11 @@ const updateLicenses = `-- name: UpdateLicenses :batchone
 UPDATE license
 SET plan = $1, plan_version = $2, status = $3, starts_at = $4, ends_at = $5,
     anchor = $6, counter_generation = $7, phases = $8, overrides = $9,
-    trial_ends_at = $10, cancels_at = $11, past_due = $12, grace_until = $13,
-    due_at = $14, updated_at = $15, revision = revision + 1
-WHERE id = $16
-RETURNING id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, trial_ends_at, cancels_at, past_due, grace_until, due_at
+    grants = $10,
+    trial_ends_at = $11, cancels_at = $12, past_due = $13, grace_until = $14,
+    due_at = $15, updated_at = $16, revision = revision + 1
+WHERE id = $17
+RETURNING id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at
 `
 
 type UpdateLicensesBatchResults struct {
@@ -101,6 +102,7 @@ type UpdateLicensesParams struct {
 	CounterGeneration int64
 	Phases            []byte
 	Overrides         []byte
+	Grants            []byte
 	TrialEndsAt       *time.Time
 	CancelsAt         *time.Time
 	PastDue           bool
@@ -123,6 +125,7 @@ func (q *Queries) UpdateLicenses(ctx context.Context, arg []UpdateLicensesParams
 			a.CounterGeneration,
 			a.Phases,
 			a.Overrides,
+			a.Grants,
 			a.TrialEndsAt,
 			a.CancelsAt,
 			a.PastDue,
@@ -163,6 +166,7 @@ func (b *UpdateLicensesBatchResults) QueryRow(f func(int, License, error)) {
 			&i.UpdatedAt,
 			&i.Phases,
 			&i.Overrides,
+			&i.Grants,
 			&i.TrialEndsAt,
 			&i.CancelsAt,
 			&i.PastDue,

@@ -185,9 +185,8 @@ func (q *Queries) LockBoot(ctx context.Context, boot string) error {
 const lockCountersOfBoots = `-- name: LockCountersOfBoots :exec
 SELECT 1 FROM quota_counter c
 WHERE EXISTS (SELECT FROM quota_loan l
-              WHERE l.boot = ANY($1::text[]) AND l.license = c.license AND l.meter = c.meter
-                AND l.counter_generation = c.counter_generation)
-ORDER BY c.license COLLATE "C", c.meter COLLATE "C", c.counter_generation
+              WHERE l.boot = ANY($1::text[]) AND l.license = c.license AND l.meter = c.meter)
+ORDER BY c.license COLLATE "C", c.meter COLLATE "C"
 FOR UPDATE
 `
 

@@ -9,26 +9,59 @@ import (
 	"context"
 )
 
+const drawn = `-- name: Drawn :many
+SELECT grant_id, sum(units)::bigint AS units FROM quota_draw WHERE grant_id = ANY($1::text[]) GROUP BY grant_id
+`
+
+type DrawnRow struct {
+	GrantID string
+	Units   int64
+}
+
+func (q *Queries) Drawn(ctx context.Context, grants []string) ([]DrawnRow, error) {
+	rows, err := q.db.Query(ctx, drawn, grants)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DrawnRow
+	for rows.Next() {
+		var i DrawnRow
+		if err := rows.Scan(&i.GrantID, &i.Units); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lendQuota = `-- name: LendQuota :one
 SELECT f.closed::boolean AS closed, f.granted::bigint AS granted, f.added::bigint AS added,
        f.remaining::bigint AS remaining, f.idle::bigint AS idle
 FROM lend_quota($1::text, $2::text, $3::text, $4::bigint, $5::bigint, $6::bigint, $7::bigint,
-                $8::bigint, $9::bigint, $10::bigint, $11::bigint, $12::bigint) f
+                $8::text[], $9::bigint[], $10::integer,
+                $11::bigint, $12::bigint, $13::bigint, $14::bigint, $15::bigint) f
 `
 
 type LendQuotaParams struct {
-	Boot        string
-	License     string
-	Meter       string
-	Generation  int64
-	PeriodStart int64
-	PeriodEnd   int64
-	Units       int64
-	Waiting     int64
-	Want        int64
-	Nodes       int64
-	Spent       int64
-	Returned    int64
+	Boot         string
+	License      string
+	Meter        string
+	Generation   int64
+	PeriodStart  int64
+	PeriodEnd    int64
+	Units        int64
+	Grants       []string
+	GrantUnits   []int64
+	GrantsBefore int32
+	Waiting      int64
+	Want         int64
+	Nodes        int64
+	Spent        int64
+	Returned     int64
 }
 
 type LendQuotaRow struct {
@@ -48,6 +81,9 @@ func (q *Queries) LendQuota(ctx context.Context, arg LendQuotaParams) (LendQuota
 		arg.PeriodStart,
 		arg.PeriodEnd,
 		arg.Units,
+		arg.Grants,
+		arg.GrantUnits,
+		arg.GrantsBefore,
 		arg.Waiting,
 		arg.Want,
 		arg.Nodes,
@@ -109,7 +145,7 @@ func (q *Queries) LendRate(ctx context.Context, arg LendRateParams) (LendRateRow
 }
 
 const lendTerms = `-- name: LendTerms :many
-SELECT l.id, l.customer, l.plan, l.plan_version, l.status, l.starts_at, l.ends_at, l.anchor, l.counter_generation, l.revision, l.created_at, l.updated_at, l.phases, l.overrides, l.trial_ends_at, l.cancels_at, l.past_due, l.grace_until, l.due_at, c.time_zone
+SELECT l.id, l.customer, l.plan, l.plan_version, l.status, l.starts_at, l.ends_at, l.anchor, l.counter_generation, l.revision, l.created_at, l.updated_at, l.phases, l.overrides, l.grants, l.trial_ends_at, l.cancels_at, l.past_due, l.grace_until, l.due_at, c.time_zone
 FROM license l JOIN customer c ON c.id = l.customer
 WHERE l.id = ANY($1::text[])
 `
@@ -143,6 +179,7 @@ func (q *Queries) LendTerms(ctx context.Context, ids []string) ([]LendTermsRow, 
 			&i.License.UpdatedAt,
 			&i.License.Phases,
 			&i.License.Overrides,
+			&i.License.Grants,
 			&i.License.TrialEndsAt,
 			&i.License.CancelsAt,
 			&i.License.PastDue,

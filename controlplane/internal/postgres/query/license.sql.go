@@ -46,7 +46,7 @@ INSERT INTO license (id, customer, plan, plan_version, status, starts_at, ends_a
                      trial_ends_at, due_at, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
         $10, $11, $12, $13)
-RETURNING id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, trial_ends_at, cancels_at, past_due, grace_until, due_at
+RETURNING id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at
 `
 
 type InsertLicenseParams struct {
@@ -97,6 +97,7 @@ func (q *Queries) InsertLicense(ctx context.Context, arg InsertLicenseParams) (L
 		&i.UpdatedAt,
 		&i.Phases,
 		&i.Overrides,
+		&i.Grants,
 		&i.TrialEndsAt,
 		&i.CancelsAt,
 		&i.PastDue,
@@ -160,7 +161,7 @@ func (q *Queries) InsertMigration(ctx context.Context, arg InsertMigrationParams
 }
 
 const license = `-- name: License :one
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license WHERE id = $1
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license WHERE id = $1
 `
 
 func (q *Queries) License(ctx context.Context, id string) (License, error) {
@@ -181,6 +182,7 @@ func (q *Queries) License(ctx context.Context, id string) (License, error) {
 		&i.UpdatedAt,
 		&i.Phases,
 		&i.Overrides,
+		&i.Grants,
 		&i.TrialEndsAt,
 		&i.CancelsAt,
 		&i.PastDue,
@@ -231,7 +233,7 @@ func (q *Queries) LicenseEvents(ctx context.Context, arg LicenseEventsParams) ([
 }
 
 const licenses = `-- name: Licenses :many
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license
 WHERE id > $1
   AND ($2::text IS NULL OR customer = $2)
   AND ($3::text IS NULL OR plan = $3)
@@ -292,6 +294,7 @@ func (q *Queries) Licenses(ctx context.Context, arg LicensesParams) ([]License, 
 			&i.UpdatedAt,
 			&i.Phases,
 			&i.Overrides,
+			&i.Grants,
 			&i.TrialEndsAt,
 			&i.CancelsAt,
 			&i.PastDue,
@@ -309,7 +312,7 @@ func (q *Queries) Licenses(ctx context.Context, arg LicensesParams) ([]License, 
 }
 
 const lockDueLicenses = `-- name: LockDueLicenses :many
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license
 WHERE due_at <= $1::timestamptz
 ORDER BY due_at, id
 LIMIT $2
@@ -345,6 +348,7 @@ func (q *Queries) LockDueLicenses(ctx context.Context, arg LockDueLicensesParams
 			&i.UpdatedAt,
 			&i.Phases,
 			&i.Overrides,
+			&i.Grants,
 			&i.TrialEndsAt,
 			&i.CancelsAt,
 			&i.PastDue,
@@ -362,7 +366,7 @@ func (q *Queries) LockDueLicenses(ctx context.Context, arg LockDueLicensesParams
 }
 
 const lockLicense = `-- name: LockLicense :one
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license WHERE id = $1 FOR UPDATE
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockLicense(ctx context.Context, id string) (License, error) {
@@ -383,6 +387,7 @@ func (q *Queries) LockLicense(ctx context.Context, id string) (License, error) {
 		&i.UpdatedAt,
 		&i.Phases,
 		&i.Overrides,
+		&i.Grants,
 		&i.TrialEndsAt,
 		&i.CancelsAt,
 		&i.PastDue,
@@ -393,7 +398,7 @@ func (q *Queries) LockLicense(ctx context.Context, id string) (License, error) {
 }
 
 const lockMovingLicenses = `-- name: LockMovingLicenses :many
-SELECT l.id, l.customer, l.plan, l.plan_version, l.status, l.starts_at, l.ends_at, l.anchor, l.counter_generation, l.revision, l.created_at, l.updated_at, l.phases, l.overrides, l.trial_ends_at, l.cancels_at, l.past_due, l.grace_until, l.due_at, c.time_zone
+SELECT l.id, l.customer, l.plan, l.plan_version, l.status, l.starts_at, l.ends_at, l.anchor, l.counter_generation, l.revision, l.created_at, l.updated_at, l.phases, l.overrides, l.grants, l.trial_ends_at, l.cancels_at, l.past_due, l.grace_until, l.due_at, c.time_zone
 FROM license l JOIN customer c ON c.id = l.customer
 WHERE l.id > $1
   AND (l.plan = $2::text OR l.phases <> '[]' AND l.phases @> jsonb_build_array(jsonb_build_object('plan', $2::text)))
@@ -452,6 +457,7 @@ func (q *Queries) LockMovingLicenses(ctx context.Context, arg LockMovingLicenses
 			&i.License.UpdatedAt,
 			&i.License.Phases,
 			&i.License.Overrides,
+			&i.License.Grants,
 			&i.License.TrialEndsAt,
 			&i.License.CancelsAt,
 			&i.License.PastDue,

@@ -124,6 +124,7 @@ type License struct {
 	UpdatedAt         time.Time
 	Phases            []byte
 	Overrides         []byte
+	Grants            []byte
 	TrialEndsAt       *time.Time
 	CancelsAt         *time.Time
 	PastDue           bool
@@ -208,9 +209,19 @@ type PlanVersion struct {
 }
 
 type QuotaCounter struct {
+	License string
+	Meter   string
+}
+
+type QuotaDraw struct {
+	GrantID           string
 	License           string
 	Meter             string
 	CounterGeneration int64
+	PeriodEnd         int64
+	PeriodStart       int64
+	Rank              int32
+	Units             int64
 }
 
 type QuotaLoan struct {

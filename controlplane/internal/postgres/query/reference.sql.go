@@ -26,7 +26,8 @@ WHERE v.entitlements @> jsonb_build_array(jsonb_build_object('feature', $2::text
                         AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > $3::timestamptz))))
 UNION ALL
 SELECT 'license'::text, l.id FROM license l
-WHERE l.overrides <> '[]' AND l.overrides @> jsonb_build_array(jsonb_build_object('feature', $2::text))
+WHERE (l.overrides <> '[]' AND l.overrides @> jsonb_build_array(jsonb_build_object('feature', $2::text))
+       OR l.grants <> '[]' AND l.grants @> jsonb_build_array(jsonb_build_object('feature', $2::text)))
   AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > $3::timestamptz)
 UNION ALL
 SELECT 'route'::text, r.key FROM route r WHERE $2::text = ANY(r.requires) AND r.archived_at IS NULL

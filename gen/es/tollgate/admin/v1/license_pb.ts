@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/license.proto.
  */
 export const file_tollgate_admin_v1_license: GenFile = /*@__PURE__*/
-  fileDesc("Ch90b2xsZ2F0ZS9hZG1pbi92MS9saWNlbnNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSL+BAoHTGljZW5zZRIKCgJpZBgBIAEoCRIZCghjdXN0b21lchgCIAEoCUIHukgEcgIoQBIVCgRwbGFuGAMgASgJQge6SARyAihAEhQKDHBsYW5fdmVyc2lvbhgEIAEoDRIwCgZzdGF0dXMYBSABKA4yIC50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlU3RhdHVzEi0KCXN0YXJ0c19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGYW5jaG9yGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAkgASgJEi8KC2NyZWF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNdHJpYWxfZW5kc19hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKY2FuY2Vsc19hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZ3JhY2VfdW50aWwYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCHVwY29taW5nGA8gAygLMh8udG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZVBoYXNlEi4KCW92ZXJyaWRlcxgQIAMoCzIbLnRvbGxnYXRlLmFkbWluLnYxLk92ZXJyaWRlIncKDExpY2Vuc2VQaGFzZRItCglzdGFydHNfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHBsYW4YAiABKAkSFAoMcGxhbl92ZXJzaW9uGAMgASgNEhQKDHJlc2V0c191c2FnZRgEIAEoCCLBAgoIT3ZlcnJpZGUSCgoCaWQYASABKAkSDwoHbGljZW5zZRgCIAEoCRIPCgdmZWF0dXJlGAMgASgJEg8KB2VuYWJsZWQYBCABKAgSJwoFcXVvdGEYBSABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5RdW90YRIwCgpyYXRlX2xpbWl0GAYgASgLMhwudG9sbGdhdGUuYWRtaW4udjEuUmF0ZUxpbWl0Ei0KCXN0YXJ0c19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAkgASgJEi8KC2NyZWF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKFAgoMTGljZW5zZUV2ZW50Eg4KBm51bWJlchgBIAEoAxIPCgdsaWNlbnNlGAIgASgJEigKBHRpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGtpbmQYBCABKAkSMAoGc3RhdHVzGAUgASgOMiAudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZVN0YXR1cxI7CgZkZXRhaWwYBiADKAsyKy50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlRXZlbnQuRGV0YWlsRW50cnkaLQoLRGV0YWlsRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASqVAgoNTGljZW5zZVN0YXR1cxIeChpMSUNFTlNFX1NUQVRVU19VTlNQRUNJRklFRBAAEhwKGExJQ0VOU0VfU1RBVFVTX1NDSEVEVUxFRBABEhsKF0xJQ0VOU0VfU1RBVFVTX1RSSUFMSU5HEAISGQoVTElDRU5TRV9TVEFUVVNfQUNUSVZFEAMSGwoXTElDRU5TRV9TVEFUVVNfUEFTVF9EVUUQBBIcChhMSUNFTlNFX1NUQVRVU19TVVNQRU5ERUQQBRIaChZMSUNFTlNFX1NUQVRVU19FWFBJUkVEEAYSGwoXTElDRU5TRV9TVEFUVVNfQ0FOQ0VMRUQQBxIaChZMSUNFTlNFX1NUQVRVU19SRVZPS0VEEAhCtgEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUIMTGljZW5zZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_tollgate_admin_v1_plan]);
+  fileDesc("Ch90b2xsZ2F0ZS9hZG1pbi92MS9saWNlbnNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSKoBQoHTGljZW5zZRIKCgJpZBgBIAEoCRIZCghjdXN0b21lchgCIAEoCUIHukgEcgIoQBIVCgRwbGFuGAMgASgJQge6SARyAihAEhQKDHBsYW5fdmVyc2lvbhgEIAEoDRIwCgZzdGF0dXMYBSABKA4yIC50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlU3RhdHVzEi0KCXN0YXJ0c19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGYW5jaG9yGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAkgASgJEi8KC2NyZWF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNdHJpYWxfZW5kc19hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKY2FuY2Vsc19hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZ3JhY2VfdW50aWwYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCHVwY29taW5nGA8gAygLMh8udG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZVBoYXNlEi4KCW92ZXJyaWRlcxgQIAMoCzIbLnRvbGxnYXRlLmFkbWluLnYxLk92ZXJyaWRlEigKBmdyYW50cxgRIAMoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkdyYW50IncKDExpY2Vuc2VQaGFzZRItCglzdGFydHNfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHBsYW4YAiABKAkSFAoMcGxhbl92ZXJzaW9uGAMgASgNEhQKDHJlc2V0c191c2FnZRgEIAEoCCLBAgoIT3ZlcnJpZGUSCgoCaWQYASABKAkSDwoHbGljZW5zZRgCIAEoCRIPCgdmZWF0dXJlGAMgASgJEg8KB2VuYWJsZWQYBCABKAgSJwoFcXVvdGEYBSABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5RdW90YRIwCgpyYXRlX2xpbWl0GAYgASgLMhwudG9sbGdhdGUuYWRtaW4udjEuUmF0ZUxpbWl0Ei0KCXN0YXJ0c19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAkgASgJEi8KC2NyZWF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCL2AQoFR3JhbnQSCgoCaWQYASABKAkSDwoHbGljZW5zZRgCIAEoCRIPCgdmZWF0dXJlGAMgASgJEg0KBXVuaXRzGAQgASgDEhAKCHByaW9yaXR5GAUgASgFEi0KCXN0YXJ0c19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAggASgJEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKFAgoMTGljZW5zZUV2ZW50Eg4KBm51bWJlchgBIAEoAxIPCgdsaWNlbnNlGAIgASgJEigKBHRpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGtpbmQYBCABKAkSMAoGc3RhdHVzGAUgASgOMiAudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZVN0YXR1cxI7CgZkZXRhaWwYBiADKAsyKy50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlRXZlbnQuRGV0YWlsRW50cnkaLQoLRGV0YWlsRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASqVAgoNTGljZW5zZVN0YXR1cxIeChpMSUNFTlNFX1NUQVRVU19VTlNQRUNJRklFRBAAEhwKGExJQ0VOU0VfU1RBVFVTX1NDSEVEVUxFRBABEhsKF0xJQ0VOU0VfU1RBVFVTX1RSSUFMSU5HEAISGQoVTElDRU5TRV9TVEFUVVNfQUNUSVZFEAMSGwoXTElDRU5TRV9TVEFUVVNfUEFTVF9EVUUQBBIcChhMSUNFTlNFX1NUQVRVU19TVVNQRU5ERUQQBRIaChZMSUNFTlNFX1NUQVRVU19FWFBJUkVEEAYSGwoXTElDRU5TRV9TVEFUVVNfQ0FOQ0VMRUQQBxIaChZMSUNFTlNFX1NUQVRVU19SRVZPS0VEEAhCtgEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUIMTGljZW5zZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_tollgate_admin_v1_plan]);
 
 /**
  * License is the enforceable agreement: a customer on a plan version.
@@ -128,6 +128,13 @@ export type License = Message<"tollgate.admin.v1.License"> & {
    * @generated from field: repeated tollgate.admin.v1.Override overrides = 16;
    */
   overrides: Override[];
+
+  /**
+   * In the order in which they were made. Output only.
+   *
+   * @generated from field: repeated tollgate.admin.v1.Grant grants = 17;
+   */
+  grants: Grant[];
 };
 
 /**
@@ -251,6 +258,75 @@ export const OverrideSchema: GenMessage<Override> = /*@__PURE__*/
   messageDesc(file_tollgate_admin_v1_license, 2);
 
 /**
+ * Grant is extra units of one metered feature, beside its hard quota.
+ *
+ * @generated from message tollgate.admin.v1.Grant
+ */
+export type Grant = Message<"tollgate.admin.v1.Grant"> & {
+  /**
+   * `grt_` + ULID.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The licence's id.
+   *
+   * @generated from field: string license = 2;
+   */
+  license: string;
+
+  /**
+   * The metered feature's key.
+   *
+   * @generated from field: string feature = 3;
+   */
+  feature: string;
+
+  /**
+   * @generated from field: int64 units = 4;
+   */
+  units: bigint;
+
+  /**
+   * Lower burns first; below 0 before the plan's quota, else after it.
+   *
+   * @generated from field: int32 priority = 5;
+   */
+  priority: number;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp starts_at = 6;
+   */
+  startsAt?: Timestamp | undefined;
+
+  /**
+   * Exclusive. Unset: never.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 7;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string reason = 8;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp create_time = 9;
+   */
+  createTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.Grant.
+ * Use `create(GrantSchema)` to create a new message.
+ */
+export const GrantSchema: GenMessage<Grant> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license, 3);
+
+/**
  * LicenseEvent is one change of a licence's state, by people or by time.
  *
  * @generated from message tollgate.admin.v1.LicenseEvent
@@ -278,9 +354,9 @@ export type LicenseEvent = Message<"tollgate.admin.v1.LicenseEvent"> & {
   /**
    * `issued`, `suspended`, `resumed`, `revoked`, `canceled`, `cancel_scheduled`,
    * `renewed`, `past_due`, `plan_changed`, `plan_change_scheduled`,
-   * `override_created`, `override_deleted`; by time: `started`, `trial_ended`,
-   * `grace_ended`, `expired`, `override_started`, `override_ended`, and what was
-   * scheduled.
+   * `override_created`, `override_deleted`, `grant_created`; by time: `started`,
+   * `trial_ended`, `grace_ended`, `expired`, `override_started`, `override_ended`,
+   * `grant_started`, `grant_expired`, and what was scheduled.
    *
    * @generated from field: string kind = 4;
    */
@@ -307,7 +383,7 @@ export type LicenseEvent = Message<"tollgate.admin.v1.LicenseEvent"> & {
  * Use `create(LicenseEventSchema)` to create a new message.
  */
 export const LicenseEventSchema: GenMessage<LicenseEvent> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_license, 3);
+  messageDesc(file_tollgate_admin_v1_license, 4);
 
 /**
  * @generated from enum tollgate.admin.v1.LicenseStatus

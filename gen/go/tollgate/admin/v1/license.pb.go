@@ -121,7 +121,9 @@ type License struct {
 	// Plan versions that are still to come, in order of time. Output only.
 	Upcoming []*LicensePhase `protobuf:"bytes,15,rep,name=upcoming,proto3" json:"upcoming,omitempty"`
 	// In order of their start. Output only.
-	Overrides     []*Override `protobuf:"bytes,16,rep,name=overrides,proto3" json:"overrides,omitempty"`
+	Overrides []*Override `protobuf:"bytes,16,rep,name=overrides,proto3" json:"overrides,omitempty"`
+	// In the order in which they were made. Output only.
+	Grants        []*Grant `protobuf:"bytes,17,rep,name=grants,proto3" json:"grants,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -264,6 +266,13 @@ func (x *License) GetUpcoming() []*LicensePhase {
 func (x *License) GetOverrides() []*Override {
 	if x != nil {
 		return x.Overrides
+	}
+	return nil
+}
+
+func (x *License) GetGrants() []*Grant {
+	if x != nil {
+		return x.Grants
 	}
 	return nil
 }
@@ -462,6 +471,120 @@ func (x *Override) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// Grant is extra units of one metered feature, beside its hard quota.
+type Grant struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `grt_` + ULID.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The licence's id.
+	License string `protobuf:"bytes,2,opt,name=license,proto3" json:"license,omitempty"`
+	// The metered feature's key.
+	Feature string `protobuf:"bytes,3,opt,name=feature,proto3" json:"feature,omitempty"`
+	Units   int64  `protobuf:"varint,4,opt,name=units,proto3" json:"units,omitempty"`
+	// Lower burns first; below 0 before the plan's quota, else after it.
+	Priority int32                  `protobuf:"varint,5,opt,name=priority,proto3" json:"priority,omitempty"`
+	StartsAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=starts_at,json=startsAt,proto3" json:"starts_at,omitempty"`
+	// Exclusive. Unset: never.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	Reason        string                 `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Grant) Reset() {
+	*x = Grant{}
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Grant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Grant) ProtoMessage() {}
+
+func (x *Grant) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Grant.ProtoReflect.Descriptor instead.
+func (*Grant) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Grant) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Grant) GetLicense() string {
+	if x != nil {
+		return x.License
+	}
+	return ""
+}
+
+func (x *Grant) GetFeature() string {
+	if x != nil {
+		return x.Feature
+	}
+	return ""
+}
+
+func (x *Grant) GetUnits() int64 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
+func (x *Grant) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *Grant) GetStartsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartsAt
+	}
+	return nil
+}
+
+func (x *Grant) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *Grant) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Grant) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
 // LicenseEvent is one change of a licence's state, by people or by time.
 type LicenseEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -472,9 +595,9 @@ type LicenseEvent struct {
 	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
 	// `issued`, `suspended`, `resumed`, `revoked`, `canceled`, `cancel_scheduled`,
 	// `renewed`, `past_due`, `plan_changed`, `plan_change_scheduled`,
-	// `override_created`, `override_deleted`; by time: `started`, `trial_ended`,
-	// `grace_ended`, `expired`, `override_started`, `override_ended`, and what was
-	// scheduled.
+	// `override_created`, `override_deleted`, `grant_created`; by time: `started`,
+	// `trial_ended`, `grace_ended`, `expired`, `override_started`, `override_ended`,
+	// `grant_started`, `grant_expired`, and what was scheduled.
 	Kind string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
 	// What the licence is then.
 	Status LicenseStatus `protobuf:"varint,5,opt,name=status,proto3,enum=tollgate.admin.v1.LicenseStatus" json:"status,omitempty"`
@@ -487,7 +610,7 @@ type LicenseEvent struct {
 
 func (x *LicenseEvent) Reset() {
 	*x = LicenseEvent{}
-	mi := &file_tollgate_admin_v1_license_proto_msgTypes[3]
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -499,7 +622,7 @@ func (x *LicenseEvent) String() string {
 func (*LicenseEvent) ProtoMessage() {}
 
 func (x *LicenseEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_license_proto_msgTypes[3]
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -512,7 +635,7 @@ func (x *LicenseEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LicenseEvent.ProtoReflect.Descriptor instead.
 func (*LicenseEvent) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_license_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_admin_v1_license_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *LicenseEvent) GetNumber() int64 {
@@ -561,7 +684,7 @@ var File_tollgate_admin_v1_license_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_license_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftollgate/admin/v1/license.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctollgate/admin/v1/plan.proto\"\x98\x06\n" +
+	"\x1ftollgate/admin/v1/license.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctollgate/admin/v1/plan.proto\"\xca\x06\n" +
 	"\aLicense\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\bcustomer\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\bcustomer\x12\x1b\n" +
@@ -583,7 +706,8 @@ const file_tollgate_admin_v1_license_proto_rawDesc = "" +
 	"\vgrace_until\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"graceUntil\x12;\n" +
 	"\bupcoming\x18\x0f \x03(\v2\x1f.tollgate.admin.v1.LicensePhaseR\bupcoming\x129\n" +
-	"\toverrides\x18\x10 \x03(\v2\x1b.tollgate.admin.v1.OverrideR\toverrides\"\xa1\x01\n" +
+	"\toverrides\x18\x10 \x03(\v2\x1b.tollgate.admin.v1.OverrideR\toverrides\x120\n" +
+	"\x06grants\x18\x11 \x03(\v2\x18.tollgate.admin.v1.GrantR\x06grants\"\xa1\x01\n" +
 	"\fLicensePhase\x127\n" +
 	"\tstarts_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\tR\x04plan\x12!\n" +
@@ -602,6 +726,18 @@ const file_tollgate_admin_v1_license_proto_rawDesc = "" +
 	"\x06reason\x18\t \x01(\tR\x06reason\x12;\n" +
 	"\vcreate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\xc6\x02\n" +
+	"\x05Grant\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\alicense\x18\x02 \x01(\tR\alicense\x12\x18\n" +
+	"\afeature\x18\x03 \x01(\tR\afeature\x12\x14\n" +
+	"\x05units\x18\x04 \x01(\x03R\x05units\x12\x1a\n" +
+	"\bpriority\x18\x05 \x01(\x05R\bpriority\x127\n" +
+	"\tstarts_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x129\n" +
+	"\n" +
+	"expires_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x16\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\x12;\n" +
+	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\"\xbe\x02\n" +
 	"\fLicenseEvent\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x18\n" +
@@ -638,44 +774,49 @@ func file_tollgate_admin_v1_license_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_admin_v1_license_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_admin_v1_license_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_tollgate_admin_v1_license_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_tollgate_admin_v1_license_proto_goTypes = []any{
 	(LicenseStatus)(0),            // 0: tollgate.admin.v1.LicenseStatus
 	(*License)(nil),               // 1: tollgate.admin.v1.License
 	(*LicensePhase)(nil),          // 2: tollgate.admin.v1.LicensePhase
 	(*Override)(nil),              // 3: tollgate.admin.v1.Override
-	(*LicenseEvent)(nil),          // 4: tollgate.admin.v1.LicenseEvent
-	nil,                           // 5: tollgate.admin.v1.LicenseEvent.DetailEntry
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*Quota)(nil),                 // 7: tollgate.admin.v1.Quota
-	(*RateLimit)(nil),             // 8: tollgate.admin.v1.RateLimit
+	(*Grant)(nil),                 // 4: tollgate.admin.v1.Grant
+	(*LicenseEvent)(nil),          // 5: tollgate.admin.v1.LicenseEvent
+	nil,                           // 6: tollgate.admin.v1.LicenseEvent.DetailEntry
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*Quota)(nil),                 // 8: tollgate.admin.v1.Quota
+	(*RateLimit)(nil),             // 9: tollgate.admin.v1.RateLimit
 }
 var file_tollgate_admin_v1_license_proto_depIdxs = []int32{
 	0,  // 0: tollgate.admin.v1.License.status:type_name -> tollgate.admin.v1.LicenseStatus
-	6,  // 1: tollgate.admin.v1.License.starts_at:type_name -> google.protobuf.Timestamp
-	6,  // 2: tollgate.admin.v1.License.ends_at:type_name -> google.protobuf.Timestamp
-	6,  // 3: tollgate.admin.v1.License.anchor:type_name -> google.protobuf.Timestamp
-	6,  // 4: tollgate.admin.v1.License.create_time:type_name -> google.protobuf.Timestamp
-	6,  // 5: tollgate.admin.v1.License.update_time:type_name -> google.protobuf.Timestamp
-	6,  // 6: tollgate.admin.v1.License.trial_ends_at:type_name -> google.protobuf.Timestamp
-	6,  // 7: tollgate.admin.v1.License.cancels_at:type_name -> google.protobuf.Timestamp
-	6,  // 8: tollgate.admin.v1.License.grace_until:type_name -> google.protobuf.Timestamp
+	7,  // 1: tollgate.admin.v1.License.starts_at:type_name -> google.protobuf.Timestamp
+	7,  // 2: tollgate.admin.v1.License.ends_at:type_name -> google.protobuf.Timestamp
+	7,  // 3: tollgate.admin.v1.License.anchor:type_name -> google.protobuf.Timestamp
+	7,  // 4: tollgate.admin.v1.License.create_time:type_name -> google.protobuf.Timestamp
+	7,  // 5: tollgate.admin.v1.License.update_time:type_name -> google.protobuf.Timestamp
+	7,  // 6: tollgate.admin.v1.License.trial_ends_at:type_name -> google.protobuf.Timestamp
+	7,  // 7: tollgate.admin.v1.License.cancels_at:type_name -> google.protobuf.Timestamp
+	7,  // 8: tollgate.admin.v1.License.grace_until:type_name -> google.protobuf.Timestamp
 	2,  // 9: tollgate.admin.v1.License.upcoming:type_name -> tollgate.admin.v1.LicensePhase
 	3,  // 10: tollgate.admin.v1.License.overrides:type_name -> tollgate.admin.v1.Override
-	6,  // 11: tollgate.admin.v1.LicensePhase.starts_at:type_name -> google.protobuf.Timestamp
-	7,  // 12: tollgate.admin.v1.Override.quota:type_name -> tollgate.admin.v1.Quota
-	8,  // 13: tollgate.admin.v1.Override.rate_limit:type_name -> tollgate.admin.v1.RateLimit
-	6,  // 14: tollgate.admin.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
-	6,  // 15: tollgate.admin.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
-	6,  // 16: tollgate.admin.v1.Override.create_time:type_name -> google.protobuf.Timestamp
-	6,  // 17: tollgate.admin.v1.LicenseEvent.time:type_name -> google.protobuf.Timestamp
-	0,  // 18: tollgate.admin.v1.LicenseEvent.status:type_name -> tollgate.admin.v1.LicenseStatus
-	5,  // 19: tollgate.admin.v1.LicenseEvent.detail:type_name -> tollgate.admin.v1.LicenseEvent.DetailEntry
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	4,  // 11: tollgate.admin.v1.License.grants:type_name -> tollgate.admin.v1.Grant
+	7,  // 12: tollgate.admin.v1.LicensePhase.starts_at:type_name -> google.protobuf.Timestamp
+	8,  // 13: tollgate.admin.v1.Override.quota:type_name -> tollgate.admin.v1.Quota
+	9,  // 14: tollgate.admin.v1.Override.rate_limit:type_name -> tollgate.admin.v1.RateLimit
+	7,  // 15: tollgate.admin.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
+	7,  // 16: tollgate.admin.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
+	7,  // 17: tollgate.admin.v1.Override.create_time:type_name -> google.protobuf.Timestamp
+	7,  // 18: tollgate.admin.v1.Grant.starts_at:type_name -> google.protobuf.Timestamp
+	7,  // 19: tollgate.admin.v1.Grant.expires_at:type_name -> google.protobuf.Timestamp
+	7,  // 20: tollgate.admin.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
+	7,  // 21: tollgate.admin.v1.LicenseEvent.time:type_name -> google.protobuf.Timestamp
+	0,  // 22: tollgate.admin.v1.LicenseEvent.status:type_name -> tollgate.admin.v1.LicenseStatus
+	6,  // 23: tollgate.admin.v1.LicenseEvent.detail:type_name -> tollgate.admin.v1.LicenseEvent.DetailEntry
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_license_proto_init() }
@@ -690,7 +831,7 @@ func file_tollgate_admin_v1_license_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_license_proto_rawDesc), len(file_tollgate_admin_v1_license_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

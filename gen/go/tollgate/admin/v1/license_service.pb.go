@@ -1364,6 +1364,155 @@ func (x *DeleteOverrideResponse) GetEpoch() *Epoch {
 	return nil
 }
 
+type CreateGrantRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The licence's id.
+	License string `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	// The metered feature's key.
+	Feature string `protobuf:"bytes,2,opt,name=feature,proto3" json:"feature,omitempty"`
+	Units   int64  `protobuf:"varint,3,opt,name=units,proto3" json:"units,omitempty"`
+	// Lower burns first; below 0 before the plan's quota, else after it.
+	Priority int32 `protobuf:"varint,4,opt,name=priority,proto3" json:"priority,omitempty"`
+	// Unset: now.
+	StartsAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=starts_at,json=startsAt,proto3" json:"starts_at,omitempty"`
+	// Exclusive. Unset: never.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	Reason        string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateGrantRequest) Reset() {
+	*x = CreateGrantRequest{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateGrantRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateGrantRequest) ProtoMessage() {}
+
+func (x *CreateGrantRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateGrantRequest.ProtoReflect.Descriptor instead.
+func (*CreateGrantRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *CreateGrantRequest) GetLicense() string {
+	if x != nil {
+		return x.License
+	}
+	return ""
+}
+
+func (x *CreateGrantRequest) GetFeature() string {
+	if x != nil {
+		return x.Feature
+	}
+	return ""
+}
+
+func (x *CreateGrantRequest) GetUnits() int64 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
+func (x *CreateGrantRequest) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *CreateGrantRequest) GetStartsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartsAt
+	}
+	return nil
+}
+
+func (x *CreateGrantRequest) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *CreateGrantRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type CreateGrantResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Grant         *Grant                 `protobuf:"bytes,1,opt,name=grant,proto3" json:"grant,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateGrantResponse) Reset() {
+	*x = CreateGrantResponse{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateGrantResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateGrantResponse) ProtoMessage() {}
+
+func (x *CreateGrantResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateGrantResponse.ProtoReflect.Descriptor instead.
+func (*CreateGrantResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *CreateGrantResponse) GetGrant() *Grant {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
+}
+
+func (x *CreateGrantResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
 type ListLicenseEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty: all licences'.
@@ -1378,7 +1527,7 @@ type ListLicenseEventsRequest struct {
 
 func (x *ListLicenseEventsRequest) Reset() {
 	*x = ListLicenseEventsRequest{}
-	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[24]
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1390,7 +1539,7 @@ func (x *ListLicenseEventsRequest) String() string {
 func (*ListLicenseEventsRequest) ProtoMessage() {}
 
 func (x *ListLicenseEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[24]
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1403,7 +1552,7 @@ func (x *ListLicenseEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLicenseEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListLicenseEventsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{24}
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListLicenseEventsRequest) GetLicense() string {
@@ -1436,7 +1585,7 @@ type ListLicenseEventsResponse struct {
 
 func (x *ListLicenseEventsResponse) Reset() {
 	*x = ListLicenseEventsResponse{}
-	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[25]
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1448,7 +1597,7 @@ func (x *ListLicenseEventsResponse) String() string {
 func (*ListLicenseEventsResponse) ProtoMessage() {}
 
 func (x *ListLicenseEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[25]
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1461,7 +1610,7 @@ func (x *ListLicenseEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLicenseEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListLicenseEventsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{25}
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListLicenseEventsResponse) GetLicenseEvents() []*LicenseEvent {
@@ -1554,6 +1703,18 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"\x02id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"~\n" +
 	"\x16DeleteOverrideResponse\x124\n" +
 	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xc4\x02\n" +
+	"\x12CreateGrantRequest\x12#\n" +
+	"\alicense\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\alicense\x12#\n" +
+	"\afeature\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\afeature\x12\x1d\n" +
+	"\x05units\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\x05units\x12/\n" +
+	"\bpriority\x18\x04 \x01(\x05B\x13\xbaH\x10\x1a\x0e\x18\xe8\a(\x98\xf8\xff\xff\xff\xff\xff\xff\xff\x01R\bpriority\x127\n" +
+	"\tstarts_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x129\n" +
+	"\n" +
+	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12 \n" +
+	"\x06reason\x18\a \x01(\tB\b\xbaH\x05r\x03(\xf4\x03R\x06reason\"u\n" +
+	"\x13CreateGrantResponse\x12.\n" +
+	"\x05grant\x18\x01 \x01(\v2\x18.tollgate.admin.v1.GrantR\x05grant\x12.\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\x82\x01\n" +
 	"\x18ListLicenseEventsRequest\x12!\n" +
 	"\alicense\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\alicense\x12\x1d\n" +
@@ -1565,8 +1726,7 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"ChangeWhen\x12\x1b\n" +
 	"\x17CHANGE_WHEN_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCHANGE_WHEN_NOW\x10\x01\x12\x1a\n" +
-	"\x16CHANGE_WHEN_PERIOD_END\x10\x022\xec\n" +
-	"\n" +
+	"\x16CHANGE_WHEN_PERIOD_END\x10\x022\xd0\v\n" +
 	"\x0eLicenseService\x12b\n" +
 	"\n" +
 	"GetLicense\x12$.tollgate.admin.v1.GetLicenseRequest\x1a%.tollgate.admin.v1.GetLicenseResponse\"\a\x88\xb5\x18\x06\x90\x02\x01\x12h\n" +
@@ -1582,7 +1742,8 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"\n" +
 	"ChangePlan\x12$.tollgate.admin.v1.ChangePlanRequest\x1a%.tollgate.admin.v1.ChangePlanResponse\"\x04\x88\xb5\x18\a\x12k\n" +
 	"\x0eCreateOverride\x12(.tollgate.admin.v1.CreateOverrideRequest\x1a).tollgate.admin.v1.CreateOverrideResponse\"\x04\x88\xb5\x18\a\x12k\n" +
-	"\x0eDeleteOverride\x12(.tollgate.admin.v1.DeleteOverrideRequest\x1a).tollgate.admin.v1.DeleteOverrideResponse\"\x04\x88\xb5\x18\a\x12w\n" +
+	"\x0eDeleteOverride\x12(.tollgate.admin.v1.DeleteOverrideRequest\x1a).tollgate.admin.v1.DeleteOverrideResponse\"\x04\x88\xb5\x18\a\x12b\n" +
+	"\vCreateGrant\x12%.tollgate.admin.v1.CreateGrantRequest\x1a&.tollgate.admin.v1.CreateGrantResponse\"\x04\x88\xb5\x18\a\x12w\n" +
 	"\x11ListLicenseEvents\x12+.tollgate.admin.v1.ListLicenseEventsRequest\x1a,.tollgate.admin.v1.ListLicenseEventsResponse\"\a\x88\xb5\x18\x06\x90\x02\x01B\xbd\x01\n" +
 	"\x15com.tollgate.admin.v1B\x13LicenseServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
@@ -1599,7 +1760,7 @@ func file_tollgate_admin_v1_license_service_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_admin_v1_license_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_admin_v1_license_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_tollgate_admin_v1_license_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_tollgate_admin_v1_license_service_proto_goTypes = []any{
 	(ChangeWhen)(0),                   // 0: tollgate.admin.v1.ChangeWhen
 	(*GetLicenseRequest)(nil),         // 1: tollgate.admin.v1.GetLicenseRequest
@@ -1626,80 +1787,89 @@ var file_tollgate_admin_v1_license_service_proto_goTypes = []any{
 	(*CreateOverrideResponse)(nil),    // 22: tollgate.admin.v1.CreateOverrideResponse
 	(*DeleteOverrideRequest)(nil),     // 23: tollgate.admin.v1.DeleteOverrideRequest
 	(*DeleteOverrideResponse)(nil),    // 24: tollgate.admin.v1.DeleteOverrideResponse
-	(*ListLicenseEventsRequest)(nil),  // 25: tollgate.admin.v1.ListLicenseEventsRequest
-	(*ListLicenseEventsResponse)(nil), // 26: tollgate.admin.v1.ListLicenseEventsResponse
-	(*License)(nil),                   // 27: tollgate.admin.v1.License
-	(*Epoch)(nil),                     // 28: tollgate.admin.v1.Epoch
-	(*timestamppb.Timestamp)(nil),     // 29: google.protobuf.Timestamp
-	(*structpb.Value)(nil),            // 30: google.protobuf.Value
-	(*RateLimit)(nil),                 // 31: tollgate.admin.v1.RateLimit
-	(*Override)(nil),                  // 32: tollgate.admin.v1.Override
-	(*LicenseEvent)(nil),              // 33: tollgate.admin.v1.LicenseEvent
+	(*CreateGrantRequest)(nil),        // 25: tollgate.admin.v1.CreateGrantRequest
+	(*CreateGrantResponse)(nil),       // 26: tollgate.admin.v1.CreateGrantResponse
+	(*ListLicenseEventsRequest)(nil),  // 27: tollgate.admin.v1.ListLicenseEventsRequest
+	(*ListLicenseEventsResponse)(nil), // 28: tollgate.admin.v1.ListLicenseEventsResponse
+	(*License)(nil),                   // 29: tollgate.admin.v1.License
+	(*Epoch)(nil),                     // 30: tollgate.admin.v1.Epoch
+	(*timestamppb.Timestamp)(nil),     // 31: google.protobuf.Timestamp
+	(*structpb.Value)(nil),            // 32: google.protobuf.Value
+	(*RateLimit)(nil),                 // 33: tollgate.admin.v1.RateLimit
+	(*Override)(nil),                  // 34: tollgate.admin.v1.Override
+	(*Grant)(nil),                     // 35: tollgate.admin.v1.Grant
+	(*LicenseEvent)(nil),              // 36: tollgate.admin.v1.LicenseEvent
 }
 var file_tollgate_admin_v1_license_service_proto_depIdxs = []int32{
-	27, // 0: tollgate.admin.v1.GetLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	27, // 1: tollgate.admin.v1.ListLicensesResponse.licenses:type_name -> tollgate.admin.v1.License
-	27, // 2: tollgate.admin.v1.IssueLicenseRequest.license:type_name -> tollgate.admin.v1.License
-	27, // 3: tollgate.admin.v1.IssueLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	28, // 4: tollgate.admin.v1.IssueLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	27, // 5: tollgate.admin.v1.SuspendLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	28, // 6: tollgate.admin.v1.SuspendLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	27, // 7: tollgate.admin.v1.ResumeLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	28, // 8: tollgate.admin.v1.ResumeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	27, // 9: tollgate.admin.v1.RevokeLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	28, // 10: tollgate.admin.v1.RevokeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	29, // 0: tollgate.admin.v1.GetLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	29, // 1: tollgate.admin.v1.ListLicensesResponse.licenses:type_name -> tollgate.admin.v1.License
+	29, // 2: tollgate.admin.v1.IssueLicenseRequest.license:type_name -> tollgate.admin.v1.License
+	29, // 3: tollgate.admin.v1.IssueLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	30, // 4: tollgate.admin.v1.IssueLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	29, // 5: tollgate.admin.v1.SuspendLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	30, // 6: tollgate.admin.v1.SuspendLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	29, // 7: tollgate.admin.v1.ResumeLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	30, // 8: tollgate.admin.v1.ResumeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	29, // 9: tollgate.admin.v1.RevokeLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	30, // 10: tollgate.admin.v1.RevokeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
 	0,  // 11: tollgate.admin.v1.CancelLicenseRequest.when:type_name -> tollgate.admin.v1.ChangeWhen
-	27, // 12: tollgate.admin.v1.CancelLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	28, // 13: tollgate.admin.v1.CancelLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	29, // 14: tollgate.admin.v1.RenewLicenseRequest.ends_at:type_name -> google.protobuf.Timestamp
-	27, // 15: tollgate.admin.v1.RenewLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	28, // 16: tollgate.admin.v1.RenewLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	29, // 17: tollgate.admin.v1.SetPastDueRequest.grace_until:type_name -> google.protobuf.Timestamp
-	27, // 18: tollgate.admin.v1.SetPastDueResponse.license:type_name -> tollgate.admin.v1.License
-	28, // 19: tollgate.admin.v1.SetPastDueResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	29, // 12: tollgate.admin.v1.CancelLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	30, // 13: tollgate.admin.v1.CancelLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	31, // 14: tollgate.admin.v1.RenewLicenseRequest.ends_at:type_name -> google.protobuf.Timestamp
+	29, // 15: tollgate.admin.v1.RenewLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	30, // 16: tollgate.admin.v1.RenewLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	31, // 17: tollgate.admin.v1.SetPastDueRequest.grace_until:type_name -> google.protobuf.Timestamp
+	29, // 18: tollgate.admin.v1.SetPastDueResponse.license:type_name -> tollgate.admin.v1.License
+	30, // 19: tollgate.admin.v1.SetPastDueResponse.epoch:type_name -> tollgate.admin.v1.Epoch
 	0,  // 20: tollgate.admin.v1.ChangePlanRequest.when:type_name -> tollgate.admin.v1.ChangeWhen
-	27, // 21: tollgate.admin.v1.ChangePlanResponse.license:type_name -> tollgate.admin.v1.License
-	28, // 22: tollgate.admin.v1.ChangePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	30, // 23: tollgate.admin.v1.CreateOverrideRequest.value:type_name -> google.protobuf.Value
-	31, // 24: tollgate.admin.v1.CreateOverrideRequest.rate_limit:type_name -> tollgate.admin.v1.RateLimit
-	29, // 25: tollgate.admin.v1.CreateOverrideRequest.starts_at:type_name -> google.protobuf.Timestamp
-	29, // 26: tollgate.admin.v1.CreateOverrideRequest.ends_at:type_name -> google.protobuf.Timestamp
-	32, // 27: tollgate.admin.v1.CreateOverrideResponse.override:type_name -> tollgate.admin.v1.Override
-	28, // 28: tollgate.admin.v1.CreateOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	27, // 29: tollgate.admin.v1.DeleteOverrideResponse.license:type_name -> tollgate.admin.v1.License
-	28, // 30: tollgate.admin.v1.DeleteOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	33, // 31: tollgate.admin.v1.ListLicenseEventsResponse.license_events:type_name -> tollgate.admin.v1.LicenseEvent
-	1,  // 32: tollgate.admin.v1.LicenseService.GetLicense:input_type -> tollgate.admin.v1.GetLicenseRequest
-	3,  // 33: tollgate.admin.v1.LicenseService.ListLicenses:input_type -> tollgate.admin.v1.ListLicensesRequest
-	5,  // 34: tollgate.admin.v1.LicenseService.IssueLicense:input_type -> tollgate.admin.v1.IssueLicenseRequest
-	7,  // 35: tollgate.admin.v1.LicenseService.SuspendLicense:input_type -> tollgate.admin.v1.SuspendLicenseRequest
-	9,  // 36: tollgate.admin.v1.LicenseService.ResumeLicense:input_type -> tollgate.admin.v1.ResumeLicenseRequest
-	11, // 37: tollgate.admin.v1.LicenseService.RevokeLicense:input_type -> tollgate.admin.v1.RevokeLicenseRequest
-	13, // 38: tollgate.admin.v1.LicenseService.CancelLicense:input_type -> tollgate.admin.v1.CancelLicenseRequest
-	15, // 39: tollgate.admin.v1.LicenseService.RenewLicense:input_type -> tollgate.admin.v1.RenewLicenseRequest
-	17, // 40: tollgate.admin.v1.LicenseService.SetPastDue:input_type -> tollgate.admin.v1.SetPastDueRequest
-	19, // 41: tollgate.admin.v1.LicenseService.ChangePlan:input_type -> tollgate.admin.v1.ChangePlanRequest
-	21, // 42: tollgate.admin.v1.LicenseService.CreateOverride:input_type -> tollgate.admin.v1.CreateOverrideRequest
-	23, // 43: tollgate.admin.v1.LicenseService.DeleteOverride:input_type -> tollgate.admin.v1.DeleteOverrideRequest
-	25, // 44: tollgate.admin.v1.LicenseService.ListLicenseEvents:input_type -> tollgate.admin.v1.ListLicenseEventsRequest
-	2,  // 45: tollgate.admin.v1.LicenseService.GetLicense:output_type -> tollgate.admin.v1.GetLicenseResponse
-	4,  // 46: tollgate.admin.v1.LicenseService.ListLicenses:output_type -> tollgate.admin.v1.ListLicensesResponse
-	6,  // 47: tollgate.admin.v1.LicenseService.IssueLicense:output_type -> tollgate.admin.v1.IssueLicenseResponse
-	8,  // 48: tollgate.admin.v1.LicenseService.SuspendLicense:output_type -> tollgate.admin.v1.SuspendLicenseResponse
-	10, // 49: tollgate.admin.v1.LicenseService.ResumeLicense:output_type -> tollgate.admin.v1.ResumeLicenseResponse
-	12, // 50: tollgate.admin.v1.LicenseService.RevokeLicense:output_type -> tollgate.admin.v1.RevokeLicenseResponse
-	14, // 51: tollgate.admin.v1.LicenseService.CancelLicense:output_type -> tollgate.admin.v1.CancelLicenseResponse
-	16, // 52: tollgate.admin.v1.LicenseService.RenewLicense:output_type -> tollgate.admin.v1.RenewLicenseResponse
-	18, // 53: tollgate.admin.v1.LicenseService.SetPastDue:output_type -> tollgate.admin.v1.SetPastDueResponse
-	20, // 54: tollgate.admin.v1.LicenseService.ChangePlan:output_type -> tollgate.admin.v1.ChangePlanResponse
-	22, // 55: tollgate.admin.v1.LicenseService.CreateOverride:output_type -> tollgate.admin.v1.CreateOverrideResponse
-	24, // 56: tollgate.admin.v1.LicenseService.DeleteOverride:output_type -> tollgate.admin.v1.DeleteOverrideResponse
-	26, // 57: tollgate.admin.v1.LicenseService.ListLicenseEvents:output_type -> tollgate.admin.v1.ListLicenseEventsResponse
-	45, // [45:58] is the sub-list for method output_type
-	32, // [32:45] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	29, // 21: tollgate.admin.v1.ChangePlanResponse.license:type_name -> tollgate.admin.v1.License
+	30, // 22: tollgate.admin.v1.ChangePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	32, // 23: tollgate.admin.v1.CreateOverrideRequest.value:type_name -> google.protobuf.Value
+	33, // 24: tollgate.admin.v1.CreateOverrideRequest.rate_limit:type_name -> tollgate.admin.v1.RateLimit
+	31, // 25: tollgate.admin.v1.CreateOverrideRequest.starts_at:type_name -> google.protobuf.Timestamp
+	31, // 26: tollgate.admin.v1.CreateOverrideRequest.ends_at:type_name -> google.protobuf.Timestamp
+	34, // 27: tollgate.admin.v1.CreateOverrideResponse.override:type_name -> tollgate.admin.v1.Override
+	30, // 28: tollgate.admin.v1.CreateOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	29, // 29: tollgate.admin.v1.DeleteOverrideResponse.license:type_name -> tollgate.admin.v1.License
+	30, // 30: tollgate.admin.v1.DeleteOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	31, // 31: tollgate.admin.v1.CreateGrantRequest.starts_at:type_name -> google.protobuf.Timestamp
+	31, // 32: tollgate.admin.v1.CreateGrantRequest.expires_at:type_name -> google.protobuf.Timestamp
+	35, // 33: tollgate.admin.v1.CreateGrantResponse.grant:type_name -> tollgate.admin.v1.Grant
+	30, // 34: tollgate.admin.v1.CreateGrantResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	36, // 35: tollgate.admin.v1.ListLicenseEventsResponse.license_events:type_name -> tollgate.admin.v1.LicenseEvent
+	1,  // 36: tollgate.admin.v1.LicenseService.GetLicense:input_type -> tollgate.admin.v1.GetLicenseRequest
+	3,  // 37: tollgate.admin.v1.LicenseService.ListLicenses:input_type -> tollgate.admin.v1.ListLicensesRequest
+	5,  // 38: tollgate.admin.v1.LicenseService.IssueLicense:input_type -> tollgate.admin.v1.IssueLicenseRequest
+	7,  // 39: tollgate.admin.v1.LicenseService.SuspendLicense:input_type -> tollgate.admin.v1.SuspendLicenseRequest
+	9,  // 40: tollgate.admin.v1.LicenseService.ResumeLicense:input_type -> tollgate.admin.v1.ResumeLicenseRequest
+	11, // 41: tollgate.admin.v1.LicenseService.RevokeLicense:input_type -> tollgate.admin.v1.RevokeLicenseRequest
+	13, // 42: tollgate.admin.v1.LicenseService.CancelLicense:input_type -> tollgate.admin.v1.CancelLicenseRequest
+	15, // 43: tollgate.admin.v1.LicenseService.RenewLicense:input_type -> tollgate.admin.v1.RenewLicenseRequest
+	17, // 44: tollgate.admin.v1.LicenseService.SetPastDue:input_type -> tollgate.admin.v1.SetPastDueRequest
+	19, // 45: tollgate.admin.v1.LicenseService.ChangePlan:input_type -> tollgate.admin.v1.ChangePlanRequest
+	21, // 46: tollgate.admin.v1.LicenseService.CreateOverride:input_type -> tollgate.admin.v1.CreateOverrideRequest
+	23, // 47: tollgate.admin.v1.LicenseService.DeleteOverride:input_type -> tollgate.admin.v1.DeleteOverrideRequest
+	25, // 48: tollgate.admin.v1.LicenseService.CreateGrant:input_type -> tollgate.admin.v1.CreateGrantRequest
+	27, // 49: tollgate.admin.v1.LicenseService.ListLicenseEvents:input_type -> tollgate.admin.v1.ListLicenseEventsRequest
+	2,  // 50: tollgate.admin.v1.LicenseService.GetLicense:output_type -> tollgate.admin.v1.GetLicenseResponse
+	4,  // 51: tollgate.admin.v1.LicenseService.ListLicenses:output_type -> tollgate.admin.v1.ListLicensesResponse
+	6,  // 52: tollgate.admin.v1.LicenseService.IssueLicense:output_type -> tollgate.admin.v1.IssueLicenseResponse
+	8,  // 53: tollgate.admin.v1.LicenseService.SuspendLicense:output_type -> tollgate.admin.v1.SuspendLicenseResponse
+	10, // 54: tollgate.admin.v1.LicenseService.ResumeLicense:output_type -> tollgate.admin.v1.ResumeLicenseResponse
+	12, // 55: tollgate.admin.v1.LicenseService.RevokeLicense:output_type -> tollgate.admin.v1.RevokeLicenseResponse
+	14, // 56: tollgate.admin.v1.LicenseService.CancelLicense:output_type -> tollgate.admin.v1.CancelLicenseResponse
+	16, // 57: tollgate.admin.v1.LicenseService.RenewLicense:output_type -> tollgate.admin.v1.RenewLicenseResponse
+	18, // 58: tollgate.admin.v1.LicenseService.SetPastDue:output_type -> tollgate.admin.v1.SetPastDueResponse
+	20, // 59: tollgate.admin.v1.LicenseService.ChangePlan:output_type -> tollgate.admin.v1.ChangePlanResponse
+	22, // 60: tollgate.admin.v1.LicenseService.CreateOverride:output_type -> tollgate.admin.v1.CreateOverrideResponse
+	24, // 61: tollgate.admin.v1.LicenseService.DeleteOverride:output_type -> tollgate.admin.v1.DeleteOverrideResponse
+	26, // 62: tollgate.admin.v1.LicenseService.CreateGrant:output_type -> tollgate.admin.v1.CreateGrantResponse
+	28, // 63: tollgate.admin.v1.LicenseService.ListLicenseEvents:output_type -> tollgate.admin.v1.ListLicenseEventsResponse
+	50, // [50:64] is the sub-list for method output_type
+	36, // [36:50] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_license_service_proto_init() }
@@ -1717,7 +1887,7 @@ func file_tollgate_admin_v1_license_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_license_service_proto_rawDesc), len(file_tollgate_admin_v1_license_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   26,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

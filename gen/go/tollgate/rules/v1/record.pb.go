@@ -1356,6 +1356,7 @@ type License struct {
 	GraceUntil *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=grace_until,json=graceUntil,proto3" json:"grace_until,omitempty"`
 	// Canceled from then on. Unset: not.
 	CancelsAt     *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=cancels_at,json=cancelsAt,proto3" json:"cancels_at,omitempty"`
+	Grants        []*Grant               `protobuf:"bytes,15,rep,name=grants,proto3" json:"grants,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1488,6 +1489,92 @@ func (x *License) GetCancelsAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *License) GetGrants() []*Grant {
+	if x != nil {
+		return x.Grants
+	}
+	return nil
+}
+
+// Grant is extra units of one metered feature. Who has what of them is the lender's to
+// know; a node has to know that there may be some.
+type Grant struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Id       string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Feature  string                 `protobuf:"bytes,2,opt,name=feature,proto3" json:"feature,omitempty"`
+	Units    int64                  `protobuf:"varint,3,opt,name=units,proto3" json:"units,omitempty"`
+	StartsAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=starts_at,json=startsAt,proto3" json:"starts_at,omitempty"`
+	// Exclusive. Unset: never.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Grant) Reset() {
+	*x = Grant{}
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Grant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Grant) ProtoMessage() {}
+
+func (x *Grant) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Grant.ProtoReflect.Descriptor instead.
+func (*Grant) Descriptor() ([]byte, []int) {
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Grant) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Grant) GetFeature() string {
+	if x != nil {
+		return x.Feature
+	}
+	return ""
+}
+
+func (x *Grant) GetUnits() int64 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
+func (x *Grant) GetStartsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartsAt
+	}
+	return nil
+}
+
+func (x *Grant) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
 // Phase is the plan version that a licence is on from an instant on.
 type Phase struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
@@ -1501,7 +1588,7 @@ type Phase struct {
 
 func (x *Phase) Reset() {
 	*x = Phase{}
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[13]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1513,7 +1600,7 @@ func (x *Phase) String() string {
 func (*Phase) ProtoMessage() {}
 
 func (x *Phase) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[13]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1526,7 +1613,7 @@ func (x *Phase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Phase.ProtoReflect.Descriptor instead.
 func (*Phase) Descriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Phase) GetAt() *timestamppb.Timestamp {
@@ -1576,7 +1663,7 @@ type Override struct {
 
 func (x *Override) Reset() {
 	*x = Override{}
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[14]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1588,7 +1675,7 @@ func (x *Override) String() string {
 func (*Override) ProtoMessage() {}
 
 func (x *Override) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[14]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1601,7 +1688,7 @@ func (x *Override) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Override.ProtoReflect.Descriptor instead.
 func (*Override) Descriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{14}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Override) GetId() string {
@@ -1684,7 +1771,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[15]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1696,7 +1783,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[15]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1709,7 +1796,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{15}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Credential) GetId() string {
@@ -1829,7 +1916,7 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vexternal_id\x18\x02 \x01(\tR\n" +
 	"externalId\x12\x1b\n" +
-	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\"\xf7\x04\n" +
+	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\"\xa9\x05\n" +
 	"\aLicense\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bcustomer\x18\x02 \x01(\tR\bcustomer\x12\x12\n" +
@@ -1847,7 +1934,15 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\vgrace_until\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"graceUntil\x129\n" +
 	"\n" +
-	"cancels_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\tcancelsAt\"\x99\x01\n" +
+	"cancels_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\tcancelsAt\x120\n" +
+	"\x06grants\x18\x0f \x03(\v2\x18.tollgate.rules.v1.GrantR\x06grants\"\xbb\x01\n" +
+	"\x05Grant\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\afeature\x18\x02 \x01(\tR\afeature\x12\x14\n" +
+	"\x05units\x18\x03 \x01(\x03R\x05units\x127\n" +
+	"\tstarts_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x129\n" +
+	"\n" +
+	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x99\x01\n" +
 	"\x05Phase\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\tR\x04plan\x12!\n" +
@@ -1924,7 +2019,7 @@ func file_tollgate_rules_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_rules_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tollgate_rules_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_tollgate_rules_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_tollgate_rules_v1_record_proto_goTypes = []any{
 	(Kind)(0),                     // 0: tollgate.rules.v1.Kind
 	(Aggregation)(0),              // 1: tollgate.rules.v1.Aggregation
@@ -1944,11 +2039,12 @@ var file_tollgate_rules_v1_record_proto_goTypes = []any{
 	(*RateLimit)(nil),             // 15: tollgate.rules.v1.RateLimit
 	(*Customer)(nil),              // 16: tollgate.rules.v1.Customer
 	(*License)(nil),               // 17: tollgate.rules.v1.License
-	(*Phase)(nil),                 // 18: tollgate.rules.v1.Phase
-	(*Override)(nil),              // 19: tollgate.rules.v1.Override
-	(*Credential)(nil),            // 20: tollgate.rules.v1.Credential
-	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(*Grant)(nil),                 // 18: tollgate.rules.v1.Grant
+	(*Phase)(nil),                 // 19: tollgate.rules.v1.Phase
+	(*Override)(nil),              // 20: tollgate.rules.v1.Override
+	(*Credential)(nil),            // 21: tollgate.rules.v1.Credential
+	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
 }
 var file_tollgate_rules_v1_record_proto_depIdxs = []int32{
 	6,  // 0: tollgate.rules.v1.Record.removal:type_name -> tollgate.rules.v1.Removal
@@ -1960,39 +2056,42 @@ var file_tollgate_rules_v1_record_proto_depIdxs = []int32{
 	12, // 6: tollgate.rules.v1.Record.plan_version:type_name -> tollgate.rules.v1.PlanVersion
 	16, // 7: tollgate.rules.v1.Record.customer:type_name -> tollgate.rules.v1.Customer
 	17, // 8: tollgate.rules.v1.Record.license:type_name -> tollgate.rules.v1.License
-	20, // 9: tollgate.rules.v1.Record.credential:type_name -> tollgate.rules.v1.Credential
+	21, // 9: tollgate.rules.v1.Record.credential:type_name -> tollgate.rules.v1.Credential
 	0,  // 10: tollgate.rules.v1.Removal.kind:type_name -> tollgate.rules.v1.Kind
-	21, // 11: tollgate.rules.v1.Settings.stale_after:type_name -> google.protobuf.Duration
-	21, // 12: tollgate.rules.v1.Settings.grace_after:type_name -> google.protobuf.Duration
-	21, // 13: tollgate.rules.v1.Settings.block_after:type_name -> google.protobuf.Duration
-	21, // 14: tollgate.rules.v1.Settings.loan_horizon:type_name -> google.protobuf.Duration
-	21, // 15: tollgate.rules.v1.Service.response_timeout:type_name -> google.protobuf.Duration
+	22, // 11: tollgate.rules.v1.Settings.stale_after:type_name -> google.protobuf.Duration
+	22, // 12: tollgate.rules.v1.Settings.grace_after:type_name -> google.protobuf.Duration
+	22, // 13: tollgate.rules.v1.Settings.block_after:type_name -> google.protobuf.Duration
+	22, // 14: tollgate.rules.v1.Settings.loan_horizon:type_name -> google.protobuf.Duration
+	22, // 15: tollgate.rules.v1.Service.response_timeout:type_name -> google.protobuf.Duration
 	1,  // 16: tollgate.rules.v1.Meter.aggregation:type_name -> tollgate.rules.v1.Aggregation
 	2,  // 17: tollgate.rules.v1.Feature.type:type_name -> tollgate.rules.v1.FeatureType
 	13, // 18: tollgate.rules.v1.PlanVersion.entitlements:type_name -> tollgate.rules.v1.Entitlement
 	15, // 19: tollgate.rules.v1.PlanVersion.rate_limits:type_name -> tollgate.rules.v1.RateLimit
 	14, // 20: tollgate.rules.v1.Entitlement.quota:type_name -> tollgate.rules.v1.Quota
 	3,  // 21: tollgate.rules.v1.Quota.period:type_name -> tollgate.rules.v1.Period
-	21, // 22: tollgate.rules.v1.RateLimit.per:type_name -> google.protobuf.Duration
+	22, // 22: tollgate.rules.v1.RateLimit.per:type_name -> google.protobuf.Duration
 	4,  // 23: tollgate.rules.v1.License.status:type_name -> tollgate.rules.v1.LicenseStatus
-	22, // 24: tollgate.rules.v1.License.starts_at:type_name -> google.protobuf.Timestamp
-	22, // 25: tollgate.rules.v1.License.ends_at:type_name -> google.protobuf.Timestamp
-	22, // 26: tollgate.rules.v1.License.anchor:type_name -> google.protobuf.Timestamp
-	18, // 27: tollgate.rules.v1.License.phases:type_name -> tollgate.rules.v1.Phase
-	19, // 28: tollgate.rules.v1.License.overrides:type_name -> tollgate.rules.v1.Override
-	22, // 29: tollgate.rules.v1.License.grace_until:type_name -> google.protobuf.Timestamp
-	22, // 30: tollgate.rules.v1.License.cancels_at:type_name -> google.protobuf.Timestamp
-	22, // 31: tollgate.rules.v1.Phase.at:type_name -> google.protobuf.Timestamp
-	22, // 32: tollgate.rules.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
-	22, // 33: tollgate.rules.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
-	13, // 34: tollgate.rules.v1.Override.entitlement:type_name -> tollgate.rules.v1.Entitlement
-	15, // 35: tollgate.rules.v1.Override.rate_limit:type_name -> tollgate.rules.v1.RateLimit
-	22, // 36: tollgate.rules.v1.Credential.expires_at:type_name -> google.protobuf.Timestamp
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	23, // 24: tollgate.rules.v1.License.starts_at:type_name -> google.protobuf.Timestamp
+	23, // 25: tollgate.rules.v1.License.ends_at:type_name -> google.protobuf.Timestamp
+	23, // 26: tollgate.rules.v1.License.anchor:type_name -> google.protobuf.Timestamp
+	19, // 27: tollgate.rules.v1.License.phases:type_name -> tollgate.rules.v1.Phase
+	20, // 28: tollgate.rules.v1.License.overrides:type_name -> tollgate.rules.v1.Override
+	23, // 29: tollgate.rules.v1.License.grace_until:type_name -> google.protobuf.Timestamp
+	23, // 30: tollgate.rules.v1.License.cancels_at:type_name -> google.protobuf.Timestamp
+	18, // 31: tollgate.rules.v1.License.grants:type_name -> tollgate.rules.v1.Grant
+	23, // 32: tollgate.rules.v1.Grant.starts_at:type_name -> google.protobuf.Timestamp
+	23, // 33: tollgate.rules.v1.Grant.expires_at:type_name -> google.protobuf.Timestamp
+	23, // 34: tollgate.rules.v1.Phase.at:type_name -> google.protobuf.Timestamp
+	23, // 35: tollgate.rules.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
+	23, // 36: tollgate.rules.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
+	13, // 37: tollgate.rules.v1.Override.entitlement:type_name -> tollgate.rules.v1.Entitlement
+	15, // 38: tollgate.rules.v1.Override.rate_limit:type_name -> tollgate.rules.v1.RateLimit
+	23, // 39: tollgate.rules.v1.Credential.expires_at:type_name -> google.protobuf.Timestamp
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_rules_v1_record_proto_init() }
@@ -2016,7 +2115,7 @@ func file_tollgate_rules_v1_record_proto_init() {
 		(*Entitlement_Enabled)(nil),
 		(*Entitlement_Quota)(nil),
 	}
-	file_tollgate_rules_v1_record_proto_msgTypes[14].OneofWrappers = []any{
+	file_tollgate_rules_v1_record_proto_msgTypes[15].OneofWrappers = []any{
 		(*Override_Entitlement)(nil),
 		(*Override_RateLimit)(nil),
 	}
@@ -2026,7 +2125,7 @@ func file_tollgate_rules_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_rules_v1_record_proto_rawDesc), len(file_tollgate_rules_v1_record_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -69,6 +69,9 @@ const (
 	// LicenseServiceDeleteOverrideProcedure is the fully-qualified name of the LicenseService's
 	// DeleteOverride RPC.
 	LicenseServiceDeleteOverrideProcedure = "/tollgate.admin.v1.LicenseService/DeleteOverride"
+	// LicenseServiceCreateGrantProcedure is the fully-qualified name of the LicenseService's
+	// CreateGrant RPC.
+	LicenseServiceCreateGrantProcedure = "/tollgate.admin.v1.LicenseService/CreateGrant"
 	// LicenseServiceListLicenseEventsProcedure is the fully-qualified name of the LicenseService's
 	// ListLicenseEvents RPC.
 	LicenseServiceListLicenseEventsProcedure = "/tollgate.admin.v1.LicenseService/ListLicenseEvents"
@@ -99,6 +102,8 @@ type LicenseServiceClient interface {
 	CreateOverride(context.Context, *v1.CreateOverrideRequest) (*v1.CreateOverrideResponse, error)
 	// Ends an override at once.
 	DeleteOverride(context.Context, *v1.DeleteOverrideRequest) (*v1.DeleteOverrideResponse, error)
+	// Gives a licence extra units of a metered feature.
+	CreateGrant(context.Context, *v1.CreateGrantRequest) (*v1.CreateGrantResponse, error)
 	// Lists what happened to licences, by people or by time, oldest first. To follow,
 	// ask again with `after` = the last number that came.
 	ListLicenseEvents(context.Context, *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error)
@@ -189,6 +194,12 @@ func NewLicenseServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(licenseServiceMethods.ByName("DeleteOverride")),
 			connect.WithClientOptions(opts...),
 		),
+		createGrant: connect.NewClient[v1.CreateGrantRequest, v1.CreateGrantResponse](
+			httpClient,
+			baseURL+LicenseServiceCreateGrantProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("CreateGrant")),
+			connect.WithClientOptions(opts...),
+		),
 		listLicenseEvents: connect.NewClient[v1.ListLicenseEventsRequest, v1.ListLicenseEventsResponse](
 			httpClient,
 			baseURL+LicenseServiceListLicenseEventsProcedure,
@@ -213,6 +224,7 @@ type licenseServiceClient struct {
 	changePlan        *connect.Client[v1.ChangePlanRequest, v1.ChangePlanResponse]
 	createOverride    *connect.Client[v1.CreateOverrideRequest, v1.CreateOverrideResponse]
 	deleteOverride    *connect.Client[v1.DeleteOverrideRequest, v1.DeleteOverrideResponse]
+	createGrant       *connect.Client[v1.CreateGrantRequest, v1.CreateGrantResponse]
 	listLicenseEvents *connect.Client[v1.ListLicenseEventsRequest, v1.ListLicenseEventsResponse]
 }
 
@@ -324,6 +336,15 @@ func (c *licenseServiceClient) DeleteOverride(ctx context.Context, req *v1.Delet
 	return nil, err
 }
 
+// CreateGrant calls tollgate.admin.v1.LicenseService.CreateGrant.
+func (c *licenseServiceClient) CreateGrant(ctx context.Context, req *v1.CreateGrantRequest) (*v1.CreateGrantResponse, error) {
+	response, err := c.createGrant.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ListLicenseEvents calls tollgate.admin.v1.LicenseService.ListLicenseEvents.
 func (c *licenseServiceClient) ListLicenseEvents(ctx context.Context, req *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error) {
 	response, err := c.listLicenseEvents.CallUnary(ctx, connect.NewRequest(req))
@@ -358,6 +379,8 @@ type LicenseServiceHandler interface {
 	CreateOverride(context.Context, *v1.CreateOverrideRequest) (*v1.CreateOverrideResponse, error)
 	// Ends an override at once.
 	DeleteOverride(context.Context, *v1.DeleteOverrideRequest) (*v1.DeleteOverrideResponse, error)
+	// Gives a licence extra units of a metered feature.
+	CreateGrant(context.Context, *v1.CreateGrantRequest) (*v1.CreateGrantResponse, error)
 	// Lists what happened to licences, by people or by time, oldest first. To follow,
 	// ask again with `after` = the last number that came.
 	ListLicenseEvents(context.Context, *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error)
@@ -444,6 +467,12 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 		connect.WithSchema(licenseServiceMethods.ByName("DeleteOverride")),
 		connect.WithHandlerOptions(opts...),
 	)
+	licenseServiceCreateGrantHandler := connect.NewUnaryHandlerSimple(
+		LicenseServiceCreateGrantProcedure,
+		svc.CreateGrant,
+		connect.WithSchema(licenseServiceMethods.ByName("CreateGrant")),
+		connect.WithHandlerOptions(opts...),
+	)
 	licenseServiceListLicenseEventsHandler := connect.NewUnaryHandlerSimple(
 		LicenseServiceListLicenseEventsProcedure,
 		svc.ListLicenseEvents,
@@ -477,6 +506,8 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 			licenseServiceCreateOverrideHandler.ServeHTTP(w, r)
 		case LicenseServiceDeleteOverrideProcedure:
 			licenseServiceDeleteOverrideHandler.ServeHTTP(w, r)
+		case LicenseServiceCreateGrantProcedure:
+			licenseServiceCreateGrantHandler.ServeHTTP(w, r)
 		case LicenseServiceListLicenseEventsProcedure:
 			licenseServiceListLicenseEventsHandler.ServeHTTP(w, r)
 		default:
@@ -534,6 +565,10 @@ func (UnimplementedLicenseServiceHandler) CreateOverride(context.Context, *v1.Cr
 
 func (UnimplementedLicenseServiceHandler) DeleteOverride(context.Context, *v1.DeleteOverrideRequest) (*v1.DeleteOverrideResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.DeleteOverride is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) CreateGrant(context.Context, *v1.CreateGrantRequest) (*v1.CreateGrantResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.CreateGrant is not implemented"))
 }
 
 func (UnimplementedLicenseServiceHandler) ListLicenseEvents(context.Context, *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error) {
