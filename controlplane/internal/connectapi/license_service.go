@@ -123,6 +123,16 @@ func (s licenseService) CreateGrant(ctx context.Context, req *adminv1.CreateGran
 	return &adminv1.CreateGrantResponse{Grant: toGrant(&g), Epoch: toEpoch(epoch)}, nil
 }
 
+func (s licenseService) GetEntitlements(ctx context.Context, req *adminv1.GetEntitlementsRequest) (*adminv1.GetEntitlementsResponse, error) {
+	e, err := s.licensing.GetEntitlements(ctx, req.GetLicense(), fromTime(req.GetAt()))
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.GetEntitlementsResponse{
+		Entitlements: each(e.Features, toEntitled), RateLimits: each(e.RateLimits, toEntitledRate), License: toLicense(&e.License),
+	}, nil
+}
+
 func (s licenseService) ListLicenseEvents(ctx context.Context, req *adminv1.ListLicenseEventsRequest) (*adminv1.ListLicenseEventsResponse, error) {
 	events, err := s.licensing.ListLicenseEvents(ctx, req.GetLicense(), req.GetAfter(), int(req.GetPageSize()))
 	if err != nil {

@@ -102,7 +102,7 @@ func TestGrant_BurnsInItsOrder(t *testing.T) {
 type fataler interface{ Fatal(...any) }
 
 func drawn(t fataler, db *postgres.DB, grant string) int64 {
-	units, err := db.Lending().Drawn(context.Background(), []string{grant})
+	units, err := db.Licensing().Drawn(context.Background(), []string{grant})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,10 @@ type Reader interface {
 	License(ctx context.Context, id string) (License, error)
 	// Licenses computes "status" as of now.
 	Licenses(ctx context.Context, l List, now time.Time) ([]License, error)
+	// Used is what is counted of a meter in whole minutes from one instant to another, and up to when that is complete.
+	Used(ctx context.Context, license, meter string, generation uint64, from, to time.Time) (units int64, asOf time.Time, err error)
+	// Drawn is how many units of grants are lent or used.
+	Drawn(ctx context.Context, grants []string) (map[string]int64, error)
 	// LicenseEvents are those after a number, oldest first; license may be empty.
 	LicenseEvents(ctx context.Context, license string, after int64, limit int) ([]LicenseEvent, error)
 	Migration(ctx context.Context, plan string, version uint32) (PlanMigration, error)

@@ -252,19 +252,3 @@ func (s *Lending) LiveNodes(ctx context.Context) (int, error) {
 	}
 	return int(n), nil
 }
-
-// Drawn is how many units of grants are lent.
-func (s *Lending) Drawn(ctx context.Context, grants []string) (map[string]int64, error) {
-	out := make(map[string]int64, len(grants))
-	err := s.db.read(ctx, func(ctx context.Context, q *query.Queries) error {
-		rows, err := q.Drawn(ctx, grants)
-		for _, r := range rows {
-			out[r.GrantID] = r.Units
-		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read what is drawn of grants: %w", err)
-	}
-	return out, nil
-}

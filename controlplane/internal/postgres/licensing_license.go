@@ -221,3 +221,37 @@ func (r reader) OpenMigration(ctx context.Context) (licensing.PlanMigration, err
 	}
 	return toMigration(row)
 }
+
+// Drawn implements licensing.Reader.
+func (r reader) Drawn(ctx context.Context, grants []string) (map[string]int64, error) {
+	rows, err := get(ctx, r, func(ctx context.Context, q *query.Queries) ([]query.DrawnRow, error) { return q.Drawn(ctx, grants) })
+	out := make(map[string]int64, len(rows))
+	for _, row := range rows {
+		out[row.GrantID] = row.Units
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what is drawn of grants: %w", err)
+	}
+	return out, nil
+}
+
+// Used implements licensing.Reader. Up to when it is complete is read first: what is committed later may be counted, but what that promises is.
+func (r reader) Used(ctx context.Context, license, meter string, generation uint64, from, to time.Time) (int64, time.Time, error) {
+	var asOf time.Time
+	units, err := get(ctx, r, func(ctx context.Context, q *query.Queries) (int64, error) {
+		complete, err := q.UsageAsOf(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if complete.Boots > 0 {
+			asOf = complete.AsOf.UTC()
+		}
+		return q.UsedUnits(ctx, query.UsedUnitsParams{
+			License: license, Meter: meter, Generation: int64(generation), Since: from.Truncate(time.Minute), Until: to,
+		})
+	})
+	if err != nil {
+		return 0, time.Time{}, fmt.Errorf("read what licence %s used: %w", license, err)
+	}
+	return units, asOf, nil
+}

@@ -3,6 +3,11 @@ SELECT coalesce(sum(units), 0)::bigint AS total
 FROM usage_minute
 WHERE license = @license AND meter = @meter AND minute >= @since AND minute < @until;
 
+-- name: UsedUnits :one
+SELECT coalesce(sum(units), 0)::bigint AS units
+FROM usage_minute
+WHERE license = @license AND meter = @meter AND counter_generation = @generation AND minute >= @since AND minute < @until;
+
 -- name: UsageRows :many
 -- Windows are cut from the start of the range.
 SELECT date_bin(make_interval(secs => @width::double precision), minute, @since::timestamptz)::timestamptz AS start,

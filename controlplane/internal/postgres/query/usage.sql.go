@@ -324,3 +324,30 @@ func (q *Queries) UsageTotal(ctx context.Context, arg UsageTotalParams) (int64, 
 	err := row.Scan(&total)
 	return total, err
 }
+
+const usedUnits = `-- name: UsedUnits :one
+SELECT coalesce(sum(units), 0)::bigint AS units
+FROM usage_minute
+WHERE license = $1 AND meter = $2 AND counter_generation = $3 AND minute >= $4 AND minute < $5
+`
+
+type UsedUnitsParams struct {
+	License    string
+	Meter      string
+	Generation int64
+	Since      time.Time
+	Until      time.Time
+}
+
+func (q *Queries) UsedUnits(ctx context.Context, arg UsedUnitsParams) (int64, error) {
+	row := q.db.QueryRow(ctx, usedUnits,
+		arg.License,
+		arg.Meter,
+		arg.Generation,
+		arg.Since,
+		arg.Until,
+	)
+	var units int64
+	err := row.Scan(&units)
+	return units, err
+}

@@ -1513,6 +1513,122 @@ func (x *CreateGrantResponse) GetEpoch() *Epoch {
 	return nil
 }
 
+type GetEntitlementsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The licence's id.
+	License string `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	// The moment. Unset: now.
+	At            *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEntitlementsRequest) Reset() {
+	*x = GetEntitlementsRequest{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEntitlementsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEntitlementsRequest) ProtoMessage() {}
+
+func (x *GetEntitlementsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEntitlementsRequest.ProtoReflect.Descriptor instead.
+func (*GetEntitlementsRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *GetEntitlementsRequest) GetLicense() string {
+	if x != nil {
+		return x.License
+	}
+	return ""
+}
+
+func (x *GetEntitlementsRequest) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+type GetEntitlementsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By feature.
+	Entitlements []*EffectiveEntitlement `protobuf:"bytes,1,rep,name=entitlements,proto3" json:"entitlements,omitempty"`
+	RateLimits   []*EffectiveRateLimit   `protobuf:"bytes,2,rep,name=rate_limits,json=rateLimits,proto3" json:"rate_limits,omitempty"`
+	// The licence at that moment.
+	License       *License `protobuf:"bytes,3,opt,name=license,proto3" json:"license,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEntitlementsResponse) Reset() {
+	*x = GetEntitlementsResponse{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEntitlementsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEntitlementsResponse) ProtoMessage() {}
+
+func (x *GetEntitlementsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEntitlementsResponse.ProtoReflect.Descriptor instead.
+func (*GetEntitlementsResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *GetEntitlementsResponse) GetEntitlements() []*EffectiveEntitlement {
+	if x != nil {
+		return x.Entitlements
+	}
+	return nil
+}
+
+func (x *GetEntitlementsResponse) GetRateLimits() []*EffectiveRateLimit {
+	if x != nil {
+		return x.RateLimits
+	}
+	return nil
+}
+
+func (x *GetEntitlementsResponse) GetLicense() *License {
+	if x != nil {
+		return x.License
+	}
+	return nil
+}
+
 type ListLicenseEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty: all licences'.
@@ -1527,7 +1643,7 @@ type ListLicenseEventsRequest struct {
 
 func (x *ListLicenseEventsRequest) Reset() {
 	*x = ListLicenseEventsRequest{}
-	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[26]
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1539,7 +1655,7 @@ func (x *ListLicenseEventsRequest) String() string {
 func (*ListLicenseEventsRequest) ProtoMessage() {}
 
 func (x *ListLicenseEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[26]
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1552,7 +1668,7 @@ func (x *ListLicenseEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLicenseEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListLicenseEventsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{26}
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListLicenseEventsRequest) GetLicense() string {
@@ -1585,7 +1701,7 @@ type ListLicenseEventsResponse struct {
 
 func (x *ListLicenseEventsResponse) Reset() {
 	*x = ListLicenseEventsResponse{}
-	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[27]
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +1713,7 @@ func (x *ListLicenseEventsResponse) String() string {
 func (*ListLicenseEventsResponse) ProtoMessage() {}
 
 func (x *ListLicenseEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[27]
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +1726,7 @@ func (x *ListLicenseEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLicenseEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListLicenseEventsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{27}
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListLicenseEventsResponse) GetLicenseEvents() []*LicenseEvent {
@@ -1624,7 +1740,7 @@ var File_tollgate_admin_v1_license_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"\n" +
-	"'tollgate/admin/v1/license_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/license.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1ctollgate/admin/v1/plan.proto\".\n" +
+	"'tollgate/admin/v1/license_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#tollgate/admin/v1/entitlement.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/license.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1ctollgate/admin/v1/plan.proto\".\n" +
 	"\x11GetLicenseRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"J\n" +
 	"\x12GetLicenseResponse\x124\n" +
@@ -1715,7 +1831,15 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"\x06reason\x18\a \x01(\tB\b\xbaH\x05r\x03(\xf4\x03R\x06reason\"u\n" +
 	"\x13CreateGrantResponse\x12.\n" +
 	"\x05grant\x18\x01 \x01(\v2\x18.tollgate.admin.v1.GrantR\x05grant\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\x82\x01\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"i\n" +
+	"\x16GetEntitlementsRequest\x12#\n" +
+	"\alicense\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\alicense\x12*\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xe4\x01\n" +
+	"\x17GetEntitlementsResponse\x12K\n" +
+	"\fentitlements\x18\x01 \x03(\v2'.tollgate.admin.v1.EffectiveEntitlementR\fentitlements\x12F\n" +
+	"\vrate_limits\x18\x02 \x03(\v2%.tollgate.admin.v1.EffectiveRateLimitR\n" +
+	"rateLimits\x124\n" +
+	"\alicense\x18\x03 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\"\x82\x01\n" +
 	"\x18ListLicenseEventsRequest\x12!\n" +
 	"\alicense\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\alicense\x12\x1d\n" +
 	"\x05after\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x05after\x12$\n" +
@@ -1726,7 +1850,7 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"ChangeWhen\x12\x1b\n" +
 	"\x17CHANGE_WHEN_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCHANGE_WHEN_NOW\x10\x01\x12\x1a\n" +
-	"\x16CHANGE_WHEN_PERIOD_END\x10\x022\xd0\v\n" +
+	"\x16CHANGE_WHEN_PERIOD_END\x10\x022\xc3\f\n" +
 	"\x0eLicenseService\x12b\n" +
 	"\n" +
 	"GetLicense\x12$.tollgate.admin.v1.GetLicenseRequest\x1a%.tollgate.admin.v1.GetLicenseResponse\"\a\x88\xb5\x18\x06\x90\x02\x01\x12h\n" +
@@ -1743,7 +1867,8 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"ChangePlan\x12$.tollgate.admin.v1.ChangePlanRequest\x1a%.tollgate.admin.v1.ChangePlanResponse\"\x04\x88\xb5\x18\a\x12k\n" +
 	"\x0eCreateOverride\x12(.tollgate.admin.v1.CreateOverrideRequest\x1a).tollgate.admin.v1.CreateOverrideResponse\"\x04\x88\xb5\x18\a\x12k\n" +
 	"\x0eDeleteOverride\x12(.tollgate.admin.v1.DeleteOverrideRequest\x1a).tollgate.admin.v1.DeleteOverrideResponse\"\x04\x88\xb5\x18\a\x12b\n" +
-	"\vCreateGrant\x12%.tollgate.admin.v1.CreateGrantRequest\x1a&.tollgate.admin.v1.CreateGrantResponse\"\x04\x88\xb5\x18\a\x12w\n" +
+	"\vCreateGrant\x12%.tollgate.admin.v1.CreateGrantRequest\x1a&.tollgate.admin.v1.CreateGrantResponse\"\x04\x88\xb5\x18\a\x12q\n" +
+	"\x0fGetEntitlements\x12).tollgate.admin.v1.GetEntitlementsRequest\x1a*.tollgate.admin.v1.GetEntitlementsResponse\"\a\x88\xb5\x18\x06\x90\x02\x01\x12w\n" +
 	"\x11ListLicenseEvents\x12+.tollgate.admin.v1.ListLicenseEventsRequest\x1a,.tollgate.admin.v1.ListLicenseEventsResponse\"\a\x88\xb5\x18\x06\x90\x02\x01B\xbd\x01\n" +
 	"\x15com.tollgate.admin.v1B\x13LicenseServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
@@ -1760,7 +1885,7 @@ func file_tollgate_admin_v1_license_service_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_admin_v1_license_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_admin_v1_license_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_tollgate_admin_v1_license_service_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_tollgate_admin_v1_license_service_proto_goTypes = []any{
 	(ChangeWhen)(0),                   // 0: tollgate.admin.v1.ChangeWhen
 	(*GetLicenseRequest)(nil),         // 1: tollgate.admin.v1.GetLicenseRequest
@@ -1789,87 +1914,97 @@ var file_tollgate_admin_v1_license_service_proto_goTypes = []any{
 	(*DeleteOverrideResponse)(nil),    // 24: tollgate.admin.v1.DeleteOverrideResponse
 	(*CreateGrantRequest)(nil),        // 25: tollgate.admin.v1.CreateGrantRequest
 	(*CreateGrantResponse)(nil),       // 26: tollgate.admin.v1.CreateGrantResponse
-	(*ListLicenseEventsRequest)(nil),  // 27: tollgate.admin.v1.ListLicenseEventsRequest
-	(*ListLicenseEventsResponse)(nil), // 28: tollgate.admin.v1.ListLicenseEventsResponse
-	(*License)(nil),                   // 29: tollgate.admin.v1.License
-	(*Epoch)(nil),                     // 30: tollgate.admin.v1.Epoch
-	(*timestamppb.Timestamp)(nil),     // 31: google.protobuf.Timestamp
-	(*structpb.Value)(nil),            // 32: google.protobuf.Value
-	(*RateLimit)(nil),                 // 33: tollgate.admin.v1.RateLimit
-	(*Override)(nil),                  // 34: tollgate.admin.v1.Override
-	(*Grant)(nil),                     // 35: tollgate.admin.v1.Grant
-	(*LicenseEvent)(nil),              // 36: tollgate.admin.v1.LicenseEvent
+	(*GetEntitlementsRequest)(nil),    // 27: tollgate.admin.v1.GetEntitlementsRequest
+	(*GetEntitlementsResponse)(nil),   // 28: tollgate.admin.v1.GetEntitlementsResponse
+	(*ListLicenseEventsRequest)(nil),  // 29: tollgate.admin.v1.ListLicenseEventsRequest
+	(*ListLicenseEventsResponse)(nil), // 30: tollgate.admin.v1.ListLicenseEventsResponse
+	(*License)(nil),                   // 31: tollgate.admin.v1.License
+	(*Epoch)(nil),                     // 32: tollgate.admin.v1.Epoch
+	(*timestamppb.Timestamp)(nil),     // 33: google.protobuf.Timestamp
+	(*structpb.Value)(nil),            // 34: google.protobuf.Value
+	(*RateLimit)(nil),                 // 35: tollgate.admin.v1.RateLimit
+	(*Override)(nil),                  // 36: tollgate.admin.v1.Override
+	(*Grant)(nil),                     // 37: tollgate.admin.v1.Grant
+	(*EffectiveEntitlement)(nil),      // 38: tollgate.admin.v1.EffectiveEntitlement
+	(*EffectiveRateLimit)(nil),        // 39: tollgate.admin.v1.EffectiveRateLimit
+	(*LicenseEvent)(nil),              // 40: tollgate.admin.v1.LicenseEvent
 }
 var file_tollgate_admin_v1_license_service_proto_depIdxs = []int32{
-	29, // 0: tollgate.admin.v1.GetLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	29, // 1: tollgate.admin.v1.ListLicensesResponse.licenses:type_name -> tollgate.admin.v1.License
-	29, // 2: tollgate.admin.v1.IssueLicenseRequest.license:type_name -> tollgate.admin.v1.License
-	29, // 3: tollgate.admin.v1.IssueLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	30, // 4: tollgate.admin.v1.IssueLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	29, // 5: tollgate.admin.v1.SuspendLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	30, // 6: tollgate.admin.v1.SuspendLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	29, // 7: tollgate.admin.v1.ResumeLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	30, // 8: tollgate.admin.v1.ResumeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	29, // 9: tollgate.admin.v1.RevokeLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	30, // 10: tollgate.admin.v1.RevokeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	31, // 0: tollgate.admin.v1.GetLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	31, // 1: tollgate.admin.v1.ListLicensesResponse.licenses:type_name -> tollgate.admin.v1.License
+	31, // 2: tollgate.admin.v1.IssueLicenseRequest.license:type_name -> tollgate.admin.v1.License
+	31, // 3: tollgate.admin.v1.IssueLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	32, // 4: tollgate.admin.v1.IssueLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	31, // 5: tollgate.admin.v1.SuspendLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	32, // 6: tollgate.admin.v1.SuspendLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	31, // 7: tollgate.admin.v1.ResumeLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	32, // 8: tollgate.admin.v1.ResumeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	31, // 9: tollgate.admin.v1.RevokeLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	32, // 10: tollgate.admin.v1.RevokeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
 	0,  // 11: tollgate.admin.v1.CancelLicenseRequest.when:type_name -> tollgate.admin.v1.ChangeWhen
-	29, // 12: tollgate.admin.v1.CancelLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	30, // 13: tollgate.admin.v1.CancelLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	31, // 14: tollgate.admin.v1.RenewLicenseRequest.ends_at:type_name -> google.protobuf.Timestamp
-	29, // 15: tollgate.admin.v1.RenewLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	30, // 16: tollgate.admin.v1.RenewLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	31, // 17: tollgate.admin.v1.SetPastDueRequest.grace_until:type_name -> google.protobuf.Timestamp
-	29, // 18: tollgate.admin.v1.SetPastDueResponse.license:type_name -> tollgate.admin.v1.License
-	30, // 19: tollgate.admin.v1.SetPastDueResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	31, // 12: tollgate.admin.v1.CancelLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	32, // 13: tollgate.admin.v1.CancelLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	33, // 14: tollgate.admin.v1.RenewLicenseRequest.ends_at:type_name -> google.protobuf.Timestamp
+	31, // 15: tollgate.admin.v1.RenewLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	32, // 16: tollgate.admin.v1.RenewLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	33, // 17: tollgate.admin.v1.SetPastDueRequest.grace_until:type_name -> google.protobuf.Timestamp
+	31, // 18: tollgate.admin.v1.SetPastDueResponse.license:type_name -> tollgate.admin.v1.License
+	32, // 19: tollgate.admin.v1.SetPastDueResponse.epoch:type_name -> tollgate.admin.v1.Epoch
 	0,  // 20: tollgate.admin.v1.ChangePlanRequest.when:type_name -> tollgate.admin.v1.ChangeWhen
-	29, // 21: tollgate.admin.v1.ChangePlanResponse.license:type_name -> tollgate.admin.v1.License
-	30, // 22: tollgate.admin.v1.ChangePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	32, // 23: tollgate.admin.v1.CreateOverrideRequest.value:type_name -> google.protobuf.Value
-	33, // 24: tollgate.admin.v1.CreateOverrideRequest.rate_limit:type_name -> tollgate.admin.v1.RateLimit
-	31, // 25: tollgate.admin.v1.CreateOverrideRequest.starts_at:type_name -> google.protobuf.Timestamp
-	31, // 26: tollgate.admin.v1.CreateOverrideRequest.ends_at:type_name -> google.protobuf.Timestamp
-	34, // 27: tollgate.admin.v1.CreateOverrideResponse.override:type_name -> tollgate.admin.v1.Override
-	30, // 28: tollgate.admin.v1.CreateOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	29, // 29: tollgate.admin.v1.DeleteOverrideResponse.license:type_name -> tollgate.admin.v1.License
-	30, // 30: tollgate.admin.v1.DeleteOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	31, // 31: tollgate.admin.v1.CreateGrantRequest.starts_at:type_name -> google.protobuf.Timestamp
-	31, // 32: tollgate.admin.v1.CreateGrantRequest.expires_at:type_name -> google.protobuf.Timestamp
-	35, // 33: tollgate.admin.v1.CreateGrantResponse.grant:type_name -> tollgate.admin.v1.Grant
-	30, // 34: tollgate.admin.v1.CreateGrantResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	36, // 35: tollgate.admin.v1.ListLicenseEventsResponse.license_events:type_name -> tollgate.admin.v1.LicenseEvent
-	1,  // 36: tollgate.admin.v1.LicenseService.GetLicense:input_type -> tollgate.admin.v1.GetLicenseRequest
-	3,  // 37: tollgate.admin.v1.LicenseService.ListLicenses:input_type -> tollgate.admin.v1.ListLicensesRequest
-	5,  // 38: tollgate.admin.v1.LicenseService.IssueLicense:input_type -> tollgate.admin.v1.IssueLicenseRequest
-	7,  // 39: tollgate.admin.v1.LicenseService.SuspendLicense:input_type -> tollgate.admin.v1.SuspendLicenseRequest
-	9,  // 40: tollgate.admin.v1.LicenseService.ResumeLicense:input_type -> tollgate.admin.v1.ResumeLicenseRequest
-	11, // 41: tollgate.admin.v1.LicenseService.RevokeLicense:input_type -> tollgate.admin.v1.RevokeLicenseRequest
-	13, // 42: tollgate.admin.v1.LicenseService.CancelLicense:input_type -> tollgate.admin.v1.CancelLicenseRequest
-	15, // 43: tollgate.admin.v1.LicenseService.RenewLicense:input_type -> tollgate.admin.v1.RenewLicenseRequest
-	17, // 44: tollgate.admin.v1.LicenseService.SetPastDue:input_type -> tollgate.admin.v1.SetPastDueRequest
-	19, // 45: tollgate.admin.v1.LicenseService.ChangePlan:input_type -> tollgate.admin.v1.ChangePlanRequest
-	21, // 46: tollgate.admin.v1.LicenseService.CreateOverride:input_type -> tollgate.admin.v1.CreateOverrideRequest
-	23, // 47: tollgate.admin.v1.LicenseService.DeleteOverride:input_type -> tollgate.admin.v1.DeleteOverrideRequest
-	25, // 48: tollgate.admin.v1.LicenseService.CreateGrant:input_type -> tollgate.admin.v1.CreateGrantRequest
-	27, // 49: tollgate.admin.v1.LicenseService.ListLicenseEvents:input_type -> tollgate.admin.v1.ListLicenseEventsRequest
-	2,  // 50: tollgate.admin.v1.LicenseService.GetLicense:output_type -> tollgate.admin.v1.GetLicenseResponse
-	4,  // 51: tollgate.admin.v1.LicenseService.ListLicenses:output_type -> tollgate.admin.v1.ListLicensesResponse
-	6,  // 52: tollgate.admin.v1.LicenseService.IssueLicense:output_type -> tollgate.admin.v1.IssueLicenseResponse
-	8,  // 53: tollgate.admin.v1.LicenseService.SuspendLicense:output_type -> tollgate.admin.v1.SuspendLicenseResponse
-	10, // 54: tollgate.admin.v1.LicenseService.ResumeLicense:output_type -> tollgate.admin.v1.ResumeLicenseResponse
-	12, // 55: tollgate.admin.v1.LicenseService.RevokeLicense:output_type -> tollgate.admin.v1.RevokeLicenseResponse
-	14, // 56: tollgate.admin.v1.LicenseService.CancelLicense:output_type -> tollgate.admin.v1.CancelLicenseResponse
-	16, // 57: tollgate.admin.v1.LicenseService.RenewLicense:output_type -> tollgate.admin.v1.RenewLicenseResponse
-	18, // 58: tollgate.admin.v1.LicenseService.SetPastDue:output_type -> tollgate.admin.v1.SetPastDueResponse
-	20, // 59: tollgate.admin.v1.LicenseService.ChangePlan:output_type -> tollgate.admin.v1.ChangePlanResponse
-	22, // 60: tollgate.admin.v1.LicenseService.CreateOverride:output_type -> tollgate.admin.v1.CreateOverrideResponse
-	24, // 61: tollgate.admin.v1.LicenseService.DeleteOverride:output_type -> tollgate.admin.v1.DeleteOverrideResponse
-	26, // 62: tollgate.admin.v1.LicenseService.CreateGrant:output_type -> tollgate.admin.v1.CreateGrantResponse
-	28, // 63: tollgate.admin.v1.LicenseService.ListLicenseEvents:output_type -> tollgate.admin.v1.ListLicenseEventsResponse
-	50, // [50:64] is the sub-list for method output_type
-	36, // [36:50] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	31, // 21: tollgate.admin.v1.ChangePlanResponse.license:type_name -> tollgate.admin.v1.License
+	32, // 22: tollgate.admin.v1.ChangePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	34, // 23: tollgate.admin.v1.CreateOverrideRequest.value:type_name -> google.protobuf.Value
+	35, // 24: tollgate.admin.v1.CreateOverrideRequest.rate_limit:type_name -> tollgate.admin.v1.RateLimit
+	33, // 25: tollgate.admin.v1.CreateOverrideRequest.starts_at:type_name -> google.protobuf.Timestamp
+	33, // 26: tollgate.admin.v1.CreateOverrideRequest.ends_at:type_name -> google.protobuf.Timestamp
+	36, // 27: tollgate.admin.v1.CreateOverrideResponse.override:type_name -> tollgate.admin.v1.Override
+	32, // 28: tollgate.admin.v1.CreateOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	31, // 29: tollgate.admin.v1.DeleteOverrideResponse.license:type_name -> tollgate.admin.v1.License
+	32, // 30: tollgate.admin.v1.DeleteOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	33, // 31: tollgate.admin.v1.CreateGrantRequest.starts_at:type_name -> google.protobuf.Timestamp
+	33, // 32: tollgate.admin.v1.CreateGrantRequest.expires_at:type_name -> google.protobuf.Timestamp
+	37, // 33: tollgate.admin.v1.CreateGrantResponse.grant:type_name -> tollgate.admin.v1.Grant
+	32, // 34: tollgate.admin.v1.CreateGrantResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	33, // 35: tollgate.admin.v1.GetEntitlementsRequest.at:type_name -> google.protobuf.Timestamp
+	38, // 36: tollgate.admin.v1.GetEntitlementsResponse.entitlements:type_name -> tollgate.admin.v1.EffectiveEntitlement
+	39, // 37: tollgate.admin.v1.GetEntitlementsResponse.rate_limits:type_name -> tollgate.admin.v1.EffectiveRateLimit
+	31, // 38: tollgate.admin.v1.GetEntitlementsResponse.license:type_name -> tollgate.admin.v1.License
+	40, // 39: tollgate.admin.v1.ListLicenseEventsResponse.license_events:type_name -> tollgate.admin.v1.LicenseEvent
+	1,  // 40: tollgate.admin.v1.LicenseService.GetLicense:input_type -> tollgate.admin.v1.GetLicenseRequest
+	3,  // 41: tollgate.admin.v1.LicenseService.ListLicenses:input_type -> tollgate.admin.v1.ListLicensesRequest
+	5,  // 42: tollgate.admin.v1.LicenseService.IssueLicense:input_type -> tollgate.admin.v1.IssueLicenseRequest
+	7,  // 43: tollgate.admin.v1.LicenseService.SuspendLicense:input_type -> tollgate.admin.v1.SuspendLicenseRequest
+	9,  // 44: tollgate.admin.v1.LicenseService.ResumeLicense:input_type -> tollgate.admin.v1.ResumeLicenseRequest
+	11, // 45: tollgate.admin.v1.LicenseService.RevokeLicense:input_type -> tollgate.admin.v1.RevokeLicenseRequest
+	13, // 46: tollgate.admin.v1.LicenseService.CancelLicense:input_type -> tollgate.admin.v1.CancelLicenseRequest
+	15, // 47: tollgate.admin.v1.LicenseService.RenewLicense:input_type -> tollgate.admin.v1.RenewLicenseRequest
+	17, // 48: tollgate.admin.v1.LicenseService.SetPastDue:input_type -> tollgate.admin.v1.SetPastDueRequest
+	19, // 49: tollgate.admin.v1.LicenseService.ChangePlan:input_type -> tollgate.admin.v1.ChangePlanRequest
+	21, // 50: tollgate.admin.v1.LicenseService.CreateOverride:input_type -> tollgate.admin.v1.CreateOverrideRequest
+	23, // 51: tollgate.admin.v1.LicenseService.DeleteOverride:input_type -> tollgate.admin.v1.DeleteOverrideRequest
+	25, // 52: tollgate.admin.v1.LicenseService.CreateGrant:input_type -> tollgate.admin.v1.CreateGrantRequest
+	27, // 53: tollgate.admin.v1.LicenseService.GetEntitlements:input_type -> tollgate.admin.v1.GetEntitlementsRequest
+	29, // 54: tollgate.admin.v1.LicenseService.ListLicenseEvents:input_type -> tollgate.admin.v1.ListLicenseEventsRequest
+	2,  // 55: tollgate.admin.v1.LicenseService.GetLicense:output_type -> tollgate.admin.v1.GetLicenseResponse
+	4,  // 56: tollgate.admin.v1.LicenseService.ListLicenses:output_type -> tollgate.admin.v1.ListLicensesResponse
+	6,  // 57: tollgate.admin.v1.LicenseService.IssueLicense:output_type -> tollgate.admin.v1.IssueLicenseResponse
+	8,  // 58: tollgate.admin.v1.LicenseService.SuspendLicense:output_type -> tollgate.admin.v1.SuspendLicenseResponse
+	10, // 59: tollgate.admin.v1.LicenseService.ResumeLicense:output_type -> tollgate.admin.v1.ResumeLicenseResponse
+	12, // 60: tollgate.admin.v1.LicenseService.RevokeLicense:output_type -> tollgate.admin.v1.RevokeLicenseResponse
+	14, // 61: tollgate.admin.v1.LicenseService.CancelLicense:output_type -> tollgate.admin.v1.CancelLicenseResponse
+	16, // 62: tollgate.admin.v1.LicenseService.RenewLicense:output_type -> tollgate.admin.v1.RenewLicenseResponse
+	18, // 63: tollgate.admin.v1.LicenseService.SetPastDue:output_type -> tollgate.admin.v1.SetPastDueResponse
+	20, // 64: tollgate.admin.v1.LicenseService.ChangePlan:output_type -> tollgate.admin.v1.ChangePlanResponse
+	22, // 65: tollgate.admin.v1.LicenseService.CreateOverride:output_type -> tollgate.admin.v1.CreateOverrideResponse
+	24, // 66: tollgate.admin.v1.LicenseService.DeleteOverride:output_type -> tollgate.admin.v1.DeleteOverrideResponse
+	26, // 67: tollgate.admin.v1.LicenseService.CreateGrant:output_type -> tollgate.admin.v1.CreateGrantResponse
+	28, // 68: tollgate.admin.v1.LicenseService.GetEntitlements:output_type -> tollgate.admin.v1.GetEntitlementsResponse
+	30, // 69: tollgate.admin.v1.LicenseService.ListLicenseEvents:output_type -> tollgate.admin.v1.ListLicenseEventsResponse
+	55, // [55:70] is the sub-list for method output_type
+	40, // [40:55] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_license_service_proto_init() }
@@ -1877,6 +2012,7 @@ func file_tollgate_admin_v1_license_service_proto_init() {
 	if File_tollgate_admin_v1_license_service_proto != nil {
 		return
 	}
+	file_tollgate_admin_v1_entitlement_proto_init()
 	file_tollgate_admin_v1_epoch_proto_init()
 	file_tollgate_admin_v1_license_proto_init()
 	file_tollgate_admin_v1_permission_proto_init()
@@ -1887,7 +2023,7 @@ func file_tollgate_admin_v1_license_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_license_service_proto_rawDesc), len(file_tollgate_admin_v1_license_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   28,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

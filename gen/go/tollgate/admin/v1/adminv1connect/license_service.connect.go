@@ -72,6 +72,9 @@ const (
 	// LicenseServiceCreateGrantProcedure is the fully-qualified name of the LicenseService's
 	// CreateGrant RPC.
 	LicenseServiceCreateGrantProcedure = "/tollgate.admin.v1.LicenseService/CreateGrant"
+	// LicenseServiceGetEntitlementsProcedure is the fully-qualified name of the LicenseService's
+	// GetEntitlements RPC.
+	LicenseServiceGetEntitlementsProcedure = "/tollgate.admin.v1.LicenseService/GetEntitlements"
 	// LicenseServiceListLicenseEventsProcedure is the fully-qualified name of the LicenseService's
 	// ListLicenseEvents RPC.
 	LicenseServiceListLicenseEventsProcedure = "/tollgate.admin.v1.LicenseService/ListLicenseEvents"
@@ -104,6 +107,8 @@ type LicenseServiceClient interface {
 	DeleteOverride(context.Context, *v1.DeleteOverrideRequest) (*v1.DeleteOverrideResponse, error)
 	// Gives a licence extra units of a metered feature.
 	CreateGrant(context.Context, *v1.CreateGrantRequest) (*v1.CreateGrantResponse, error)
+	// Explains what a licence is granted, and where that comes from.
+	GetEntitlements(context.Context, *v1.GetEntitlementsRequest) (*v1.GetEntitlementsResponse, error)
 	// Lists what happened to licences, by people or by time, oldest first. To follow,
 	// ask again with `after` = the last number that came.
 	ListLicenseEvents(context.Context, *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error)
@@ -200,6 +205,13 @@ func NewLicenseServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(licenseServiceMethods.ByName("CreateGrant")),
 			connect.WithClientOptions(opts...),
 		),
+		getEntitlements: connect.NewClient[v1.GetEntitlementsRequest, v1.GetEntitlementsResponse](
+			httpClient,
+			baseURL+LicenseServiceGetEntitlementsProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("GetEntitlements")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		listLicenseEvents: connect.NewClient[v1.ListLicenseEventsRequest, v1.ListLicenseEventsResponse](
 			httpClient,
 			baseURL+LicenseServiceListLicenseEventsProcedure,
@@ -225,6 +237,7 @@ type licenseServiceClient struct {
 	createOverride    *connect.Client[v1.CreateOverrideRequest, v1.CreateOverrideResponse]
 	deleteOverride    *connect.Client[v1.DeleteOverrideRequest, v1.DeleteOverrideResponse]
 	createGrant       *connect.Client[v1.CreateGrantRequest, v1.CreateGrantResponse]
+	getEntitlements   *connect.Client[v1.GetEntitlementsRequest, v1.GetEntitlementsResponse]
 	listLicenseEvents *connect.Client[v1.ListLicenseEventsRequest, v1.ListLicenseEventsResponse]
 }
 
@@ -345,6 +358,15 @@ func (c *licenseServiceClient) CreateGrant(ctx context.Context, req *v1.CreateGr
 	return nil, err
 }
 
+// GetEntitlements calls tollgate.admin.v1.LicenseService.GetEntitlements.
+func (c *licenseServiceClient) GetEntitlements(ctx context.Context, req *v1.GetEntitlementsRequest) (*v1.GetEntitlementsResponse, error) {
+	response, err := c.getEntitlements.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ListLicenseEvents calls tollgate.admin.v1.LicenseService.ListLicenseEvents.
 func (c *licenseServiceClient) ListLicenseEvents(ctx context.Context, req *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error) {
 	response, err := c.listLicenseEvents.CallUnary(ctx, connect.NewRequest(req))
@@ -381,6 +403,8 @@ type LicenseServiceHandler interface {
 	DeleteOverride(context.Context, *v1.DeleteOverrideRequest) (*v1.DeleteOverrideResponse, error)
 	// Gives a licence extra units of a metered feature.
 	CreateGrant(context.Context, *v1.CreateGrantRequest) (*v1.CreateGrantResponse, error)
+	// Explains what a licence is granted, and where that comes from.
+	GetEntitlements(context.Context, *v1.GetEntitlementsRequest) (*v1.GetEntitlementsResponse, error)
 	// Lists what happened to licences, by people or by time, oldest first. To follow,
 	// ask again with `after` = the last number that came.
 	ListLicenseEvents(context.Context, *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error)
@@ -473,6 +497,13 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 		connect.WithSchema(licenseServiceMethods.ByName("CreateGrant")),
 		connect.WithHandlerOptions(opts...),
 	)
+	licenseServiceGetEntitlementsHandler := connect.NewUnaryHandlerSimple(
+		LicenseServiceGetEntitlementsProcedure,
+		svc.GetEntitlements,
+		connect.WithSchema(licenseServiceMethods.ByName("GetEntitlements")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	licenseServiceListLicenseEventsHandler := connect.NewUnaryHandlerSimple(
 		LicenseServiceListLicenseEventsProcedure,
 		svc.ListLicenseEvents,
@@ -508,6 +539,8 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 			licenseServiceDeleteOverrideHandler.ServeHTTP(w, r)
 		case LicenseServiceCreateGrantProcedure:
 			licenseServiceCreateGrantHandler.ServeHTTP(w, r)
+		case LicenseServiceGetEntitlementsProcedure:
+			licenseServiceGetEntitlementsHandler.ServeHTTP(w, r)
 		case LicenseServiceListLicenseEventsProcedure:
 			licenseServiceListLicenseEventsHandler.ServeHTTP(w, r)
 		default:
@@ -569,6 +602,10 @@ func (UnimplementedLicenseServiceHandler) DeleteOverride(context.Context, *v1.De
 
 func (UnimplementedLicenseServiceHandler) CreateGrant(context.Context, *v1.CreateGrantRequest) (*v1.CreateGrantResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.CreateGrant is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) GetEntitlements(context.Context, *v1.GetEntitlementsRequest) (*v1.GetEntitlementsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.GetEntitlements is not implemented"))
 }
 
 func (UnimplementedLicenseServiceHandler) ListLicenseEvents(context.Context, *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error) {

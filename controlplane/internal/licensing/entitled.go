@@ -1,0 +1,201 @@
+package licensing
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"tollgate/dataplane/decision"
+)
+
+// Entitled is what a licence is granted of one feature at one moment, and where that comes from.
+type Entitled struct {
+	Feature Feature
+	Granted bool
+	// Quota is a metered feature's; nil: unlimited. Its Limit is without grants.
+	Quota *Quota
+	// Limit is the quota's and what is left, or was used in this period, of grants. Used is what is counted in the period, and complete up
+	// to AsOf.
+	Limit, Used int64
+	// ResetsAt is when the period ends; zero: never.
+	ResetsAt time.Time
+	AsOf     time.Time
+	// Source says what the value comes from: "plan_version:free@1", "override:ovr_…", "grant:grt_…".
+	Source string
+	// ExpiresAt is when the source ends, or another takes over; zero: never.
+	ExpiresAt time.Time
+	// Grants are in burn order.
+	Grants []GrantLeft
+}
+
+// GrantLeft is a grant and how many of its units are lent or used.
+type GrantLeft struct {
+	Grant
+	Drawn int64
+}
+
+// EntitledRate is a rate limit of a licence at one moment, and where it comes from.
+type EntitledRate struct {
+	RateLimit
+	Source    string
+	ExpiresAt time.Time
+}
+
+// Entitlements are what a licence is granted at a moment: override before plan version, and grants beside a quota. They are what nodes
+// enforce, whatever the licence's status is, which stands in License.
+type Entitlements struct {
+	License    License
+	Features   []Entitled // By key.
+	RateLimits []EntitledRate
+}
+
+// GetEntitlements explains what a licence is granted at a moment; zero: now.
+func (s *Service) GetEntitlements(ctx context.Context, id string, moment time.Time) (Entitlements, error) {
+	if err := checkText("license", id, maxKey); err != nil {
+		return Entitlements{}, err
+	}
+	if err := checkTime("at", moment); err != nil {
+		return Entitlements{}, err
+	}
+	if moment.IsZero() {
+		moment = s.now()
+	}
+	l, err := s.store.License(ctx, id)
+	if err != nil {
+		return Entitlements{}, at("license", err)
+	}
+	c, err := s.store.Customer(ctx, l.Customer)
+	if err != nil {
+		return Entitlements{}, err
+	}
+	zone, err := time.LoadLocation(c.TimeZone)
+	if err != nil {
+		return Entitlements{}, err
+	}
+	phase := l.PhaseAt(moment)
+	v, err := s.store.PlanVersion(ctx, phase.Plan, phase.Version)
+	if err != nil {
+		return Entitlements{}, err
+	}
+	e := explainer{svc: s, license: l, phase: phase, version: v, zone: zone, at: moment}
+	out := Entitlements{License: l.seen(moment), RateLimits: e.rates()}
+	out.Features, err = e.features(ctx)
+	return out, err
+}
+
+type explainer struct {
+	svc     *Service
+	license License
+	phase   Phase
+	version PlanVersion
+	zone    *time.Location
+	at      time.Time
+}
+
+// features puts together what the version, the overrides and the grants are for.
+func (e *explainer) features(ctx context.Context) ([]Entitled, error) {
+	byKey := map[string]*Entitled{}
+	until := e.phaseEnd()
+	planned := map[string]bool{}
+	for _, en := range e.version.Entitlements {
+		planned[en.Feature] = true
+		byKey[en.Feature] = &Entitled{Granted: en.Enabled, Quota: en.Quota, Source: "plan_version:" + VersionID(e.phase.Plan, e.phase.Version), ExpiresAt: until}
+	}
+	for i := range e.license.Overrides {
+		if o := &e.license.Overrides[i]; o.Feature != "" && o.HoldsAt(e.at) {
+			planned[o.Feature] = false
+			byKey[o.Feature] = &Entitled{Granted: o.Enabled, Quota: o.Quota, Source: "override:" + o.ID, ExpiresAt: o.EndsAt}
+		}
+	}
+	ordered, _ := BurnOrder(e.license.Grants)
+	var ids []string
+	for i := range ordered {
+		if g := &ordered[i]; !e.at.Before(g.StartsAt) && !begun(g.ExpiresAt, e.at) {
+			if byKey[g.Feature] == nil {
+				byKey[g.Feature] = &Entitled{Source: "grant:" + g.ID, ExpiresAt: g.ExpiresAt}
+			}
+			byKey[g.Feature].Grants = append(byKey[g.Feature].Grants, GrantLeft{Grant: *g})
+			ids = append(ids, g.ID)
+		}
+	}
+	drawn := map[string]int64{}
+	if len(ids) > 0 {
+		var err error
+		if drawn, err = e.svc.store.Drawn(ctx, ids); err != nil {
+			return nil, err
+		}
+	}
+	keys := make([]string, 0, len(byKey))
+	for k, en := range byKey {
+		keys = append(keys, k)
+		for i := range en.Grants {
+			en.Grants[i].Drawn = drawn[en.Grants[i].ID]
+		}
+	}
+	found, err := e.svc.store.FeaturesNamed(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Entitled, 0, len(found))
+	for _, f := range found {
+		en := byKey[f.Key]
+		en.Feature = f
+		// A plan says of boolean features alone whether they are on.
+		en.Granted = en.Granted || planned[f.Key] && f.Type != Boolean
+		if err := e.count(ctx, en); err != nil {
+			return nil, err
+		}
+		out = append(out, *en)
+	}
+	slices.SortFunc(out, func(a, b Entitled) int { return cmp.Compare(a.Feature.Key, b.Feature.Key) })
+	return out, nil
+}
+
+// count fills in what is counted of a metered feature.
+func (e *explainer) count(ctx context.Context, en *Entitled) error {
+	if en.Feature.Type != Metered {
+		return nil
+	}
+	from, to := e.license.StartsAt, endOfTime
+	if en.Quota != nil {
+		span := decision.SpanAt(en.Quota.Period.Rule(), e.zone, e.license.Anchor, e.at)
+		from, en.Limit = span.Start, en.Quota.Limit
+		if !span.End.IsZero() {
+			to, en.ResetsAt = span.End, span.End.UTC()
+		}
+		for _, g := range en.Grants {
+			en.Limit += g.Units
+		}
+	}
+	var err error
+	en.Used, en.AsOf, err = e.svc.store.Used(ctx, e.license.ID, en.Feature.Meter, e.phase.CounterGeneration, from, to)
+	if err != nil {
+		return fmt.Errorf("what is used of %s: %w", en.Feature.Key, err)
+	}
+	return nil
+}
+
+// phaseEnd is when another phase begins; zero: never.
+func (e *explainer) phaseEnd() time.Time {
+	all := e.license.phases()
+	if i := phaseIndex(all, e.at) + 1; i < len(all) {
+		return all[i].At
+	}
+	return time.Time{}
+}
+
+func (e *explainer) rates() []EntitledRate {
+	var out []EntitledRate
+	for _, r := range e.version.RateLimits {
+		next := EntitledRate{RateLimit: r, Source: "plan_version:" + VersionID(e.phase.Plan, e.phase.Version), ExpiresAt: e.phaseEnd()}
+		for i := range e.license.Overrides {
+			if o := &e.license.Overrides[i]; o.RateLimit != nil && o.RateLimit.Key == r.Key && o.HoldsAt(e.at) {
+				next = EntitledRate{RateLimit: *o.RateLimit, Source: "override:" + o.ID, ExpiresAt: o.EndsAt}
+			}
+		}
+		out = append(out, next)
+	}
+	return out
+}
