@@ -23,7 +23,7 @@ func TestDocs_EveryCurlOfTheReferenceAnswers(t *testing.T) {
 	}
 	blocks := shellBlock.FindAllStringSubmatch(string(page), -1)
 	// What each says when it did what the text around it promises.
-	want := []string{`"externalId":"acme"`, `"externalId":"acme"`, `"displayName":"Acme Ltd".*"archiveTime"`, `^\{\}`, `^\{\}`, `tok_.*tok_.*grpc-status: 0`, `SERVING`}
+	want := []string{`"externalId":"acme"`, `"externalId":"acme"`, `"displayName":"Acme Ltd".*"archiveTime"`, `^\{\}`, `^\{\}`, `tok_.*tok_.*grpc-status: 0`, `"status":"SERVING_STATUS_SERVING"`}
 	if len(blocks) != len(want) {
 		t.Fatalf("%d blocks, %d expectations", len(blocks), len(want))
 	}

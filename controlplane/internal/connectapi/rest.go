@@ -1,9 +1,12 @@
 package connectapi
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"connectrpc.com/connect"
 	"connectrpc.com/vanguard"
@@ -35,12 +38,18 @@ func rest(calls http.Handler) (http.Handler, error) {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w = &restWriter{ResponseWriter: w}
-		if r.Header.Get("Content-Encoding") != "" {
+		// What does not parse would be left out, of a filter too.
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		text, _ := url.QueryUnescape(r.URL.RawQuery) // Parsed, so it unescapes.
+		switch {
+		case err != nil || !utf8.ValidString(text) || !utf8.ValidString(r.URL.Path):
+			http.Error(w, "path or query are not UTF-8, or not escaped as URLs are", http.StatusBadRequest)
+		case r.Header.Get("Content-Encoding") != "":
 			// The transcoder would unpack it without a limit.
 			http.Error(w, "a compressed body is not taken over REST: send it as it is", http.StatusUnsupportedMediaType)
-			return
+		default:
+			transcoder.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), queryKey{}, query)))
 		}
-		transcoder.ServeHTTP(w, r.WithContext(withQuery(r)))
 	}), nil
 }
 
@@ -82,9 +91,11 @@ func (w *restWriter) WriteHeader(code int) {
 	w.status = code
 	if code >= http.StatusBadRequest {
 		w.plain = strings.HasPrefix(h.Get("Content-Type"), "text/plain")
-		// Of a refused body the transcoder says that it is what the call would have answered.
+		// With the refusal of a body the transcoder leaves what the call's answer would have had.
 		h.Set("Content-Type", "application/json")
-		h.Del("Content-Length")
+		for _, name := range []string{"Content-Length", "Grpc-Encoding", "Grpc-Accept-Encoding"} {
+			h.Del(name)
+		}
 	}
 	w.ResponseWriter.WriteHeader(code)
 }

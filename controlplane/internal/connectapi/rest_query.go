@@ -1,7 +1,6 @@
 package connectapi
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -17,12 +16,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
+// queryKey is where rest leaves the query for queryCheck: the transcoder hands on a call without one.
 type queryKey struct{}
-
-// withQuery keeps the query of a REST request for queryCheck: the transcoder hands on a call without one.
-func withQuery(r *http.Request) context.Context {
-	return context.WithValue(r.Context(), queryKey{}, r.URL.Query())
-}
 
 // queryCheck stands behind the gate, and refuses a query that names what is no field, or that says again what path
 // or body say: the transcoder answers 500 to the first, and lets the second win, so that

@@ -88,6 +88,11 @@ func (a *api) restFrom(method, path string, body io.Reader, header ...string) an
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	for name := range res.Header {
+		if strings.HasPrefix(name, "Grpc-") || name == "Trailer" {
+			a.t.Errorf("%s %s: the answer has %s, which is of another protocol", method, path, name)
+		}
+	}
 	out := answer{Status: res.StatusCode, Header: res.Header, Body: string(b)}
 	if res.StatusCode == http.StatusOK {
 		return out
@@ -278,6 +283,11 @@ func TestREST_ErrorsAreAStatusThatNamesTheField(t *testing.T) {
 		{"GET", "/v1/customers/cus_none", ``, http.StatusNotFound, "5", "cus_none", "NOT_FOUND"},
 		{"GET", "/v1/customers?pageSize=-1", ``, http.StatusBadRequest, "3", "page_size", "page_size"},
 		{"GET", "/v1/customers?pageSize=many", ``, http.StatusBadRequest, "3", "page_size", ""},
+		{"GET", "/v1/customers?filter=%ff", ``, http.StatusBadRequest, "3", "", ""},
+		{"GET", "/v1/customers?filter=%zz", ``, http.StatusBadRequest, "3", "", ""},
+		{"GET", "/v1/customers?filter=a;pageSize=1", ``, http.StatusBadRequest, "3", "", ""},
+		{"GET", "/v1/customers/%ff", ``, http.StatusBadRequest, "3", "", ""},
+		{"GET", "/v1/nodes:waitForEpoch?timeout=", ``, http.StatusBadRequest, "3", "timeout", ""},
 		{"GET", "/v1/customers?pagesize=1", ``, http.StatusBadRequest, "3", "pagesize", ""},
 		{"GET", "/v1/customers?pageSize.=1", ``, http.StatusBadRequest, "3", "pageSize.", "pageSize."},
 		{"GET", "/v1/customers?=1", ``, http.StatusBadRequest, "3", "no such parameter", ""},
