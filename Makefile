@@ -65,8 +65,9 @@ $(TOOLS)/golangci-lint: test/tools/golangci/go.mod
 $(TOOLS)/sqlc: test/tools/sqlc/go.mod
 	cd test/tools/sqlc && GOWORK=off go build -o $(CURDIR)/$@ github.com/sqlc-dev/sqlc/cmd/sqlc
 
-$(TOOLS)/protoc-gen-go: proto/go.mod
-	cd proto && GOWORK=off go build -o $(CURDIR)/$(TOOLS)/ google.golang.org/protobuf/cmd/protoc-gen-go connectrpc.com/connect/cmd/protoc-gen-connect-go
+$(TOOLS)/protoc-gen-go: proto/go.mod proto/cmd/protoc-gen-tollgate-openapi/main.go
+	cd proto && GOWORK=off go build -o $(CURDIR)/$(TOOLS)/ google.golang.org/protobuf/cmd/protoc-gen-go connectrpc.com/connect/cmd/protoc-gen-connect-go ./cmd/...
+	@touch $@
 
 gen: tools web/node_modules/.package-lock.json ## generate Go, TypeScript and SQL code
 	$(BUF) generate
@@ -77,7 +78,7 @@ gen-check: tools web/node_modules/.package-lock.json ## fail where generated cod
 	$(BUF) lint
 	out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT && $(BUF) build -o "$$out/now.binpb" && \
 	  $(BUF) breaking "$$out/now.binpb" --against proto/baseline.binpb --exclude-imports && \
-	  $(BUF) generate -o "$$out" && diff -r "$$out/gen/go" gen/go && diff -r "$$out/gen/es" gen/es
+	  $(BUF) generate -o "$$out" && diff -r "$$out/gen/go" gen/go && diff -r "$$out/gen/es" gen/es && diff -r "$$out/gen/openapi" gen/openapi
 	cd controlplane && ../$(TOOLS)/sqlc diff
 
 proto-baseline: web/node_modules/.package-lock.json ## take today's protos as what later ones must not break

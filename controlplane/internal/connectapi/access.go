@@ -46,11 +46,18 @@ func requestID(ctx context.Context) string {
 // requestIDHeader carries the id of a call in its answer.
 const requestIDHeader = "Tollgate-Request-Id"
 
+// named gives a call its id.
+func named(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := "req_" + rand.Text()
+		w.Header().Set(requestIDHeader, id)
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+	})
+}
+
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := "req_" + rand.Text()
-	w.Header().Set(requestIDHeader, id)
-	w.Header().Set("Cache-Control", "no-store")
-	ctx := context.WithValue(r.Context(), requestIDKey{}, id)
+	ctx := r.Context()
 	token, err := g.admit(ctx, r)
 	if err != nil {
 		err = mapError(ctx, g.log, r.URL.Path, nil, err)
@@ -58,7 +65,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="tollgate"`)
 		}
 		if err := g.errors.Write(w, r, err); err != nil {
-			g.log.DebugContext(ctx, "refusal not sent", "request_id", id, "error", err)
+			g.log.DebugContext(ctx, "refusal not sent", "request_id", requestID(ctx), "error", err)
 		}
 		return
 	}

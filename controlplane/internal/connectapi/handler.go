@@ -60,22 +60,41 @@ func Handler(c Config) (http.Handler, error) {
 	calls.Handle(adminv1connect.NewLicenseServiceHandler(licenseService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewTrafficServiceHandler(trafficService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewUsageServiceHandler(usageService{c.Metering}, options))
+	reflection(calls, permissions, options)
+	errorWriter := connect.NewErrorWriter(options)
 	guarded := &gate{
-		next: calls, permissions: permissions, authenticate: c.Licensing.Authenticate,
-		errors: connect.NewErrorWriter(options), log: c.Logger,
+		next:        &queryCheck{next: calls, rules: queryRules(services()), errors: errorWriter, log: c.Logger},
+		permissions: permissions, authenticate: c.Licensing.Authenticate, errors: errorWriter, log: c.Logger,
 	}
+	transcoded, err := rest(guarded)
+	if err != nil {
+		return nil, fmt.Errorf("connectapi: %w", err)
+	}
+	byProcedure, byREST, alive := bounded(named(guarded)), bounded(named(transcoded)), bounded(health(options))
 	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if isCall(r.URL.Path) {
-			// connect reads a body that is too long to its end, however long that is.
-			r.Body = http.MaxBytesReader(w, r.Body, maxRequest+maxFraming)
-			guarded.ServeHTTP(w, r)
-			return
+		switch path := r.URL.Path; {
+		case strings.HasPrefix(path, healthPath):
+			alive.ServeHTTP(w, r)
+		case isCall(path):
+			byProcedure.ServeHTTP(w, r)
+		case strings.HasPrefix(path, restPrefix):
+			byREST.ServeHTTP(w, r)
+		case path == openAPIPath:
+			openAPI(w, r)
+		default:
+			c.Others.ServeHTTP(w, r)
 		}
-		c.Others.ServeHTTP(w, r)
 	})
 	// A browser that another site drives must not call with what it knows of this one.
 	return http.NewCrossOriginProtection().Handler(all), nil
 }
 
 // isCall tells /tollgate.admin.v1.FleetService/ListNodes, and every like path, from pages.
-func isCall(path string) bool { return strings.HasPrefix(path, "/tollgate.") }
+func isCall(path string) bool {
+	return strings.HasPrefix(path, "/tollgate.") || strings.HasPrefix(path, "/grpc.")
+}
+
+// bounded limits the body: connect reads one that is too long to its end, however long that is.
+func bounded(next http.Handler) http.Handler {
+	return http.MaxBytesHandler(next, maxRequest+maxFraming)
+}

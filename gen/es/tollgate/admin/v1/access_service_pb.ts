@@ -5,6 +5,7 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb";
+import { file_google_api_annotations } from "../../../google/api/annotations_pb";
 import { file_tollgate_admin_v1_permission } from "./permission_pb";
 import type { Token } from "./token_pb";
 import { file_tollgate_admin_v1_token } from "./token_pb";
@@ -14,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/access_service.proto.
  */
 export const file_tollgate_admin_v1_access_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZ0b2xsZ2F0ZS9hZG1pbi92MS9hY2Nlc3Nfc2VydmljZS5wcm90bxIRdG9sbGdhdGUuYWRtaW4udjEiDwoNV2hvQW1JUmVxdWVzdCI5Cg5XaG9BbUlSZXNwb25zZRInCgV0b2tlbhgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuIkUKEkNyZWF0ZVRva2VuUmVxdWVzdBIvCgV0b2tlbhgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuQga6SAPIAQEiTgoTQ3JlYXRlVG9rZW5SZXNwb25zZRInCgV0b2tlbhgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuEg4KBnNlY3JldBgCIAEoCSJNChFMaXN0VG9rZW5zUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8iVwoSTGlzdFRva2Vuc1Jlc3BvbnNlEigKBnRva2VucxgBIAMoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIrChJSZXZva2VUb2tlblJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQCI+ChNSZXZva2VUb2tlblJlc3BvbnNlEicKBXRva2VuGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuVG9rZW4ykwMKDUFjY2Vzc1NlcnZpY2USVgoGV2hvQW1JEiAudG9sbGdhdGUuYWRtaW4udjEuV2hvQW1JUmVxdWVzdBohLnRvbGxnYXRlLmFkbWluLnYxLldob0FtSVJlc3BvbnNlIgeQAgGItRgBEmIKC0NyZWF0ZVRva2VuEiUudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlVG9rZW5SZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlVG9rZW5SZXNwb25zZSIEiLUYEBJiCgpMaXN0VG9rZW5zEiQudG9sbGdhdGUuYWRtaW4udjEuTGlzdFRva2Vuc1JlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0VG9rZW5zUmVzcG9uc2UiB5ACAYi1GA8SYgoLUmV2b2tlVG9rZW4SJS50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VUb2tlblJlcXVlc3QaJi50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VUb2tlblJlc3BvbnNlIgSItRgQQrwBChVjb20udG9sbGdhdGUuYWRtaW4udjFCEkFjY2Vzc1NlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_token]);
+  fileDesc("CiZ0b2xsZ2F0ZS9hZG1pbi92MS9hY2Nlc3Nfc2VydmljZS5wcm90bxIRdG9sbGdhdGUuYWRtaW4udjEiDwoNV2hvQW1JUmVxdWVzdCI5Cg5XaG9BbUlSZXNwb25zZRInCgV0b2tlbhgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuIkUKEkNyZWF0ZVRva2VuUmVxdWVzdBIvCgV0b2tlbhgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuQga6SAPIAQEiTgoTQ3JlYXRlVG9rZW5SZXNwb25zZRInCgV0b2tlbhgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuEg4KBnNlY3JldBgCIAEoCSJNChFMaXN0VG9rZW5zUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8iVwoSTGlzdFRva2Vuc1Jlc3BvbnNlEigKBnRva2VucxgBIAMoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIrChJSZXZva2VUb2tlblJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQCI+ChNSZXZva2VUb2tlblJlc3BvbnNlEicKBXRva2VuGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuVG9rZW4y8gMKDUFjY2Vzc1NlcnZpY2USaAoGV2hvQW1JEiAudG9sbGdhdGUuYWRtaW4udjEuV2hvQW1JUmVxdWVzdBohLnRvbGxnYXRlLmFkbWluLnYxLldob0FtSVJlc3BvbnNlIhmQAgGItRgBgtPkkwIMEgovdjEvd2hvYW1pEnsKC0NyZWF0ZVRva2VuEiUudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlVG9rZW5SZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlVG9rZW5SZXNwb25zZSIdiLUYEILT5JMCEzoFdG9rZW4iCi92MS90b2tlbnMSdAoKTGlzdFRva2VucxIkLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RUb2tlbnNSZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuTGlzdFRva2Vuc1Jlc3BvbnNlIhmQAgGItRgPgtPkkwIMEgovdjEvdG9rZW5zEoMBCgtSZXZva2VUb2tlbhIlLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZVRva2VuUmVxdWVzdBomLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZVRva2VuUmVzcG9uc2UiJYi1GBCC0+STAhs6ASoiFi92MS90b2tlbnMve2lkfTpyZXZva2VCvAEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUISQWNjZXNzU2VydmljZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_token]);
 
 /**
  * @generated from message tollgate.admin.v1.WhoAmIRequest
@@ -170,6 +171,8 @@ export const RevokeTokenResponseSchema: GenMessage<RevokeTokenResponse> = /*@__P
  */
 export const AccessService: GenService<{
   /**
+   * Answers the token that the call came with, and so its role.
+   *
    * @generated from rpc tollgate.admin.v1.AccessService.WhoAmI
    */
   whoAmI: {
@@ -188,6 +191,8 @@ export const AccessService: GenService<{
     output: typeof CreateTokenResponseSchema;
   },
   /**
+   * Lists tokens, without their secrets.
+   *
    * @generated from rpc tollgate.admin.v1.AccessService.ListTokens
    */
   listTokens: {
@@ -196,6 +201,8 @@ export const AccessService: GenService<{
     output: typeof ListTokensResponseSchema;
   },
   /**
+   * Ends a token for good, at once.
+   *
    * @generated from rpc tollgate.admin.v1.AccessService.RevokeToken
    */
   revokeToken: {

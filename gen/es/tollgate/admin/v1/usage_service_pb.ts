@@ -5,6 +5,7 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb";
+import { file_google_api_annotations } from "../../../google/api/annotations_pb";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_tollgate_admin_v1_permission } from "./permission_pb";
@@ -14,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/usage_service.proto.
  */
 export const file_tollgate_admin_v1_usage_service: GenFile = /*@__PURE__*/
-  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS91c2FnZV9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLWAQoRUXVlcnlVc2FnZVJlcXVlc3QSGgoHbGljZW5zZRgBIAEoCUIJukgGcgQQAShAEhgKBW1ldGVyGAIgASgJQgm6SAZyBBABKEASMAoEZnJvbRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARIuCgJ0bxgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARIpCgZ3aW5kb3cYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ieQoSUXVlcnlVc2FnZVJlc3BvbnNlEg0KBXRvdGFsGAEgASgDEikKBHJvd3MYAiADKAsyGy50b2xsZ2F0ZS5hZG1pbi52MS5Vc2FnZVJvdxIpCgVhc19vZhgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRAoIVXNhZ2VSb3cSKQoFc3RhcnQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBXVuaXRzGAIgASgDMnIKDFVzYWdlU2VydmljZRJiCgpRdWVyeVVzYWdlEiQudG9sbGdhdGUuYWRtaW4udjEuUXVlcnlVc2FnZVJlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5RdWVyeVVzYWdlUmVzcG9uc2UiB5ACAYi1GAxCuwEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUIRVXNhZ2VTZXJ2aWNlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tollgate_admin_v1_permission]);
+  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS91c2FnZV9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLWAQoRUXVlcnlVc2FnZVJlcXVlc3QSGgoHbGljZW5zZRgBIAEoCUIJukgGcgQQAShAEhgKBW1ldGVyGAIgASgJQgm6SAZyBBABKEASMAoEZnJvbRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARIuCgJ0bxgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARIpCgZ3aW5kb3cYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ieQoSUXVlcnlVc2FnZVJlc3BvbnNlEg0KBXRvdGFsGAEgASgDEikKBHJvd3MYAiADKAsyGy50b2xsZ2F0ZS5hZG1pbi52MS5Vc2FnZVJvdxIpCgVhc19vZhgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRAoIVXNhZ2VSb3cSKQoFc3RhcnQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBXVuaXRzGAIgASgDMoMBCgxVc2FnZVNlcnZpY2UScwoKUXVlcnlVc2FnZRIkLnRvbGxnYXRlLmFkbWluLnYxLlF1ZXJ5VXNhZ2VSZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuUXVlcnlVc2FnZVJlc3BvbnNlIhiQAgGItRgMgtPkkwILEgkvdjEvdXNhZ2VCuwEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUIRVXNhZ2VTZXJ2aWNlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tollgate_admin_v1_permission]);
 
 /**
  * @generated from message tollgate.admin.v1.QueryUsageRequest
@@ -122,6 +123,8 @@ export const UsageRowSchema: GenMessage<UsageRow> = /*@__PURE__*/
  */
 export const UsageService: GenService<{
   /**
+   * Sums what a licence used of a meter in a range of time.
+   *
    * @generated from rpc tollgate.admin.v1.UsageService.QueryUsage
    */
   queryUsage: {

@@ -8,6 +8,7 @@ package adminv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -394,7 +395,7 @@ var File_tollgate_admin_v1_access_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_access_service_proto_rawDesc = "" +
 	"\n" +
-	"&tollgate/admin/v1/access_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1dtollgate/admin/v1/token.proto\"\x0f\n" +
+	"&tollgate/admin/v1/access_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1dtollgate/admin/v1/token.proto\"\x0f\n" +
 	"\rWhoAmIRequest\"@\n" +
 	"\x0eWhoAmIResponse\x12.\n" +
 	"\x05token\x18\x01 \x01(\v2\x18.tollgate.admin.v1.TokenR\x05token\"L\n" +
@@ -413,13 +414,16 @@ const file_tollgate_admin_v1_access_service_proto_rawDesc = "" +
 	"\x12RevokeTokenRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"E\n" +
 	"\x13RevokeTokenResponse\x12.\n" +
-	"\x05token\x18\x01 \x01(\v2\x18.tollgate.admin.v1.TokenR\x05token2\x93\x03\n" +
-	"\rAccessService\x12V\n" +
-	"\x06WhoAmI\x12 .tollgate.admin.v1.WhoAmIRequest\x1a!.tollgate.admin.v1.WhoAmIResponse\"\a\x88\xb5\x18\x01\x90\x02\x01\x12b\n" +
-	"\vCreateToken\x12%.tollgate.admin.v1.CreateTokenRequest\x1a&.tollgate.admin.v1.CreateTokenResponse\"\x04\x88\xb5\x18\x10\x12b\n" +
+	"\x05token\x18\x01 \x01(\v2\x18.tollgate.admin.v1.TokenR\x05token2\xf2\x03\n" +
+	"\rAccessService\x12h\n" +
+	"\x06WhoAmI\x12 .tollgate.admin.v1.WhoAmIRequest\x1a!.tollgate.admin.v1.WhoAmIResponse\"\x19\x88\xb5\x18\x01\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/whoami\x90\x02\x01\x12{\n" +
+	"\vCreateToken\x12%.tollgate.admin.v1.CreateTokenRequest\x1a&.tollgate.admin.v1.CreateTokenResponse\"\x1d\x88\xb5\x18\x10\x82\xd3\xe4\x93\x02\x13:\x05token\"\n" +
+	"/v1/tokens\x12t\n" +
 	"\n" +
-	"ListTokens\x12$.tollgate.admin.v1.ListTokensRequest\x1a%.tollgate.admin.v1.ListTokensResponse\"\a\x88\xb5\x18\x0f\x90\x02\x01\x12b\n" +
-	"\vRevokeToken\x12%.tollgate.admin.v1.RevokeTokenRequest\x1a&.tollgate.admin.v1.RevokeTokenResponse\"\x04\x88\xb5\x18\x10B\xbc\x01\n" +
+	"ListTokens\x12$.tollgate.admin.v1.ListTokensRequest\x1a%.tollgate.admin.v1.ListTokensResponse\"\x19\x88\xb5\x18\x0f\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/tokens\x90\x02\x01\x12\x83\x01\n" +
+	"\vRevokeToken\x12%.tollgate.admin.v1.RevokeTokenRequest\x1a&.tollgate.admin.v1.RevokeTokenResponse\"%\x88\xb5\x18\x10\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/tokens/{id}:revokeB\xbc\x01\n" +
 	"\x15com.tollgate.admin.v1B\x12AccessServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (

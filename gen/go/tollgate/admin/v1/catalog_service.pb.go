@@ -8,6 +8,7 @@ package adminv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -2474,7 +2475,7 @@ var File_tollgate_admin_v1_catalog_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\n" +
-	"'tollgate/admin/v1/catalog_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/feature.proto\x1a\x1dtollgate/admin/v1/meter.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1ctollgate/admin/v1/plan.proto\"T\n" +
+	"'tollgate/admin/v1/catalog_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/feature.proto\x1a\x1dtollgate/admin/v1/meter.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1ctollgate/admin/v1/plan.proto\"T\n" +
 	"\x14CreateFeatureRequest\x12<\n" +
 	"\afeature\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.FeatureB\x06\xbaH\x03\xc8\x01\x01R\afeature\"}\n" +
 	"\x15CreateFeatureResponse\x124\n" +
@@ -2625,34 +2626,36 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x12MIGRATION_NEW_ONLY\x10\x01\x12\x19\n" +
 	"\x15MIGRATION_NEXT_PERIOD\x10\x02\x12\x11\n" +
 	"\rMIGRATION_NOW\x10\x03\x12\x14\n" +
-	"\x10MIGRATION_FILTER\x10\x042\x82\x12\n" +
-	"\x0eCatalogService\x12h\n" +
-	"\rCreateFeature\x12'.tollgate.admin.v1.CreateFeatureRequest\x1a(.tollgate.admin.v1.CreateFeatureResponse\"\x04\x88\xb5\x18\x03\x12b\n" +
+	"\x10MIGRATION_FILTER\x10\x042\x83\x18\n" +
+	"\x0eCatalogService\x12\x85\x01\n" +
+	"\rCreateFeature\x12'.tollgate.admin.v1.CreateFeatureRequest\x1a(.tollgate.admin.v1.CreateFeatureResponse\"!\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x17:\afeature\"\f/v1/features\x12|\n" +
 	"\n" +
-	"GetFeature\x12$.tollgate.admin.v1.GetFeatureRequest\x1a%.tollgate.admin.v1.GetFeatureResponse\"\a\x88\xb5\x18\x02\x90\x02\x01\x12h\n" +
-	"\fListFeatures\x12&.tollgate.admin.v1.ListFeaturesRequest\x1a'.tollgate.admin.v1.ListFeaturesResponse\"\a\x88\xb5\x18\x02\x90\x02\x01\x12h\n" +
-	"\rUpdateFeature\x12'.tollgate.admin.v1.UpdateFeatureRequest\x1a(.tollgate.admin.v1.UpdateFeatureResponse\"\x04\x88\xb5\x18\x03\x12k\n" +
-	"\x0eArchiveFeature\x12(.tollgate.admin.v1.ArchiveFeatureRequest\x1a).tollgate.admin.v1.ArchiveFeatureResponse\"\x04\x88\xb5\x18\x03\x12b\n" +
-	"\vCreateMeter\x12%.tollgate.admin.v1.CreateMeterRequest\x1a&.tollgate.admin.v1.CreateMeterResponse\"\x04\x88\xb5\x18\x03\x12\\\n" +
-	"\bGetMeter\x12\".tollgate.admin.v1.GetMeterRequest\x1a#.tollgate.admin.v1.GetMeterResponse\"\a\x88\xb5\x18\x02\x90\x02\x01\x12b\n" +
+	"GetFeature\x12$.tollgate.admin.v1.GetFeatureRequest\x1a%.tollgate.admin.v1.GetFeatureResponse\"!\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/features/{key}\x90\x02\x01\x12|\n" +
+	"\fListFeatures\x12&.tollgate.admin.v1.ListFeaturesRequest\x1a'.tollgate.admin.v1.ListFeaturesResponse\"\x1b\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/features\x90\x02\x01\x12\x93\x01\n" +
+	"\rUpdateFeature\x12'.tollgate.admin.v1.UpdateFeatureRequest\x1a(.tollgate.admin.v1.UpdateFeatureResponse\"/\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02%:\afeature2\x1a/v1/features/{feature.key}\x12\x90\x01\n" +
+	"\x0eArchiveFeature\x12(.tollgate.admin.v1.ArchiveFeatureRequest\x1a).tollgate.admin.v1.ArchiveFeatureResponse\")\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/features/{key}:archive\x12{\n" +
+	"\vCreateMeter\x12%.tollgate.admin.v1.CreateMeterRequest\x1a&.tollgate.admin.v1.CreateMeterResponse\"\x1d\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x13:\x05meter\"\n" +
+	"/v1/meters\x12t\n" +
+	"\bGetMeter\x12\".tollgate.admin.v1.GetMeterRequest\x1a#.tollgate.admin.v1.GetMeterResponse\"\x1f\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/meters/{key}\x90\x02\x01\x12t\n" +
 	"\n" +
-	"ListMeters\x12$.tollgate.admin.v1.ListMetersRequest\x1a%.tollgate.admin.v1.ListMetersResponse\"\a\x88\xb5\x18\x02\x90\x02\x01\x12b\n" +
-	"\vUpdateMeter\x12%.tollgate.admin.v1.UpdateMeterRequest\x1a&.tollgate.admin.v1.UpdateMeterResponse\"\x04\x88\xb5\x18\x03\x12e\n" +
-	"\fArchiveMeter\x12&.tollgate.admin.v1.ArchiveMeterRequest\x1a'.tollgate.admin.v1.ArchiveMeterResponse\"\x04\x88\xb5\x18\x03\x12_\n" +
+	"ListMeters\x12$.tollgate.admin.v1.ListMetersRequest\x1a%.tollgate.admin.v1.ListMetersResponse\"\x19\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/meters\x90\x02\x01\x12\x87\x01\n" +
+	"\vUpdateMeter\x12%.tollgate.admin.v1.UpdateMeterRequest\x1a&.tollgate.admin.v1.UpdateMeterResponse\")\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x1f:\x05meter2\x16/v1/meters/{meter.key}\x12\x88\x01\n" +
+	"\fArchiveMeter\x12&.tollgate.admin.v1.ArchiveMeterRequest\x1a'.tollgate.admin.v1.ArchiveMeterResponse\"'\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/meters/{key}:archive\x12v\n" +
 	"\n" +
-	"CreatePlan\x12$.tollgate.admin.v1.CreatePlanRequest\x1a%.tollgate.admin.v1.CreatePlanResponse\"\x04\x88\xb5\x18\x03\x12Y\n" +
-	"\aGetPlan\x12!.tollgate.admin.v1.GetPlanRequest\x1a\".tollgate.admin.v1.GetPlanResponse\"\a\x88\xb5\x18\x02\x90\x02\x01\x12_\n" +
-	"\tListPlans\x12#.tollgate.admin.v1.ListPlansRequest\x1a$.tollgate.admin.v1.ListPlansResponse\"\a\x88\xb5\x18\x02\x90\x02\x01\x12_\n" +
+	"CreatePlan\x12$.tollgate.admin.v1.CreatePlanRequest\x1a%.tollgate.admin.v1.CreatePlanResponse\"\x1b\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x11:\x04plan\"\t/v1/plans\x12p\n" +
+	"\aGetPlan\x12!.tollgate.admin.v1.GetPlanRequest\x1a\".tollgate.admin.v1.GetPlanResponse\"\x1e\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/plans/{key}\x90\x02\x01\x12p\n" +
+	"\tListPlans\x12#.tollgate.admin.v1.ListPlansRequest\x1a$.tollgate.admin.v1.ListPlansResponse\"\x18\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\v\x12\t/v1/plans\x90\x02\x01\x12\x81\x01\n" +
 	"\n" +
-	"UpdatePlan\x12$.tollgate.admin.v1.UpdatePlanRequest\x1a%.tollgate.admin.v1.UpdatePlanResponse\"\x04\x88\xb5\x18\x03\x12b\n" +
-	"\vArchivePlan\x12%.tollgate.admin.v1.ArchivePlanRequest\x1a&.tollgate.admin.v1.ArchivePlanResponse\"\x04\x88\xb5\x18\x03\x12n\n" +
-	"\x0fCreatePlanDraft\x12).tollgate.admin.v1.CreatePlanDraftRequest\x1a*.tollgate.admin.v1.CreatePlanDraftResponse\"\x04\x88\xb5\x18\x03\x12n\n" +
-	"\x0fUpdatePlanDraft\x12).tollgate.admin.v1.UpdatePlanDraftRequest\x1a*.tollgate.admin.v1.UpdatePlanDraftResponse\"\x04\x88\xb5\x18\x03\x12n\n" +
-	"\x0eGetPlanVersion\x12(.tollgate.admin.v1.GetPlanVersionRequest\x1a).tollgate.admin.v1.GetPlanVersionResponse\"\a\x88\xb5\x18\x02\x90\x02\x01\x12t\n" +
-	"\x10ListPlanVersions\x12*.tollgate.admin.v1.ListPlanVersionsRequest\x1a+.tollgate.admin.v1.ListPlanVersionsResponse\"\a\x88\xb5\x18\x02\x90\x02\x01\x12w\n" +
-	"\x12PublishPlanVersion\x12,.tollgate.admin.v1.PublishPlanVersionRequest\x1a-.tollgate.admin.v1.PublishPlanVersionResponse\"\x04\x88\xb5\x18\x03\x12h\n" +
-	"\fGetMigration\x12&.tollgate.admin.v1.GetMigrationRequest\x1a'.tollgate.admin.v1.GetMigrationResponse\"\a\x88\xb5\x18\x02\x90\x02\x01\x12e\n" +
-	"\fApplyCatalog\x12&.tollgate.admin.v1.ApplyCatalogRequest\x1a'.tollgate.admin.v1.ApplyCatalogResponse\"\x04\x88\xb5\x18\x03B\xbd\x01\n" +
+	"UpdatePlan\x12$.tollgate.admin.v1.UpdatePlanRequest\x1a%.tollgate.admin.v1.UpdatePlanResponse\"&\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x1c:\x04plan2\x14/v1/plans/{plan.key}\x12\x84\x01\n" +
+	"\vArchivePlan\x12%.tollgate.admin.v1.ArchivePlanRequest\x1a&.tollgate.admin.v1.ArchivePlanResponse\"&\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/plans/{key}:archive\x12\x92\x01\n" +
+	"\x0fCreatePlanDraft\x12).tollgate.admin.v1.CreatePlanDraftRequest\x1a*.tollgate.admin.v1.CreatePlanDraftResponse\"(\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/plans/{plan}/versions\x12\xc1\x01\n" +
+	"\x0fUpdatePlanDraft\x12).tollgate.admin.v1.UpdatePlanDraftRequest\x1a*.tollgate.admin.v1.UpdatePlanDraftResponse\"W\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02M:\fplan_version2=/v1/plans/{plan_version.plan}/versions/{plan_version.version}\x12\x99\x01\n" +
+	"\x0eGetPlanVersion\x12(.tollgate.admin.v1.GetPlanVersionRequest\x1a).tollgate.admin.v1.GetPlanVersionResponse\"2\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02%\x12#/v1/plans/{plan}/versions/{version}\x90\x02\x01\x12\x95\x01\n" +
+	"\x10ListPlanVersions\x12*.tollgate.admin.v1.ListPlanVersionsRequest\x1a+.tollgate.admin.v1.ListPlanVersionsResponse\"(\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/plans/{plan}/versions\x90\x02\x01\x12\xad\x01\n" +
+	"\x12PublishPlanVersion\x12,.tollgate.admin.v1.PublishPlanVersionRequest\x1a-.tollgate.admin.v1.PublishPlanVersionResponse\":\x88\xb5\x18\x03\x82\xd3\xe4\x93\x020:\x01*\"+/v1/plans/{plan}/versions/{version}:publish\x12\x9d\x01\n" +
+	"\fGetMigration\x12&.tollgate.admin.v1.GetMigrationRequest\x1a'.tollgate.admin.v1.GetMigrationResponse\"<\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02/\x12-/v1/plans/{plan}/versions/{version}/migration\x90\x02\x01\x12\x81\x01\n" +
+	"\fApplyCatalog\x12&.tollgate.admin.v1.ApplyCatalogRequest\x1a'.tollgate.admin.v1.ApplyCatalogResponse\" \x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/catalog:applyB\xbd\x01\n" +
 	"\x15com.tollgate.admin.v1B\x13CatalogServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (

@@ -8,6 +8,7 @@ package adminv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -359,7 +360,7 @@ var File_tollgate_admin_v1_credential_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_credential_service_proto_rawDesc = "" +
 	"\n" +
-	"*tollgate/admin/v1/credential_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftollgate/admin/v1/api_key.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\"tollgate/admin/v1/permission.proto\"\x85\x01\n" +
+	"*tollgate/admin/v1/credential_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftollgate/admin/v1/api_key.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\"tollgate/admin/v1/permission.proto\"\x85\x01\n" +
 	"\x12ListApiKeysRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -381,11 +382,11 @@ const file_tollgate_admin_v1_credential_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"z\n" +
 	"\x14RevokeApiKeyResponse\x122\n" +
 	"\aapi_key\x18\x01 \x01(\v2\x19.tollgate.admin.v1.ApiKeyR\x06apiKey\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch2\xc8\x02\n" +
-	"\x11CredentialService\x12e\n" +
-	"\vListApiKeys\x12%.tollgate.admin.v1.ListApiKeysRequest\x1a&.tollgate.admin.v1.ListApiKeysResponse\"\a\x88\xb5\x18\b\x90\x02\x01\x12e\n" +
-	"\fCreateApiKey\x12&.tollgate.admin.v1.CreateApiKeyRequest\x1a'.tollgate.admin.v1.CreateApiKeyResponse\"\x04\x88\xb5\x18\t\x12e\n" +
-	"\fRevokeApiKey\x12&.tollgate.admin.v1.RevokeApiKeyRequest\x1a'.tollgate.admin.v1.RevokeApiKeyResponse\"\x04\x88\xb5\x18\tB\xc0\x01\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch2\x97\x03\n" +
+	"\x11CredentialService\x12y\n" +
+	"\vListApiKeys\x12%.tollgate.admin.v1.ListApiKeysRequest\x1a&.tollgate.admin.v1.ListApiKeysResponse\"\x1b\x88\xb5\x18\b\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/api_keys\x90\x02\x01\x12|\n" +
+	"\fCreateApiKey\x12&.tollgate.admin.v1.CreateApiKeyRequest\x1a'.tollgate.admin.v1.CreateApiKeyResponse\"\x1b\x88\xb5\x18\t\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/api_keys\x12\x88\x01\n" +
+	"\fRevokeApiKey\x12&.tollgate.admin.v1.RevokeApiKeyRequest\x1a'.tollgate.admin.v1.RevokeApiKeyResponse\"'\x88\xb5\x18\t\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/api_keys/{id}:revokeB\xc0\x01\n" +
 	"\x15com.tollgate.admin.v1B\x16CredentialServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (

@@ -8,6 +8,7 @@ package adminv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -527,7 +528,7 @@ var File_tollgate_admin_v1_customer_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_customer_service_proto_rawDesc = "" +
 	"\n" +
-	"(tollgate/admin/v1/customer_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a tollgate/admin/v1/customer.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\"tollgate/admin/v1/permission.proto\"X\n" +
+	"(tollgate/admin/v1/customer_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a tollgate/admin/v1/customer.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\"tollgate/admin/v1/permission.proto\"X\n" +
 	"\x15CreateCustomerRequest\x12?\n" +
 	"\bcustomer\x18\x01 \x01(\v2\x1b.tollgate.admin.v1.CustomerB\x06\xbaH\x03\xc8\x01\x01R\bcustomer\"\x81\x01\n" +
 	"\x16CreateCustomerResponse\x127\n" +
@@ -556,13 +557,13 @@ const file_tollgate_admin_v1_customer_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"\x82\x01\n" +
 	"\x17ArchiveCustomerResponse\x127\n" +
 	"\bcustomer\x18\x01 \x01(\v2\x1b.tollgate.admin.v1.CustomerR\bcustomer\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch2\xaf\x04\n" +
-	"\x0fCustomerService\x12k\n" +
-	"\x0eCreateCustomer\x12(.tollgate.admin.v1.CreateCustomerRequest\x1a).tollgate.admin.v1.CreateCustomerResponse\"\x04\x88\xb5\x18\x05\x12e\n" +
-	"\vGetCustomer\x12%.tollgate.admin.v1.GetCustomerRequest\x1a&.tollgate.admin.v1.GetCustomerResponse\"\a\x88\xb5\x18\x04\x90\x02\x01\x12k\n" +
-	"\rListCustomers\x12'.tollgate.admin.v1.ListCustomersRequest\x1a(.tollgate.admin.v1.ListCustomersResponse\"\a\x88\xb5\x18\x04\x90\x02\x01\x12k\n" +
-	"\x0eUpdateCustomer\x12(.tollgate.admin.v1.UpdateCustomerRequest\x1a).tollgate.admin.v1.UpdateCustomerResponse\"\x04\x88\xb5\x18\x05\x12n\n" +
-	"\x0fArchiveCustomer\x12).tollgate.admin.v1.ArchiveCustomerRequest\x1a*.tollgate.admin.v1.ArchiveCustomerResponse\"\x04\x88\xb5\x18\x05B\xbe\x01\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch2\xd3\x05\n" +
+	"\x0fCustomerService\x12\x8a\x01\n" +
+	"\x0eCreateCustomer\x12(.tollgate.admin.v1.CreateCustomerRequest\x1a).tollgate.admin.v1.CreateCustomerResponse\"#\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02\x19:\bcustomer\"\r/v1/customers\x12\x7f\n" +
+	"\vGetCustomer\x12%.tollgate.admin.v1.GetCustomerRequest\x1a&.tollgate.admin.v1.GetCustomerResponse\"!\x88\xb5\x18\x04\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/customers/{id}\x90\x02\x01\x12\x80\x01\n" +
+	"\rListCustomers\x12'.tollgate.admin.v1.ListCustomersRequest\x1a(.tollgate.admin.v1.ListCustomersResponse\"\x1c\x88\xb5\x18\x04\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/customers\x90\x02\x01\x12\x98\x01\n" +
+	"\x0eUpdateCustomer\x12(.tollgate.admin.v1.UpdateCustomerRequest\x1a).tollgate.admin.v1.UpdateCustomerResponse\"1\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02':\bcustomer2\x1b/v1/customers/{customer.id}\x12\x93\x01\n" +
+	"\x0fArchiveCustomer\x12).tollgate.admin.v1.ArchiveCustomerRequest\x1a*.tollgate.admin.v1.ArchiveCustomerResponse\")\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/customers/{id}:archiveB\xbe\x01\n" +
 	"\x15com.tollgate.admin.v1B\x14CustomerServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (

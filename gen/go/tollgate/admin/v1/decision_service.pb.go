@@ -8,6 +8,7 @@ package adminv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -256,7 +257,7 @@ var File_tollgate_admin_v1_decision_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_decision_service_proto_rawDesc = "" +
 	"\n" +
-	"(tollgate/admin/v1/decision_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tollgate/admin/v1/decision.proto\x1a\"tollgate/admin/v1/permission.proto\"\xe5\x01\n" +
+	"(tollgate/admin/v1/decision_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tollgate/admin/v1/decision.proto\x1a\"tollgate/admin/v1/permission.proto\"\xe5\x01\n" +
 	"\x16SearchDecisionsRequest\x12 \n" +
 	"\x06filter\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\x06filter\x12.\n" +
 	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
@@ -271,10 +272,10 @@ const file_tollgate_admin_v1_decision_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"\x82\x01\n" +
 	"\x13GetDecisionResponse\x127\n" +
 	"\bdecision\x18\x01 \x01(\v2\x1b.tollgate.admin.v1.DecisionR\bdecision\x122\n" +
-	"\x05trace\x18\x02 \x03(\v2\x1c.tollgate.admin.v1.TraceStepR\x05trace2\xeb\x01\n" +
-	"\x0fDecisionService\x12q\n" +
-	"\x0fSearchDecisions\x12).tollgate.admin.v1.SearchDecisionsRequest\x1a*.tollgate.admin.v1.SearchDecisionsResponse\"\a\x88\xb5\x18\r\x90\x02\x01\x12e\n" +
-	"\vGetDecision\x12%.tollgate.admin.v1.GetDecisionRequest\x1a&.tollgate.admin.v1.GetDecisionResponse\"\a\x88\xb5\x18\r\x90\x02\x01B\xbe\x01\n" +
+	"\x05trace\x18\x02 \x03(\v2\x1c.tollgate.admin.v1.TraceStepR\x05trace2\x9b\x02\n" +
+	"\x0fDecisionService\x12\x86\x01\n" +
+	"\x0fSearchDecisions\x12).tollgate.admin.v1.SearchDecisionsRequest\x1a*.tollgate.admin.v1.SearchDecisionsResponse\"\x1c\x88\xb5\x18\r\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/decisions\x90\x02\x01\x12\x7f\n" +
+	"\vGetDecision\x12%.tollgate.admin.v1.GetDecisionRequest\x1a&.tollgate.admin.v1.GetDecisionResponse\"!\x88\xb5\x18\r\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/decisions/{id}\x90\x02\x01B\xbe\x01\n" +
 	"\x15com.tollgate.admin.v1B\x14DecisionServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (

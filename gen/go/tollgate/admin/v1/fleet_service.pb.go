@@ -8,6 +8,7 @@ package adminv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -248,7 +249,7 @@ var File_tollgate_admin_v1_fleet_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\n" +
-	"%tollgate/admin/v1/fleet_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ctollgate/admin/v1/node.proto\x1a\"tollgate/admin/v1/permission.proto\"\x83\x01\n" +
+	"%tollgate/admin/v1/fleet_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ctollgate/admin/v1/node.proto\x1a\"tollgate/admin/v1/permission.proto\"\x83\x01\n" +
 	"\x10ListNodesRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -262,10 +263,10 @@ const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<2\x00R\atimeout\"H\n" +
 	"\x14WaitForEpochResponse\x12\x1a\n" +
 	"\benforced\x18\x01 \x01(\x05R\benforced\x12\x14\n" +
-	"\x05total\x18\x02 \x01(\x05R\x05total2\xd9\x01\n" +
-	"\fFleetService\x12_\n" +
-	"\tListNodes\x12#.tollgate.admin.v1.ListNodesRequest\x1a$.tollgate.admin.v1.ListNodesResponse\"\a\x88\xb5\x18\x0e\x90\x02\x01\x12h\n" +
-	"\fWaitForEpoch\x12&.tollgate.admin.v1.WaitForEpochRequest\x1a'.tollgate.admin.v1.WaitForEpochResponse\"\a\x88\xb5\x18\x0e\x90\x02\x01B\xbb\x01\n" +
+	"\x05total\x18\x02 \x01(\x05R\x05total2\x89\x02\n" +
+	"\fFleetService\x12p\n" +
+	"\tListNodes\x12#.tollgate.admin.v1.ListNodesRequest\x1a$.tollgate.admin.v1.ListNodesResponse\"\x18\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\v\x12\t/v1/nodes\x90\x02\x01\x12\x86\x01\n" +
+	"\fWaitForEpoch\x12&.tollgate.admin.v1.WaitForEpochRequest\x1a'.tollgate.admin.v1.WaitForEpochResponse\"%\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/nodes:waitForEpoch\x90\x02\x01B\xbb\x01\n" +
 	"\x15com.tollgate.admin.v1B\x11FleetServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (

@@ -8,6 +8,7 @@ package adminv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	structpb "google.golang.org/protobuf/types/known/structpb"
@@ -1740,7 +1741,7 @@ var File_tollgate_admin_v1_license_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"\n" +
-	"'tollgate/admin/v1/license_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#tollgate/admin/v1/entitlement.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/license.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1ctollgate/admin/v1/plan.proto\".\n" +
+	"'tollgate/admin/v1/license_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#tollgate/admin/v1/entitlement.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/license.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1ctollgate/admin/v1/plan.proto\".\n" +
 	"\x11GetLicenseRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"J\n" +
 	"\x12GetLicenseResponse\x124\n" +
@@ -1850,26 +1851,26 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"ChangeWhen\x12\x1b\n" +
 	"\x17CHANGE_WHEN_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCHANGE_WHEN_NOW\x10\x01\x12\x1a\n" +
-	"\x16CHANGE_WHEN_PERIOD_END\x10\x022\xc3\f\n" +
-	"\x0eLicenseService\x12b\n" +
+	"\x16CHANGE_WHEN_PERIOD_END\x10\x022\xdc\x10\n" +
+	"\x0eLicenseService\x12{\n" +
 	"\n" +
-	"GetLicense\x12$.tollgate.admin.v1.GetLicenseRequest\x1a%.tollgate.admin.v1.GetLicenseResponse\"\a\x88\xb5\x18\x06\x90\x02\x01\x12h\n" +
-	"\fListLicenses\x12&.tollgate.admin.v1.ListLicensesRequest\x1a'.tollgate.admin.v1.ListLicensesResponse\"\a\x88\xb5\x18\x06\x90\x02\x01\x12e\n" +
-	"\fIssueLicense\x12&.tollgate.admin.v1.IssueLicenseRequest\x1a'.tollgate.admin.v1.IssueLicenseResponse\"\x04\x88\xb5\x18\a\x12k\n" +
-	"\x0eSuspendLicense\x12(.tollgate.admin.v1.SuspendLicenseRequest\x1a).tollgate.admin.v1.SuspendLicenseResponse\"\x04\x88\xb5\x18\a\x12h\n" +
-	"\rResumeLicense\x12'.tollgate.admin.v1.ResumeLicenseRequest\x1a(.tollgate.admin.v1.ResumeLicenseResponse\"\x04\x88\xb5\x18\a\x12h\n" +
-	"\rRevokeLicense\x12'.tollgate.admin.v1.RevokeLicenseRequest\x1a(.tollgate.admin.v1.RevokeLicenseResponse\"\x04\x88\xb5\x18\a\x12h\n" +
-	"\rCancelLicense\x12'.tollgate.admin.v1.CancelLicenseRequest\x1a(.tollgate.admin.v1.CancelLicenseResponse\"\x04\x88\xb5\x18\a\x12e\n" +
-	"\fRenewLicense\x12&.tollgate.admin.v1.RenewLicenseRequest\x1a'.tollgate.admin.v1.RenewLicenseResponse\"\x04\x88\xb5\x18\a\x12_\n" +
+	"GetLicense\x12$.tollgate.admin.v1.GetLicenseRequest\x1a%.tollgate.admin.v1.GetLicenseResponse\" \x88\xb5\x18\x06\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/licenses/{id}\x90\x02\x01\x12|\n" +
+	"\fListLicenses\x12&.tollgate.admin.v1.ListLicensesRequest\x1a'.tollgate.admin.v1.ListLicensesResponse\"\x1b\x88\xb5\x18\x06\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/licenses\x90\x02\x01\x12\x82\x01\n" +
+	"\fIssueLicense\x12&.tollgate.admin.v1.IssueLicenseRequest\x1a'.tollgate.admin.v1.IssueLicenseResponse\"!\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\x17:\alicense\"\f/v1/licenses\x12\x8f\x01\n" +
+	"\x0eSuspendLicense\x12(.tollgate.admin.v1.SuspendLicenseRequest\x1a).tollgate.admin.v1.SuspendLicenseResponse\"(\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/licenses/{id}:suspend\x12\x8b\x01\n" +
+	"\rResumeLicense\x12'.tollgate.admin.v1.ResumeLicenseRequest\x1a(.tollgate.admin.v1.ResumeLicenseResponse\"'\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/licenses/{id}:resume\x12\x8b\x01\n" +
+	"\rRevokeLicense\x12'.tollgate.admin.v1.RevokeLicenseRequest\x1a(.tollgate.admin.v1.RevokeLicenseResponse\"'\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/licenses/{id}:revoke\x12\x8b\x01\n" +
+	"\rCancelLicense\x12'.tollgate.admin.v1.CancelLicenseRequest\x1a(.tollgate.admin.v1.CancelLicenseResponse\"'\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/licenses/{id}:cancel\x12\x87\x01\n" +
+	"\fRenewLicense\x12&.tollgate.admin.v1.RenewLicenseRequest\x1a'.tollgate.admin.v1.RenewLicenseResponse\"&\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/licenses/{id}:renew\x12\x86\x01\n" +
 	"\n" +
-	"SetPastDue\x12$.tollgate.admin.v1.SetPastDueRequest\x1a%.tollgate.admin.v1.SetPastDueResponse\"\x04\x88\xb5\x18\a\x12_\n" +
+	"SetPastDue\x12$.tollgate.admin.v1.SetPastDueRequest\x1a%.tollgate.admin.v1.SetPastDueResponse\"+\x88\xb5\x18\a\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/licenses/{id}:setPastDue\x12\x86\x01\n" +
 	"\n" +
-	"ChangePlan\x12$.tollgate.admin.v1.ChangePlanRequest\x1a%.tollgate.admin.v1.ChangePlanResponse\"\x04\x88\xb5\x18\a\x12k\n" +
-	"\x0eCreateOverride\x12(.tollgate.admin.v1.CreateOverrideRequest\x1a).tollgate.admin.v1.CreateOverrideResponse\"\x04\x88\xb5\x18\a\x12k\n" +
-	"\x0eDeleteOverride\x12(.tollgate.admin.v1.DeleteOverrideRequest\x1a).tollgate.admin.v1.DeleteOverrideResponse\"\x04\x88\xb5\x18\a\x12b\n" +
-	"\vCreateGrant\x12%.tollgate.admin.v1.CreateGrantRequest\x1a&.tollgate.admin.v1.CreateGrantResponse\"\x04\x88\xb5\x18\a\x12q\n" +
-	"\x0fGetEntitlements\x12).tollgate.admin.v1.GetEntitlementsRequest\x1a*.tollgate.admin.v1.GetEntitlementsResponse\"\a\x88\xb5\x18\x06\x90\x02\x01\x12w\n" +
-	"\x11ListLicenseEvents\x12+.tollgate.admin.v1.ListLicenseEventsRequest\x1a,.tollgate.admin.v1.ListLicenseEventsResponse\"\a\x88\xb5\x18\x06\x90\x02\x01B\xbd\x01\n" +
+	"ChangePlan\x12$.tollgate.admin.v1.ChangePlanRequest\x1a%.tollgate.admin.v1.ChangePlanResponse\"+\x88\xb5\x18\a\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/licenses/{id}:changePlan\x12\x96\x01\n" +
+	"\x0eCreateOverride\x12(.tollgate.admin.v1.CreateOverrideRequest\x1a).tollgate.admin.v1.CreateOverrideResponse\"/\x88\xb5\x18\a\x82\xd3\xe4\x93\x02%:\x01*\" /v1/licenses/{license}/overrides\x12\x98\x01\n" +
+	"\x0eDeleteOverride\x12(.tollgate.admin.v1.DeleteOverrideRequest\x1a).tollgate.admin.v1.DeleteOverrideResponse\"1\x88\xb5\x18\a\x82\xd3\xe4\x93\x02'*%/v1/licenses/{license}/overrides/{id}\x12\x8a\x01\n" +
+	"\vCreateGrant\x12%.tollgate.admin.v1.CreateGrantRequest\x1a&.tollgate.admin.v1.CreateGrantResponse\",\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/licenses/{license}/grants\x12\x9c\x01\n" +
+	"\x0fGetEntitlements\x12).tollgate.admin.v1.GetEntitlementsRequest\x1a*.tollgate.admin.v1.GetEntitlementsResponse\"2\x88\xb5\x18\x06\x82\xd3\xe4\x93\x02%\x12#/v1/licenses/{license}/entitlements\x90\x02\x01\x12\x91\x01\n" +
+	"\x11ListLicenseEvents\x12+.tollgate.admin.v1.ListLicenseEventsRequest\x1a,.tollgate.admin.v1.ListLicenseEventsResponse\"!\x88\xb5\x18\x06\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/license_events\x90\x02\x01B\xbd\x01\n" +
 	"\x15com.tollgate.admin.v1B\x13LicenseServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (

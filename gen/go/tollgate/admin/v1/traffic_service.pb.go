@@ -8,6 +8,7 @@ package adminv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -1027,7 +1028,7 @@ var File_tollgate_admin_v1_traffic_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_traffic_service_proto_rawDesc = "" +
 	"\n" +
-	"'tollgate/admin/v1/traffic_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1dtollgate/admin/v1/route.proto\x1a\x1ftollgate/admin/v1/service.proto\"T\n" +
+	"'tollgate/admin/v1/traffic_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1dtollgate/admin/v1/route.proto\x1a\x1ftollgate/admin/v1/service.proto\"T\n" +
 	"\x14CreateServiceRequest\x12<\n" +
 	"\aservice\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.ServiceB\x06\xbaH\x03\xc8\x01\x01R\aservice\"}\n" +
 	"\x15CreateServiceResponse\x124\n" +
@@ -1085,24 +1086,27 @@ const file_tollgate_admin_v1_traffic_service_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\"v\n" +
 	"\x14ArchiveRouteResponse\x12.\n" +
 	"\x05route\x18\x01 \x01(\v2\x18.tollgate.admin.v1.RouteR\x05route\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch2\x90\b\n" +
-	"\x0eTrafficService\x12h\n" +
-	"\rCreateService\x12'.tollgate.admin.v1.CreateServiceRequest\x1a(.tollgate.admin.v1.CreateServiceResponse\"\x04\x88\xb5\x18\v\x12b\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch2\xbb\n" +
 	"\n" +
-	"GetService\x12$.tollgate.admin.v1.GetServiceRequest\x1a%.tollgate.admin.v1.GetServiceResponse\"\a\x88\xb5\x18\n" +
-	"\x90\x02\x01\x12h\n" +
-	"\fListServices\x12&.tollgate.admin.v1.ListServicesRequest\x1a'.tollgate.admin.v1.ListServicesResponse\"\a\x88\xb5\x18\n" +
-	"\x90\x02\x01\x12h\n" +
-	"\rUpdateService\x12'.tollgate.admin.v1.UpdateServiceRequest\x1a(.tollgate.admin.v1.UpdateServiceResponse\"\x04\x88\xb5\x18\v\x12k\n" +
-	"\x0eArchiveService\x12(.tollgate.admin.v1.ArchiveServiceRequest\x1a).tollgate.admin.v1.ArchiveServiceResponse\"\x04\x88\xb5\x18\v\x12b\n" +
-	"\vCreateRoute\x12%.tollgate.admin.v1.CreateRouteRequest\x1a&.tollgate.admin.v1.CreateRouteResponse\"\x04\x88\xb5\x18\v\x12\\\n" +
-	"\bGetRoute\x12\".tollgate.admin.v1.GetRouteRequest\x1a#.tollgate.admin.v1.GetRouteResponse\"\a\x88\xb5\x18\n" +
-	"\x90\x02\x01\x12b\n" +
+	"\x0eTrafficService\x12\x85\x01\n" +
+	"\rCreateService\x12'.tollgate.admin.v1.CreateServiceRequest\x1a(.tollgate.admin.v1.CreateServiceResponse\"!\x88\xb5\x18\v\x82\xd3\xe4\x93\x02\x17:\aservice\"\f/v1/services\x12|\n" +
 	"\n" +
-	"ListRoutes\x12$.tollgate.admin.v1.ListRoutesRequest\x1a%.tollgate.admin.v1.ListRoutesResponse\"\a\x88\xb5\x18\n" +
-	"\x90\x02\x01\x12b\n" +
-	"\vUpdateRoute\x12%.tollgate.admin.v1.UpdateRouteRequest\x1a&.tollgate.admin.v1.UpdateRouteResponse\"\x04\x88\xb5\x18\v\x12e\n" +
-	"\fArchiveRoute\x12&.tollgate.admin.v1.ArchiveRouteRequest\x1a'.tollgate.admin.v1.ArchiveRouteResponse\"\x04\x88\xb5\x18\vB\xbd\x01\n" +
+	"GetService\x12$.tollgate.admin.v1.GetServiceRequest\x1a%.tollgate.admin.v1.GetServiceResponse\"!\x88\xb5\x18\n" +
+	"\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/services/{key}\x90\x02\x01\x12|\n" +
+	"\fListServices\x12&.tollgate.admin.v1.ListServicesRequest\x1a'.tollgate.admin.v1.ListServicesResponse\"\x1b\x88\xb5\x18\n" +
+	"\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/services\x90\x02\x01\x12\x93\x01\n" +
+	"\rUpdateService\x12'.tollgate.admin.v1.UpdateServiceRequest\x1a(.tollgate.admin.v1.UpdateServiceResponse\"/\x88\xb5\x18\v\x82\xd3\xe4\x93\x02%:\aservice2\x1a/v1/services/{service.key}\x12\x90\x01\n" +
+	"\x0eArchiveService\x12(.tollgate.admin.v1.ArchiveServiceRequest\x1a).tollgate.admin.v1.ArchiveServiceResponse\")\x88\xb5\x18\v\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/services/{key}:archive\x12{\n" +
+	"\vCreateRoute\x12%.tollgate.admin.v1.CreateRouteRequest\x1a&.tollgate.admin.v1.CreateRouteResponse\"\x1d\x88\xb5\x18\v\x82\xd3\xe4\x93\x02\x13:\x05route\"\n" +
+	"/v1/routes\x12t\n" +
+	"\bGetRoute\x12\".tollgate.admin.v1.GetRouteRequest\x1a#.tollgate.admin.v1.GetRouteResponse\"\x1f\x88\xb5\x18\n" +
+	"\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/routes/{key}\x90\x02\x01\x12t\n" +
+	"\n" +
+	"ListRoutes\x12$.tollgate.admin.v1.ListRoutesRequest\x1a%.tollgate.admin.v1.ListRoutesResponse\"\x19\x88\xb5\x18\n" +
+	"\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/routes\x90\x02\x01\x12\x87\x01\n" +
+	"\vUpdateRoute\x12%.tollgate.admin.v1.UpdateRouteRequest\x1a&.tollgate.admin.v1.UpdateRouteResponse\")\x88\xb5\x18\v\x82\xd3\xe4\x93\x02\x1f:\x05route2\x16/v1/routes/{route.key}\x12\x88\x01\n" +
+	"\fArchiveRoute\x12&.tollgate.admin.v1.ArchiveRouteRequest\x1a'.tollgate.admin.v1.ArchiveRouteResponse\"'\x88\xb5\x18\v\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/routes/{key}:archiveB\xbd\x01\n" +
 	"\x15com.tollgate.admin.v1B\x13TrafficServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (

@@ -8,6 +8,7 @@ package adminv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -223,7 +224,7 @@ var File_tollgate_admin_v1_usage_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_usage_service_proto_rawDesc = "" +
 	"\n" +
-	"%tollgate/admin/v1/usage_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"tollgate/admin/v1/permission.proto\"\xf8\x01\n" +
+	"%tollgate/admin/v1/usage_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"tollgate/admin/v1/permission.proto\"\xf8\x01\n" +
 	"\x11QueryUsageRequest\x12#\n" +
 	"\alicense\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\alicense\x12\x1f\n" +
 	"\x05meter\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x05meter\x126\n" +
@@ -236,10 +237,10 @@ const file_tollgate_admin_v1_usage_service_proto_rawDesc = "" +
 	"\x05as_of\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"R\n" +
 	"\bUsageRow\x120\n" +
 	"\x05start\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12\x14\n" +
-	"\x05units\x18\x02 \x01(\x03R\x05units2r\n" +
-	"\fUsageService\x12b\n" +
+	"\x05units\x18\x02 \x01(\x03R\x05units2\x83\x01\n" +
+	"\fUsageService\x12s\n" +
 	"\n" +
-	"QueryUsage\x12$.tollgate.admin.v1.QueryUsageRequest\x1a%.tollgate.admin.v1.QueryUsageResponse\"\a\x88\xb5\x18\f\x90\x02\x01B\xbb\x01\n" +
+	"QueryUsage\x12$.tollgate.admin.v1.QueryUsageRequest\x1a%.tollgate.admin.v1.QueryUsageResponse\"\x18\x88\xb5\x18\f\x82\xd3\xe4\x93\x02\v\x12\t/v1/usage\x90\x02\x01B\xbb\x01\n" +
 	"\x15com.tollgate.admin.v1B\x11UsageServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (

@@ -48,10 +48,13 @@ const (
 
 // AccessServiceClient is a client for the tollgate.admin.v1.AccessService service.
 type AccessServiceClient interface {
+	// Answers the token that the call came with, and so its role.
 	WhoAmI(context.Context, *v1.WhoAmIRequest) (*v1.WhoAmIResponse, error)
 	// Makes an API token. Its secret is in this answer and nowhere else.
 	CreateToken(context.Context, *v1.CreateTokenRequest) (*v1.CreateTokenResponse, error)
+	// Lists tokens, without their secrets.
 	ListTokens(context.Context, *v1.ListTokensRequest) (*v1.ListTokensResponse, error)
+	// Ends a token for good, at once.
 	RevokeToken(context.Context, *v1.RevokeTokenRequest) (*v1.RevokeTokenResponse, error)
 }
 
@@ -141,10 +144,13 @@ func (c *accessServiceClient) RevokeToken(ctx context.Context, req *v1.RevokeTok
 
 // AccessServiceHandler is an implementation of the tollgate.admin.v1.AccessService service.
 type AccessServiceHandler interface {
+	// Answers the token that the call came with, and so its role.
 	WhoAmI(context.Context, *v1.WhoAmIRequest) (*v1.WhoAmIResponse, error)
 	// Makes an API token. Its secret is in this answer and nowhere else.
 	CreateToken(context.Context, *v1.CreateTokenRequest) (*v1.CreateTokenResponse, error)
+	// Lists tokens, without their secrets.
 	ListTokens(context.Context, *v1.ListTokensRequest) (*v1.ListTokensResponse, error)
+	// Ends a token for good, at once.
 	RevokeToken(context.Context, *v1.RevokeTokenRequest) (*v1.RevokeTokenResponse, error)
 }
 

@@ -101,25 +101,43 @@ const (
 
 // CatalogServiceClient is a client for the tollgate.admin.v1.CatalogService service.
 type CatalogServiceClient interface {
+	// Makes a feature.
 	CreateFeature(context.Context, *v1.CreateFeatureRequest) (*v1.CreateFeatureResponse, error)
+	// Answers one feature, an archived one too.
 	GetFeature(context.Context, *v1.GetFeatureRequest) (*v1.GetFeatureResponse, error)
+	// Lists features in order of key.
 	ListFeatures(context.Context, *v1.ListFeaturesRequest) (*v1.ListFeaturesResponse, error)
+	// Changes the fields of a feature that the mask names.
 	UpdateFeature(context.Context, *v1.UpdateFeatureRequest) (*v1.UpdateFeatureResponse, error)
+	// Archives a feature: what refers to it goes on, nothing new may.
 	ArchiveFeature(context.Context, *v1.ArchiveFeatureRequest) (*v1.ArchiveFeatureResponse, error)
+	// Makes a meter.
 	CreateMeter(context.Context, *v1.CreateMeterRequest) (*v1.CreateMeterResponse, error)
+	// Answers one meter, an archived one too.
 	GetMeter(context.Context, *v1.GetMeterRequest) (*v1.GetMeterResponse, error)
+	// Lists meters in order of key.
 	ListMeters(context.Context, *v1.ListMetersRequest) (*v1.ListMetersResponse, error)
+	// Changes the fields of a meter that the mask names.
 	UpdateMeter(context.Context, *v1.UpdateMeterRequest) (*v1.UpdateMeterResponse, error)
+	// Archives a meter: what refers to it goes on, nothing new may.
 	ArchiveMeter(context.Context, *v1.ArchiveMeterRequest) (*v1.ArchiveMeterResponse, error)
+	// Makes a plan.
 	CreatePlan(context.Context, *v1.CreatePlanRequest) (*v1.CreatePlanResponse, error)
+	// Answers one plan, an archived one too.
 	GetPlan(context.Context, *v1.GetPlanRequest) (*v1.GetPlanResponse, error)
+	// Lists plans in order of key.
 	ListPlans(context.Context, *v1.ListPlansRequest) (*v1.ListPlansResponse, error)
+	// Changes the fields of a plan that the mask names.
 	UpdatePlan(context.Context, *v1.UpdatePlanRequest) (*v1.UpdatePlanResponse, error)
+	// Archives a plan: what refers to it goes on, nothing new may.
 	ArchivePlan(context.Context, *v1.ArchivePlanRequest) (*v1.ArchivePlanResponse, error)
 	// Opens a draft. A plan has one draft at a time.
 	CreatePlanDraft(context.Context, *v1.CreatePlanDraftRequest) (*v1.CreatePlanDraftResponse, error)
+	// Changes what a draft grants. A published version never changes.
 	UpdatePlanDraft(context.Context, *v1.UpdatePlanDraftRequest) (*v1.UpdatePlanDraftResponse, error)
+	// Answers one version of a plan with what it grants.
 	GetPlanVersion(context.Context, *v1.GetPlanVersionRequest) (*v1.GetPlanVersionResponse, error)
+	// Lists the versions of a plan.
 	ListPlanVersions(context.Context, *v1.ListPlanVersionsRequest) (*v1.ListPlanVersionsResponse, error)
 	// Publishes a draft, and says which licences move to it.
 	PublishPlanVersion(context.Context, *v1.PublishPlanVersionRequest) (*v1.PublishPlanVersionResponse, error)
@@ -510,25 +528,43 @@ func (c *catalogServiceClient) ApplyCatalog(ctx context.Context, req *v1.ApplyCa
 
 // CatalogServiceHandler is an implementation of the tollgate.admin.v1.CatalogService service.
 type CatalogServiceHandler interface {
+	// Makes a feature.
 	CreateFeature(context.Context, *v1.CreateFeatureRequest) (*v1.CreateFeatureResponse, error)
+	// Answers one feature, an archived one too.
 	GetFeature(context.Context, *v1.GetFeatureRequest) (*v1.GetFeatureResponse, error)
+	// Lists features in order of key.
 	ListFeatures(context.Context, *v1.ListFeaturesRequest) (*v1.ListFeaturesResponse, error)
+	// Changes the fields of a feature that the mask names.
 	UpdateFeature(context.Context, *v1.UpdateFeatureRequest) (*v1.UpdateFeatureResponse, error)
+	// Archives a feature: what refers to it goes on, nothing new may.
 	ArchiveFeature(context.Context, *v1.ArchiveFeatureRequest) (*v1.ArchiveFeatureResponse, error)
+	// Makes a meter.
 	CreateMeter(context.Context, *v1.CreateMeterRequest) (*v1.CreateMeterResponse, error)
+	// Answers one meter, an archived one too.
 	GetMeter(context.Context, *v1.GetMeterRequest) (*v1.GetMeterResponse, error)
+	// Lists meters in order of key.
 	ListMeters(context.Context, *v1.ListMetersRequest) (*v1.ListMetersResponse, error)
+	// Changes the fields of a meter that the mask names.
 	UpdateMeter(context.Context, *v1.UpdateMeterRequest) (*v1.UpdateMeterResponse, error)
+	// Archives a meter: what refers to it goes on, nothing new may.
 	ArchiveMeter(context.Context, *v1.ArchiveMeterRequest) (*v1.ArchiveMeterResponse, error)
+	// Makes a plan.
 	CreatePlan(context.Context, *v1.CreatePlanRequest) (*v1.CreatePlanResponse, error)
+	// Answers one plan, an archived one too.
 	GetPlan(context.Context, *v1.GetPlanRequest) (*v1.GetPlanResponse, error)
+	// Lists plans in order of key.
 	ListPlans(context.Context, *v1.ListPlansRequest) (*v1.ListPlansResponse, error)
+	// Changes the fields of a plan that the mask names.
 	UpdatePlan(context.Context, *v1.UpdatePlanRequest) (*v1.UpdatePlanResponse, error)
+	// Archives a plan: what refers to it goes on, nothing new may.
 	ArchivePlan(context.Context, *v1.ArchivePlanRequest) (*v1.ArchivePlanResponse, error)
 	// Opens a draft. A plan has one draft at a time.
 	CreatePlanDraft(context.Context, *v1.CreatePlanDraftRequest) (*v1.CreatePlanDraftResponse, error)
+	// Changes what a draft grants. A published version never changes.
 	UpdatePlanDraft(context.Context, *v1.UpdatePlanDraftRequest) (*v1.UpdatePlanDraftResponse, error)
+	// Answers one version of a plan with what it grants.
 	GetPlanVersion(context.Context, *v1.GetPlanVersionRequest) (*v1.GetPlanVersionResponse, error)
+	// Lists the versions of a plan.
 	ListPlanVersions(context.Context, *v1.ListPlanVersionsRequest) (*v1.ListPlanVersionsResponse, error)
 	// Publishes a draft, and says which licences move to it.
 	PublishPlanVersion(context.Context, *v1.PublishPlanVersionRequest) (*v1.PublishPlanVersionResponse, error)

@@ -46,9 +46,11 @@ const (
 
 // CredentialServiceClient is a client for the tollgate.admin.v1.CredentialService service.
 type CredentialServiceClient interface {
+	// Lists API keys, without their secrets.
 	ListApiKeys(context.Context, *v1.ListApiKeysRequest) (*v1.ListApiKeysResponse, error)
 	// Makes an API key. Its secret is in this answer and nowhere else.
 	CreateApiKey(context.Context, *v1.CreateApiKeyRequest) (*v1.CreateApiKeyResponse, error)
+	// Ends an API key for good, at once.
 	RevokeApiKey(context.Context, *v1.RevokeApiKeyRequest) (*v1.RevokeApiKeyResponse, error)
 }
 
@@ -121,9 +123,11 @@ func (c *credentialServiceClient) RevokeApiKey(ctx context.Context, req *v1.Revo
 
 // CredentialServiceHandler is an implementation of the tollgate.admin.v1.CredentialService service.
 type CredentialServiceHandler interface {
+	// Lists API keys, without their secrets.
 	ListApiKeys(context.Context, *v1.ListApiKeysRequest) (*v1.ListApiKeysResponse, error)
 	// Makes an API key. Its secret is in this answer and nowhere else.
 	CreateApiKey(context.Context, *v1.CreateApiKeyRequest) (*v1.CreateApiKeyResponse, error)
+	// Ends an API key for good, at once.
 	RevokeApiKey(context.Context, *v1.RevokeApiKeyRequest) (*v1.RevokeApiKeyResponse, error)
 }
 

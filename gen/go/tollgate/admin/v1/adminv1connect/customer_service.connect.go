@@ -52,10 +52,15 @@ const (
 
 // CustomerServiceClient is a client for the tollgate.admin.v1.CustomerService service.
 type CustomerServiceClient interface {
+	// Makes a customer.
 	CreateCustomer(context.Context, *v1.CreateCustomerRequest) (*v1.CreateCustomerResponse, error)
+	// Answers one customer, an archived one too.
 	GetCustomer(context.Context, *v1.GetCustomerRequest) (*v1.GetCustomerResponse, error)
+	// Lists customers in order of id.
 	ListCustomers(context.Context, *v1.ListCustomersRequest) (*v1.ListCustomersResponse, error)
+	// Changes the fields of a customer that the mask names.
 	UpdateCustomer(context.Context, *v1.UpdateCustomerRequest) (*v1.UpdateCustomerResponse, error)
+	// Archives a customer: what refers to it goes on, nothing new may.
 	ArchiveCustomer(context.Context, *v1.ArchiveCustomerRequest) (*v1.ArchiveCustomerResponse, error)
 }
 
@@ -161,10 +166,15 @@ func (c *customerServiceClient) ArchiveCustomer(ctx context.Context, req *v1.Arc
 
 // CustomerServiceHandler is an implementation of the tollgate.admin.v1.CustomerService service.
 type CustomerServiceHandler interface {
+	// Makes a customer.
 	CreateCustomer(context.Context, *v1.CreateCustomerRequest) (*v1.CreateCustomerResponse, error)
+	// Answers one customer, an archived one too.
 	GetCustomer(context.Context, *v1.GetCustomerRequest) (*v1.GetCustomerResponse, error)
+	// Lists customers in order of id.
 	ListCustomers(context.Context, *v1.ListCustomersRequest) (*v1.ListCustomersResponse, error)
+	// Changes the fields of a customer that the mask names.
 	UpdateCustomer(context.Context, *v1.UpdateCustomerRequest) (*v1.UpdateCustomerResponse, error)
+	// Archives a customer: what refers to it goes on, nothing new may.
 	ArchiveCustomer(context.Context, *v1.ArchiveCustomerRequest) (*v1.ArchiveCustomerResponse, error)
 }
 

@@ -45,6 +45,7 @@ const (
 type DecisionServiceClient interface {
 	// Newest first.
 	SearchDecisions(context.Context, *v1.SearchDecisionsRequest) (*v1.SearchDecisionsResponse, error)
+	// Answers one decision with the steps that led to it.
 	GetDecision(context.Context, *v1.GetDecisionRequest) (*v1.GetDecisionResponse, error)
 }
 
@@ -104,6 +105,7 @@ func (c *decisionServiceClient) GetDecision(ctx context.Context, req *v1.GetDeci
 type DecisionServiceHandler interface {
 	// Newest first.
 	SearchDecisions(context.Context, *v1.SearchDecisionsRequest) (*v1.SearchDecisionsResponse, error)
+	// Answers one decision with the steps that led to it.
 	GetDecision(context.Context, *v1.GetDecisionRequest) (*v1.GetDecisionResponse, error)
 }
 

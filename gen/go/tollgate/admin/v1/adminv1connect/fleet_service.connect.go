@@ -42,6 +42,7 @@ const (
 
 // FleetServiceClient is a client for the tollgate.admin.v1.FleetService service.
 type FleetServiceClient interface {
+	// Lists the nodes as they last reported themselves, in order of name.
 	ListNodes(context.Context, *v1.ListNodesRequest) (*v1.ListNodesResponse, error)
 	// Waits until every node that reports enforces the epoch or a later one, or the
 	// timeout has passed, and says how many do.
@@ -102,6 +103,7 @@ func (c *fleetServiceClient) WaitForEpoch(ctx context.Context, req *v1.WaitForEp
 
 // FleetServiceHandler is an implementation of the tollgate.admin.v1.FleetService service.
 type FleetServiceHandler interface {
+	// Lists the nodes as they last reported themselves, in order of name.
 	ListNodes(context.Context, *v1.ListNodesRequest) (*v1.ListNodesResponse, error)
 	// Waits until every node that reports enforces the epoch or a later one, or the
 	// timeout has passed, and says how many do.

@@ -82,8 +82,11 @@ const (
 
 // LicenseServiceClient is a client for the tollgate.admin.v1.LicenseService service.
 type LicenseServiceClient interface {
+	// Answers one licence.
 	GetLicense(context.Context, *v1.GetLicenseRequest) (*v1.GetLicenseResponse, error)
+	// Lists licences in order of id.
 	ListLicenses(context.Context, *v1.ListLicensesRequest) (*v1.ListLicensesResponse, error)
+	// Makes a licence: a customer on a plan version.
 	IssueLicense(context.Context, *v1.IssueLicenseRequest) (*v1.IssueLicenseResponse, error)
 	// Stops a licence until it is resumed.
 	SuspendLicense(context.Context, *v1.SuspendLicenseRequest) (*v1.SuspendLicenseResponse, error)
@@ -378,8 +381,11 @@ func (c *licenseServiceClient) ListLicenseEvents(ctx context.Context, req *v1.Li
 
 // LicenseServiceHandler is an implementation of the tollgate.admin.v1.LicenseService service.
 type LicenseServiceHandler interface {
+	// Answers one licence.
 	GetLicense(context.Context, *v1.GetLicenseRequest) (*v1.GetLicenseResponse, error)
+	// Lists licences in order of id.
 	ListLicenses(context.Context, *v1.ListLicensesRequest) (*v1.ListLicensesResponse, error)
+	// Makes a licence: a customer on a plan version.
 	IssueLicense(context.Context, *v1.IssueLicenseRequest) (*v1.IssueLicenseResponse, error)
 	// Stops a licence until it is resumed.
 	SuspendLicense(context.Context, *v1.SuspendLicenseRequest) (*v1.SuspendLicenseResponse, error)

@@ -66,15 +66,25 @@ const (
 
 // TrafficServiceClient is a client for the tollgate.admin.v1.TrafficService service.
 type TrafficServiceClient interface {
+	// Makes a service.
 	CreateService(context.Context, *v1.CreateServiceRequest) (*v1.CreateServiceResponse, error)
+	// Answers one service, an archived one too.
 	GetService(context.Context, *v1.GetServiceRequest) (*v1.GetServiceResponse, error)
+	// Lists services in order of key.
 	ListServices(context.Context, *v1.ListServicesRequest) (*v1.ListServicesResponse, error)
+	// Changes the fields of a service that the mask names.
 	UpdateService(context.Context, *v1.UpdateServiceRequest) (*v1.UpdateServiceResponse, error)
+	// Archives a service: what refers to it goes on, nothing new may.
 	ArchiveService(context.Context, *v1.ArchiveServiceRequest) (*v1.ArchiveServiceResponse, error)
+	// Makes a route.
 	CreateRoute(context.Context, *v1.CreateRouteRequest) (*v1.CreateRouteResponse, error)
+	// Answers one route, an archived one too.
 	GetRoute(context.Context, *v1.GetRouteRequest) (*v1.GetRouteResponse, error)
+	// Lists routes in order of key.
 	ListRoutes(context.Context, *v1.ListRoutesRequest) (*v1.ListRoutesResponse, error)
+	// Changes the fields of a route that the mask names.
 	UpdateRoute(context.Context, *v1.UpdateRouteRequest) (*v1.UpdateRouteResponse, error)
+	// Archives a route: what refers to it goes on, nothing new may.
 	ArchiveRoute(context.Context, *v1.ArchiveRouteRequest) (*v1.ArchiveRouteResponse, error)
 }
 
@@ -262,15 +272,25 @@ func (c *trafficServiceClient) ArchiveRoute(ctx context.Context, req *v1.Archive
 
 // TrafficServiceHandler is an implementation of the tollgate.admin.v1.TrafficService service.
 type TrafficServiceHandler interface {
+	// Makes a service.
 	CreateService(context.Context, *v1.CreateServiceRequest) (*v1.CreateServiceResponse, error)
+	// Answers one service, an archived one too.
 	GetService(context.Context, *v1.GetServiceRequest) (*v1.GetServiceResponse, error)
+	// Lists services in order of key.
 	ListServices(context.Context, *v1.ListServicesRequest) (*v1.ListServicesResponse, error)
+	// Changes the fields of a service that the mask names.
 	UpdateService(context.Context, *v1.UpdateServiceRequest) (*v1.UpdateServiceResponse, error)
+	// Archives a service: what refers to it goes on, nothing new may.
 	ArchiveService(context.Context, *v1.ArchiveServiceRequest) (*v1.ArchiveServiceResponse, error)
+	// Makes a route.
 	CreateRoute(context.Context, *v1.CreateRouteRequest) (*v1.CreateRouteResponse, error)
+	// Answers one route, an archived one too.
 	GetRoute(context.Context, *v1.GetRouteRequest) (*v1.GetRouteResponse, error)
+	// Lists routes in order of key.
 	ListRoutes(context.Context, *v1.ListRoutesRequest) (*v1.ListRoutesResponse, error)
+	// Changes the fields of a route that the mask names.
 	UpdateRoute(context.Context, *v1.UpdateRouteRequest) (*v1.UpdateRouteResponse, error)
+	// Archives a route: what refers to it goes on, nothing new may.
 	ArchiveRoute(context.Context, *v1.ArchiveRouteRequest) (*v1.ArchiveRouteResponse, error)
 }
 

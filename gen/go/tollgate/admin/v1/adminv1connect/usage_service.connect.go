@@ -39,6 +39,7 @@ const (
 
 // UsageServiceClient is a client for the tollgate.admin.v1.UsageService service.
 type UsageServiceClient interface {
+	// Sums what a licence used of a meter in a range of time.
 	QueryUsage(context.Context, *v1.QueryUsageRequest) (*v1.QueryUsageResponse, error)
 }
 
@@ -79,6 +80,7 @@ func (c *usageServiceClient) QueryUsage(ctx context.Context, req *v1.QueryUsageR
 
 // UsageServiceHandler is an implementation of the tollgate.admin.v1.UsageService service.
 type UsageServiceHandler interface {
+	// Sums what a licence used of a meter in a range of time.
 	QueryUsage(context.Context, *v1.QueryUsageRequest) (*v1.QueryUsageResponse, error)
 }
 

@@ -1,0 +1,41 @@
+package connectapi
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"tollgate/controlplane/internal/licensing"
+)
+
+var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
+
+// The page's examples run one after the other, as its reader would run them.
+func TestDocs_EveryCurlOfTheReferenceAnswers(t *testing.T) {
+	t.Parallel()
+	a := setup(t)
+	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "reference", "api.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := shellBlock.FindAllStringSubmatch(string(page), -1)
+	// What each says when it did what the text around it promises.
+	want := []string{`"externalId":"acme"`, `"externalId":"acme"`, `"displayName":"Acme Ltd".*"archiveTime"`, `^\{\}`, `^\{\}`, `tok_.*tok_.*grpc-status: 0`, `"status":"SERVING_STATUS_SERVING"`}
+	if len(blocks) != len(want) {
+		t.Fatalf("%d blocks, %d expectations", len(blocks), len(want))
+	}
+	token := a.token(licensing.Editor)
+	for i, block := range blocks {
+		cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", block[1])
+		cmd.Env = append(os.Environ(), "TOLLGATE_SERVER="+a.url, "TOLLGATE_TOKEN="+token)
+		out, err := cmd.CombinedOutput()
+		// protojson puts spaces in at random.
+		text := regexp.MustCompile(`(?s)"([:,])\s+"`).ReplaceAllString(strings.ReplaceAll(string(out), "\n", " "), `"$1"`)
+		if err != nil || !regexp.MustCompile(want[i]).MatchString(text) {
+			t.Errorf("%s%v: want %s, got %q", block[1], err, want[i], text)
+		}
+	}
+}
