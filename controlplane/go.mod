@@ -29,6 +29,7 @@ require (
 	google.golang.org/genproto/googleapis/api v0.0.0-20261005182115-fad411399dd8
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261104224025-d1e00e9f33ab
 	google.golang.org/protobuf v1.36.12
+	pgregory.net/rapid v1.3.0
 	tollgate/dataplane v0.0.0
 	tollgate/gen v0.0.0
 	tollgate/migrations v0.0.0
