@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -137,6 +138,7 @@ func feature(f *rulesv1.Feature) (*decision.Feature, error) {
 	types := map[rulesv1.FeatureType]decision.FeatureType{
 		rulesv1.FeatureType_FEATURE_TYPE_BOOLEAN: decision.Boolean,
 		rulesv1.FeatureType_FEATURE_TYPE_METERED: decision.Metered,
+		rulesv1.FeatureType_FEATURE_TYPE_STATIC:  decision.Static,
 	}
 	t, ok := types[f.GetType()]
 	if !ok {
@@ -154,6 +156,11 @@ func planVersion(p *rulesv1.PlanVersion) (*decision.PlanVersion, error) {
 			if !g.Enabled {
 				continue // Granted to nobody, metered features included.
 			}
+		case *rulesv1.Entitlement_StaticValue:
+			if !json.Valid([]byte(g.StaticValue)) {
+				return nil, fmt.Errorf("plan %s version %d: the value of %s is not JSON", v.Plan, v.Version, d.Feature)
+			}
+			d.Value = g.StaticValue
 		case *rulesv1.Entitlement_Quota:
 			period, ok := periods[g.Quota.GetPeriod()]
 			if !ok {
