@@ -12,15 +12,17 @@ import (
 
 // What plan_version's jsonb columns hold. FeatureReferences looks for "feature" in them.
 type entitlementJSON struct {
-	Feature string     `json:"feature"`
-	Enabled bool       `json:"enabled,omitempty"`
-	Quota   *quotaJSON `json:"quota,omitempty"`
+	Feature string          `json:"feature"`
+	Enabled bool            `json:"enabled,omitempty"`
+	Value   json.RawMessage `json:"value,omitempty"`
+	Quota   *quotaJSON      `json:"quota,omitempty"`
 }
 
 type quotaJSON struct {
-	Limit  int64               `json:"limit"`
-	Period licensing.Period    `json:"period"`
-	Mode   licensing.QuotaMode `json:"mode"`
+	Limit    int64               `json:"limit"`
+	Period   licensing.Period    `json:"period"`
+	Mode     licensing.QuotaMode `json:"mode"`
+	Rollover int64               `json:"rollover,omitempty"`
 }
 
 type rateLimitJSON struct {
@@ -32,16 +34,26 @@ type rateLimitJSON struct {
 }
 
 type rateCardJSON struct {
-	Key      string `json:"key"`
-	Kind     string `json:"kind"`
-	Amount   string `json:"amount"`
-	Currency string `json:"currency"`
+	Key      string             `json:"key"`
+	Kind     licensing.CardKind `json:"kind"`
+	Feature  string             `json:"feature,omitempty"`
+	Amount   string             `json:"amount,omitempty"`
+	Currency string             `json:"currency"`
+	UnitSize int64              `json:"unit_size,omitempty"`
+	Included int64              `json:"included,omitempty"`
+	Tiers    []tierJSON         `json:"tiers,omitempty"`
+}
+
+type tierJSON struct {
+	UpTo      int64  `json:"up_to,omitempty"`
+	UnitPrice string `json:"unit_price,omitempty"`
+	FlatPrice string `json:"flat_price,omitempty"`
 }
 
 func toPlanVersion(r query.PlanVersion) (licensing.PlanVersion, error) {
 	v := licensing.PlanVersion{
 		Plan: r.Plan, Version: uint32(r.Version), State: licensing.VersionState(r.State),
-		Etag: strconv.FormatInt(r.Revision, 10), CreateTime: r.CreatedAt.UTC(), PublishTime: instant(r.PublishedAt),
+		TrialDays: int(r.TrialDays), Etag: strconv.FormatInt(r.Revision, 10), CreateTime: r.CreatedAt.UTC(), PublishTime: instant(r.PublishedAt),
 	}
 	var entitlements []entitlementJSON
 	var limits []rateLimitJSON
@@ -60,8 +72,12 @@ func toPlanVersion(r query.PlanVersion) (licensing.PlanVersion, error) {
 	}
 	for _, e := range entitlements {
 		next := licensing.Entitlement{Feature: e.Feature, Enabled: e.Enabled}
+		var err error
+		if next.Value, err = licensing.ParseValue(string(e.Value)); err != nil {
+			return v, fmt.Errorf("feature %s of plan %s version %d: %w", e.Feature, r.Plan, r.Version, err)
+		}
 		if e.Quota != nil {
-			next.Quota = &licensing.Quota{Limit: e.Quota.Limit, Period: e.Quota.Period, Mode: e.Quota.Mode}
+			next.Quota = new(licensing.Quota(*e.Quota))
 		}
 		v.Entitlements = append(v.Entitlements, next)
 	}
@@ -71,7 +87,7 @@ func toPlanVersion(r query.PlanVersion) (licensing.PlanVersion, error) {
 		})
 	}
 	for _, c := range cards {
-		v.RateCards = append(v.RateCards, licensing.RateCard(c))
+		v.RateCards = append(v.RateCards, toRateCard(c))
 	}
 	return v, nil
 }
@@ -80,9 +96,9 @@ func toPlanVersion(r query.PlanVersion) (licensing.PlanVersion, error) {
 func grantsOf(v *licensing.PlanVersion) (entitlements, limits, cards []byte, err error) {
 	e := make([]entitlementJSON, len(v.Entitlements))
 	for i, x := range v.Entitlements {
-		e[i] = entitlementJSON{Feature: x.Feature, Enabled: x.Enabled}
+		e[i] = entitlementJSON{Feature: x.Feature, Enabled: x.Enabled, Value: json.RawMessage(x.Value.JSON())}
 		if x.Quota != nil {
-			e[i].Quota = &quotaJSON{Limit: x.Quota.Limit, Period: x.Quota.Period, Mode: x.Quota.Mode}
+			e[i].Quota = new(quotaJSON(*x.Quota))
 		}
 	}
 	l := make([]rateLimitJSON, len(v.RateLimits))
@@ -91,7 +107,7 @@ func grantsOf(v *licensing.PlanVersion) (entitlements, limits, cards []byte, err
 	}
 	c := make([]rateCardJSON, len(v.RateCards))
 	for i, x := range v.RateCards {
-		c[i] = rateCardJSON(x)
+		c[i] = fromRateCard(x)
 	}
 	if entitlements, err = json.Marshal(e); err != nil {
 		return nil, nil, nil, err
@@ -101,4 +117,24 @@ func grantsOf(v *licensing.PlanVersion) (entitlements, limits, cards []byte, err
 	}
 	cards, err = json.Marshal(c)
 	return entitlements, limits, cards, err
+}
+
+func toRateCard(c rateCardJSON) licensing.RateCard {
+	out := licensing.RateCard{
+		Key: c.Key, Kind: c.Kind, Feature: c.Feature, Amount: c.Amount, Currency: c.Currency, UnitSize: c.UnitSize, Included: c.Included,
+	}
+	for _, t := range c.Tiers {
+		out.Tiers = append(out.Tiers, licensing.Tier(t))
+	}
+	return out
+}
+
+func fromRateCard(c licensing.RateCard) rateCardJSON {
+	out := rateCardJSON{
+		Key: c.Key, Kind: c.Kind, Feature: c.Feature, Amount: c.Amount, Currency: c.Currency, UnitSize: c.UnitSize, Included: c.Included,
+	}
+	for _, t := range c.Tiers {
+		out.Tiers = append(out.Tiers, tierJSON(t))
+	}
+	return out
 }

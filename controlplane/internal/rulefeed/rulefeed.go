@@ -104,7 +104,10 @@ func planVersion(v *licensing.PlanVersion) *rulesv1.PlanVersion {
 		case e.Quota != nil:
 			next.Grant = &rulesv1.Entitlement_Quota{Quota: &rulesv1.Quota{
 				Limit: e.Quota.Limit, Period: periods[e.Quota.Period], Hard: e.Quota.Mode != licensing.Soft,
+				Rollover: e.Quota.Rollover,
 			}}
+		case e.Value.Kind != licensing.NoValue:
+			next.Grant = &rulesv1.Entitlement_StaticValue{StaticValue: e.Value.JSON()}
 		case e.Enabled:
 			next.Grant = &rulesv1.Entitlement_Enabled{Enabled: true}
 		}

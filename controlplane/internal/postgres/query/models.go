@@ -167,6 +167,7 @@ type PlanVersion struct {
 	Revision     int64
 	CreatedAt    time.Time
 	PublishedAt  *time.Time
+	TrialDays    int32
 }
 
 type QuotaLoan struct {

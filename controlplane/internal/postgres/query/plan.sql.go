@@ -65,9 +65,9 @@ func (q *Queries) InsertPlan(ctx context.Context, arg InsertPlanParams) error {
 }
 
 const insertPlanVersion = `-- name: InsertPlanVersion :one
-INSERT INTO plan_version (plan, version, state, entitlements, rate_limits, rate_cards, created_at, published_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at
+INSERT INTO plan_version (plan, version, state, entitlements, rate_limits, rate_cards, trial_days, created_at, published_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, trial_days
 `
 
 type InsertPlanVersionParams struct {
@@ -77,6 +77,7 @@ type InsertPlanVersionParams struct {
 	Entitlements []byte
 	RateLimits   []byte
 	RateCards    []byte
+	TrialDays    int32
 	CreatedAt    time.Time
 	PublishedAt  *time.Time
 }
@@ -89,6 +90,7 @@ func (q *Queries) InsertPlanVersion(ctx context.Context, arg InsertPlanVersionPa
 		arg.Entitlements,
 		arg.RateLimits,
 		arg.RateCards,
+		arg.TrialDays,
 		arg.CreatedAt,
 		arg.PublishedAt,
 	)
@@ -103,6 +105,7 @@ func (q *Queries) InsertPlanVersion(ctx context.Context, arg InsertPlanVersionPa
 		&i.Revision,
 		&i.CreatedAt,
 		&i.PublishedAt,
+		&i.TrialDays,
 	)
 	return i, err
 }
@@ -149,7 +152,7 @@ func (q *Queries) Plan(ctx context.Context, key string) (PlanRow, error) {
 }
 
 const planVersion = `-- name: PlanVersion :one
-SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at FROM plan_version WHERE plan = $1 AND version = $2
+SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, trial_days FROM plan_version WHERE plan = $1 AND version = $2
 `
 
 type PlanVersionParams struct {
@@ -170,12 +173,13 @@ func (q *Queries) PlanVersion(ctx context.Context, arg PlanVersionParams) (PlanV
 		&i.Revision,
 		&i.CreatedAt,
 		&i.PublishedAt,
+		&i.TrialDays,
 	)
 	return i, err
 }
 
 const planVersions = `-- name: PlanVersions :many
-SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at FROM plan_version
+SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, trial_days FROM plan_version
 WHERE plan = $1 AND version > $2
 ORDER BY version
 LIMIT $3
@@ -206,6 +210,7 @@ func (q *Queries) PlanVersions(ctx context.Context, arg PlanVersionsParams) ([]P
 			&i.Revision,
 			&i.CreatedAt,
 			&i.PublishedAt,
+			&i.TrialDays,
 		); err != nil {
 			return nil, err
 		}
@@ -317,9 +322,9 @@ func (q *Queries) UpdatePlan(ctx context.Context, arg UpdatePlanParams) (int64, 
 const updatePlanVersion = `-- name: UpdatePlanVersion :one
 UPDATE plan_version
 SET state = $1, entitlements = $2, rate_limits = $3, rate_cards = $4,
-    published_at = $5, revision = revision + 1
-WHERE plan = $6 AND version = $7 AND state = 'draft'
-RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at
+    trial_days = $5, published_at = $6, revision = revision + 1
+WHERE plan = $7 AND version = $8 AND state = 'draft'
+RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, trial_days
 `
 
 type UpdatePlanVersionParams struct {
@@ -327,6 +332,7 @@ type UpdatePlanVersionParams struct {
 	Entitlements []byte
 	RateLimits   []byte
 	RateCards    []byte
+	TrialDays    int32
 	PublishedAt  *time.Time
 	Plan         string
 	Version      int32
@@ -339,6 +345,7 @@ func (q *Queries) UpdatePlanVersion(ctx context.Context, arg UpdatePlanVersionPa
 		arg.Entitlements,
 		arg.RateLimits,
 		arg.RateCards,
+		arg.TrialDays,
 		arg.PublishedAt,
 		arg.Plan,
 		arg.Version,
@@ -354,6 +361,7 @@ func (q *Queries) UpdatePlanVersion(ctx context.Context, arg UpdatePlanVersionPa
 		&i.Revision,
 		&i.CreatedAt,
 		&i.PublishedAt,
+		&i.TrialDays,
 	)
 	return i, err
 }

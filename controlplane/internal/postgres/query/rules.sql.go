@@ -363,7 +363,7 @@ func (q *Queries) RuleMeters(ctx context.Context) ([]Meter, error) {
 }
 
 const rulePlanVersions = `-- name: RulePlanVersions :many
-SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at FROM plan_version WHERE state = 'published' ORDER BY plan, version
+SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, trial_days FROM plan_version WHERE state = 'published' ORDER BY plan, version
 `
 
 func (q *Queries) RulePlanVersions(ctx context.Context) ([]PlanVersion, error) {
@@ -385,6 +385,7 @@ func (q *Queries) RulePlanVersions(ctx context.Context) ([]PlanVersion, error) {
 			&i.Revision,
 			&i.CreatedAt,
 			&i.PublishedAt,
+			&i.TrialDays,
 		); err != nil {
 			return nil, err
 		}

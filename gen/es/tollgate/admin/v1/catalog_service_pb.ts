@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/catalog_service.proto.
  */
 export const file_tollgate_admin_v1_catalog_service: GenFile = /*@__PURE__*/
-  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS9jYXRhbG9nX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIksKFENyZWF0ZUZlYXR1cmVSZXF1ZXN0EjMKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlQga6SAPIAQEibQoVQ3JlYXRlRmVhdHVyZVJlc3BvbnNlEisKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKwoRR2V0RmVhdHVyZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiQQoSR2V0RmVhdHVyZVJlc3BvbnNlEisKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlImkKE0xpc3RGZWF0dXJlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iXQoUTGlzdEZlYXR1cmVzUmVzcG9uc2USLAoIZmVhdHVyZXMYASADKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ8ChRVcGRhdGVGZWF0dXJlUmVxdWVzdBIzCgdmZWF0dXJlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuRmVhdHVyZUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJtChVVcGRhdGVGZWF0dXJlUmVzcG9uc2USKwoHZmVhdHVyZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkZlYXR1cmUSJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIvChVBcmNoaXZlRmVhdHVyZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAibgoWQXJjaGl2ZUZlYXR1cmVSZXNwb25zZRIrCgdmZWF0dXJlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuRmVhdHVyZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkUKEkNyZWF0ZU1ldGVyUmVxdWVzdBIvCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyQga6SAPIAQEiZwoTQ3JlYXRlTWV0ZXJSZXNwb25zZRInCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKQoPR2V0TWV0ZXJSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIjsKEEdldE1ldGVyUmVzcG9uc2USJwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlciJnChFMaXN0TWV0ZXJzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJXChJMaXN0TWV0ZXJzUmVzcG9uc2USKAoGbWV0ZXJzGAEgAygLMhgudG9sbGdhdGUuYWRtaW4udjEuTWV0ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInYKElVwZGF0ZU1ldGVyUmVxdWVzdBIvCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrImcKE1VwZGF0ZU1ldGVyUmVzcG9uc2USJwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlchInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIi0KE0FyY2hpdmVNZXRlclJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiaAoUQXJjaGl2ZU1ldGVyUmVzcG9uc2USJwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlchInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkIKEUNyZWF0ZVBsYW5SZXF1ZXN0Ei0KBHBsYW4YASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuQga6SAPIAQEiZAoSQ3JlYXRlUGxhblJlc3BvbnNlEiUKBHBsYW4YASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKAoOR2V0UGxhblJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiOAoPR2V0UGxhblJlc3BvbnNlEiUKBHBsYW4YASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuImYKEExpc3RQbGFuc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iVAoRTGlzdFBsYW5zUmVzcG9uc2USJgoFcGxhbnMYASADKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJzChFVcGRhdGVQbGFuUmVxdWVzdBItCgRwbGFuGAEgASgLMhcudG9sbGdhdGUuYWRtaW4udjEuUGxhbkIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJkChJVcGRhdGVQbGFuUmVzcG9uc2USJQoEcGxhbhgBIAEoCzIXLnRvbGxnYXRlLmFkbWluLnYxLlBsYW4SJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIsChJBcmNoaXZlUGxhblJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiZQoTQXJjaGl2ZVBsYW5SZXNwb25zZRIlCgRwbGFuGAEgASgLMhcudG9sbGdhdGUuYWRtaW4udjEuUGxhbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkcKFkNyZWF0ZVBsYW5EcmFmdFJlcXVlc3QSFwoEcGxhbhgBIAEoCUIJukgGcgQQAShAEhQKDGZyb21fdmVyc2lvbhgCIAEoDSJ4ChdDcmVhdGVQbGFuRHJhZnRSZXNwb25zZRI0CgxwbGFuX3ZlcnNpb24YASABKAsyHi50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIocBChZVcGRhdGVQbGFuRHJhZnRSZXF1ZXN0EjwKDHBsYW5fdmVyc2lvbhgBIAEoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIngKF1VwZGF0ZVBsYW5EcmFmdFJlc3BvbnNlEjQKDHBsYW5fdmVyc2lvbhgBIAEoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giQQoVR2V0UGxhblZlcnNpb25SZXF1ZXN0EhcKBHBsYW4YASABKAlCCbpIBnIEEAEoQBIPCgd2ZXJzaW9uGAIgASgNIk4KFkdldFBsYW5WZXJzaW9uUmVzcG9uc2USNAoMcGxhbl92ZXJzaW9uGAEgASgLMh4udG9sbGdhdGUuYWRtaW4udjEuUGxhblZlcnNpb24ibAoXTGlzdFBsYW5WZXJzaW9uc1JlcXVlc3QSFwoEcGxhbhgBIAEoCUIJukgGcgQQAShAEhoKCXBhZ2Vfc2l6ZRgCIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAyjQDyJqChhMaXN0UGxhblZlcnNpb25zUmVzcG9uc2USNQoNcGxhbl92ZXJzaW9ucxgBIAMoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKJAQoZUHVibGlzaFBsYW5WZXJzaW9uUmVxdWVzdBIXCgRwbGFuGAEgASgJQgm6SAZyBBABKEASGAoHdmVyc2lvbhgCIAEoDUIHukgEKgIgABI5CgltaWdyYXRpb24YAyABKA4yHC50b2xsZ2F0ZS5hZG1pbi52MS5NaWdyYXRpb25CCLpIBYIBAhABIooBChpQdWJsaXNoUGxhblZlcnNpb25SZXNwb25zZRI0CgxwbGFuX3ZlcnNpb24YASABKAsyHi50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEg0KBW1vdmVkGAMgASgDIn0KE0FwcGx5Q2F0YWxvZ1JlcXVlc3QSGgoEeWFtbBgBIAEoCUIMukgJcgcQASiAgIACEg8KB2RyeV9ydW4YAiABKAgSOQoJbWlncmF0aW9uGAMgASgOMhwudG9sbGdhdGUuYWRtaW4udjEuTWlncmF0aW9uQgi6SAWCAQIQASJyChRBcHBseUNhdGFsb2dSZXNwb25zZRIxCgdjaGFuZ2VzGAEgAygLMiAudG9sbGdhdGUuYWRtaW4udjEuQ2F0YWxvZ0NoYW5nZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkoKDUNhdGFsb2dDaGFuZ2USDgoGYWN0aW9uGAEgASgJEgwKBGtpbmQYAiABKAkSCwoDa2V5GAMgASgJEg4KBmRldGFpbBgEIAEoCSqCAQoJTWlncmF0aW9uEhkKFU1JR1JBVElPTl9VTlNQRUNJRklFRBAAEhYKEk1JR1JBVElPTl9ORVdfT05MWRABEhkKFU1JR1JBVElPTl9ORVhUX1BFUklPRBACEhEKDU1JR1JBVElPTl9OT1cQAxIUChBNSUdSQVRJT05fRklMVEVSEAQymBEKDkNhdGFsb2dTZXJ2aWNlEmgKDUNyZWF0ZUZlYXR1cmUSJy50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVGZWF0dXJlUmVxdWVzdBooLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUZlYXR1cmVSZXNwb25zZSIEiLUYAxJiCgpHZXRGZWF0dXJlEiQudG9sbGdhdGUuYWRtaW4udjEuR2V0RmVhdHVyZVJlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5HZXRGZWF0dXJlUmVzcG9uc2UiB5ACAYi1GAISaAoMTGlzdEZlYXR1cmVzEiYudG9sbGdhdGUuYWRtaW4udjEuTGlzdEZlYXR1cmVzUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RGZWF0dXJlc1Jlc3BvbnNlIgeQAgGItRgCEmgKDVVwZGF0ZUZlYXR1cmUSJy50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVGZWF0dXJlUmVxdWVzdBooLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUZlYXR1cmVSZXNwb25zZSIEiLUYAxJrCg5BcmNoaXZlRmVhdHVyZRIoLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVGZWF0dXJlUmVxdWVzdBopLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVGZWF0dXJlUmVzcG9uc2UiBIi1GAMSYgoLQ3JlYXRlTWV0ZXISJS50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVNZXRlclJlcXVlc3QaJi50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVNZXRlclJlc3BvbnNlIgSItRgDElwKCEdldE1ldGVyEiIudG9sbGdhdGUuYWRtaW4udjEuR2V0TWV0ZXJSZXF1ZXN0GiMudG9sbGdhdGUuYWRtaW4udjEuR2V0TWV0ZXJSZXNwb25zZSIHkAIBiLUYAhJiCgpMaXN0TWV0ZXJzEiQudG9sbGdhdGUuYWRtaW4udjEuTGlzdE1ldGVyc1JlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0TWV0ZXJzUmVzcG9uc2UiB5ACAYi1GAISYgoLVXBkYXRlTWV0ZXISJS50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVNZXRlclJlcXVlc3QaJi50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVNZXRlclJlc3BvbnNlIgSItRgDEmUKDEFyY2hpdmVNZXRlchImLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVNZXRlclJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlTWV0ZXJSZXNwb25zZSIEiLUYAxJfCgpDcmVhdGVQbGFuEiQudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlUGxhblJlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVQbGFuUmVzcG9uc2UiBIi1GAMSWQoHR2V0UGxhbhIhLnRvbGxnYXRlLmFkbWluLnYxLkdldFBsYW5SZXF1ZXN0GiIudG9sbGdhdGUuYWRtaW4udjEuR2V0UGxhblJlc3BvbnNlIgeQAgGItRgCEl8KCUxpc3RQbGFucxIjLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RQbGFuc1JlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0UGxhbnNSZXNwb25zZSIHkAIBiLUYAhJfCgpVcGRhdGVQbGFuEiQudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlUGxhblJlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVQbGFuUmVzcG9uc2UiBIi1GAMSYgoLQXJjaGl2ZVBsYW4SJS50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlUGxhblJlcXVlc3QaJi50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlUGxhblJlc3BvbnNlIgSItRgDEm4KD0NyZWF0ZVBsYW5EcmFmdBIpLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVBsYW5EcmFmdFJlcXVlc3QaKi50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVQbGFuRHJhZnRSZXNwb25zZSIEiLUYAxJuCg9VcGRhdGVQbGFuRHJhZnQSKS50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVQbGFuRHJhZnRSZXF1ZXN0GioudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlUGxhbkRyYWZ0UmVzcG9uc2UiBIi1GAMSbgoOR2V0UGxhblZlcnNpb24SKC50b2xsZ2F0ZS5hZG1pbi52MS5HZXRQbGFuVmVyc2lvblJlcXVlc3QaKS50b2xsZ2F0ZS5hZG1pbi52MS5HZXRQbGFuVmVyc2lvblJlc3BvbnNlIgeQAgGItRgCEnQKEExpc3RQbGFuVmVyc2lvbnMSKi50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0UGxhblZlcnNpb25zUmVxdWVzdBorLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RQbGFuVmVyc2lvbnNSZXNwb25zZSIHkAIBiLUYAhJ3ChJQdWJsaXNoUGxhblZlcnNpb24SLC50b2xsZ2F0ZS5hZG1pbi52MS5QdWJsaXNoUGxhblZlcnNpb25SZXF1ZXN0Gi0udG9sbGdhdGUuYWRtaW4udjEuUHVibGlzaFBsYW5WZXJzaW9uUmVzcG9uc2UiBIi1GAMSZQoMQXBwbHlDYXRhbG9nEiYudG9sbGdhdGUuYWRtaW4udjEuQXBwbHlDYXRhbG9nUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkFwcGx5Q2F0YWxvZ1Jlc3BvbnNlIgSItRgDQr0BChVjb20udG9sbGdhdGUuYWRtaW4udjFCE0NhdGFsb2dTZXJ2aWNlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_feature, file_tollgate_admin_v1_meter, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_plan]);
+  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS9jYXRhbG9nX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIksKFENyZWF0ZUZlYXR1cmVSZXF1ZXN0EjMKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlQga6SAPIAQEibQoVQ3JlYXRlRmVhdHVyZVJlc3BvbnNlEisKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKwoRR2V0RmVhdHVyZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiQQoSR2V0RmVhdHVyZVJlc3BvbnNlEisKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlImkKE0xpc3RGZWF0dXJlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iXQoUTGlzdEZlYXR1cmVzUmVzcG9uc2USLAoIZmVhdHVyZXMYASADKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ8ChRVcGRhdGVGZWF0dXJlUmVxdWVzdBIzCgdmZWF0dXJlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuRmVhdHVyZUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJtChVVcGRhdGVGZWF0dXJlUmVzcG9uc2USKwoHZmVhdHVyZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkZlYXR1cmUSJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIvChVBcmNoaXZlRmVhdHVyZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAibgoWQXJjaGl2ZUZlYXR1cmVSZXNwb25zZRIrCgdmZWF0dXJlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuRmVhdHVyZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkUKEkNyZWF0ZU1ldGVyUmVxdWVzdBIvCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyQga6SAPIAQEiZwoTQ3JlYXRlTWV0ZXJSZXNwb25zZRInCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKQoPR2V0TWV0ZXJSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIjsKEEdldE1ldGVyUmVzcG9uc2USJwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlciJnChFMaXN0TWV0ZXJzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJXChJMaXN0TWV0ZXJzUmVzcG9uc2USKAoGbWV0ZXJzGAEgAygLMhgudG9sbGdhdGUuYWRtaW4udjEuTWV0ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInYKElVwZGF0ZU1ldGVyUmVxdWVzdBIvCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrImcKE1VwZGF0ZU1ldGVyUmVzcG9uc2USJwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlchInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIi0KE0FyY2hpdmVNZXRlclJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiaAoUQXJjaGl2ZU1ldGVyUmVzcG9uc2USJwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlchInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkIKEUNyZWF0ZVBsYW5SZXF1ZXN0Ei0KBHBsYW4YASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuQga6SAPIAQEiZAoSQ3JlYXRlUGxhblJlc3BvbnNlEiUKBHBsYW4YASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKAoOR2V0UGxhblJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiOAoPR2V0UGxhblJlc3BvbnNlEiUKBHBsYW4YASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuImYKEExpc3RQbGFuc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iVAoRTGlzdFBsYW5zUmVzcG9uc2USJgoFcGxhbnMYASADKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJzChFVcGRhdGVQbGFuUmVxdWVzdBItCgRwbGFuGAEgASgLMhcudG9sbGdhdGUuYWRtaW4udjEuUGxhbkIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJkChJVcGRhdGVQbGFuUmVzcG9uc2USJQoEcGxhbhgBIAEoCzIXLnRvbGxnYXRlLmFkbWluLnYxLlBsYW4SJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIsChJBcmNoaXZlUGxhblJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiZQoTQXJjaGl2ZVBsYW5SZXNwb25zZRIlCgRwbGFuGAEgASgLMhcudG9sbGdhdGUuYWRtaW4udjEuUGxhbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkcKFkNyZWF0ZVBsYW5EcmFmdFJlcXVlc3QSFwoEcGxhbhgBIAEoCUIJukgGcgQQAShAEhQKDGZyb21fdmVyc2lvbhgCIAEoDSJ4ChdDcmVhdGVQbGFuRHJhZnRSZXNwb25zZRI0CgxwbGFuX3ZlcnNpb24YASABKAsyHi50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIocBChZVcGRhdGVQbGFuRHJhZnRSZXF1ZXN0EjwKDHBsYW5fdmVyc2lvbhgBIAEoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIngKF1VwZGF0ZVBsYW5EcmFmdFJlc3BvbnNlEjQKDHBsYW5fdmVyc2lvbhgBIAEoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giQQoVR2V0UGxhblZlcnNpb25SZXF1ZXN0EhcKBHBsYW4YASABKAlCCbpIBnIEEAEoQBIPCgd2ZXJzaW9uGAIgASgNIk4KFkdldFBsYW5WZXJzaW9uUmVzcG9uc2USNAoMcGxhbl92ZXJzaW9uGAEgASgLMh4udG9sbGdhdGUuYWRtaW4udjEuUGxhblZlcnNpb24ibAoXTGlzdFBsYW5WZXJzaW9uc1JlcXVlc3QSFwoEcGxhbhgBIAEoCUIJukgGcgQQAShAEhoKCXBhZ2Vfc2l6ZRgCIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAyjQDyJqChhMaXN0UGxhblZlcnNpb25zUmVzcG9uc2USNQoNcGxhbl92ZXJzaW9ucxgBIAMoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKJAQoZUHVibGlzaFBsYW5WZXJzaW9uUmVxdWVzdBIXCgRwbGFuGAEgASgJQgm6SAZyBBABKEASGAoHdmVyc2lvbhgCIAEoDUIHukgEKgIgABI5CgltaWdyYXRpb24YAyABKA4yHC50b2xsZ2F0ZS5hZG1pbi52MS5NaWdyYXRpb25CCLpIBYIBAhABIooBChpQdWJsaXNoUGxhblZlcnNpb25SZXNwb25zZRI0CgxwbGFuX3ZlcnNpb24YASABKAsyHi50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEg0KBW1vdmVkGAMgASgDIlwKF0RpZmZQbGFuVmVyc2lvbnNSZXF1ZXN0EhcKBHBsYW4YASABKAlCCbpIBnIEEAEoQBIUCgxmcm9tX3ZlcnNpb24YAiABKA0SEgoKdG9fdmVyc2lvbhgDIAEoDSJRChhEaWZmUGxhblZlcnNpb25zUmVzcG9uc2USNQoHY2hhbmdlcxgBIAMoCzIkLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uQ2hhbmdlIk4KEVBsYW5WZXJzaW9uQ2hhbmdlEgwKBHBhdGgYASABKAkSDAoEa2luZBgCIAEoCRIOCgZiZWZvcmUYAyABKAkSDQoFYWZ0ZXIYBCABKAkiSgoVUHJldmlld1B1Ymxpc2hSZXF1ZXN0EhcKBHBsYW4YASABKAlCCbpIBnIEEAEoQBIYCgd2ZXJzaW9uGAIgASgNQge6SAQqAiAAInUKFlByZXZpZXdQdWJsaXNoUmVzcG9uc2USDgoGZ2FpbmVkGAEgAygJEgwKBGxvc3QYAiADKAkSDQoFbW92ZWQYAyABKAMSEgoKb3Zlcl9xdW90YRgEIAEoAxIaChJvdmVyX3F1b3RhX3BhcnRpYWwYBSABKAgiaQoTUm9sbGJhY2tQbGFuUmVxdWVzdBIXCgRwbGFuGAEgASgJQgm6SAZyBBABKEASOQoJbWlncmF0aW9uGAIgASgOMhwudG9sbGdhdGUuYWRtaW4udjEuTWlncmF0aW9uQgi6SAWCAQIQASKEAQoUUm9sbGJhY2tQbGFuUmVzcG9uc2USNAoMcGxhbl92ZXJzaW9uGAEgASgLMh4udG9sbGdhdGUuYWRtaW4udjEuUGxhblZlcnNpb24SJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBINCgVtb3ZlZBgDIAEoAyJjChdEaXNjYXJkUGxhbkRyYWZ0UmVxdWVzdBIXCgRwbGFuGAEgASgJQgm6SAZyBBABKEASGAoHdmVyc2lvbhgCIAEoDUIHukgEKgIgABIVCgRldGFnGAMgASgJQge6SARyAihAInkKGERpc2NhcmRQbGFuRHJhZnRSZXNwb25zZRI0CgxwbGFuX3ZlcnNpb24YASABKAsyHi50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIhYKFEV4cG9ydENhdGFsb2dSZXF1ZXN0IiUKFUV4cG9ydENhdGFsb2dSZXNwb25zZRIMCgR5YW1sGAEgASgJIowBChNBcHBseUNhdGFsb2dSZXF1ZXN0EhoKBHlhbWwYASABKAlCDLpICXIHEAEogICAAhIPCgdkcnlfcnVuGAIgASgIEjkKCW1pZ3JhdGlvbhgDIAEoDjIcLnRvbGxnYXRlLmFkbWluLnYxLk1pZ3JhdGlvbkIIukgFggECEAESDQoFcHJ1bmUYBCABKAgicgoUQXBwbHlDYXRhbG9nUmVzcG9uc2USMQoHY2hhbmdlcxgBIAMoCzIgLnRvbGxnYXRlLmFkbWluLnYxLkNhdGFsb2dDaGFuZ2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCJKCg1DYXRhbG9nQ2hhbmdlEg4KBmFjdGlvbhgBIAEoCRIMCgRraW5kGAIgASgJEgsKA2tleRgDIAEoCRIOCgZkZXRhaWwYBCABKAkqggEKCU1pZ3JhdGlvbhIZChVNSUdSQVRJT05fVU5TUEVDSUZJRUQQABIWChJNSUdSQVRJT05fTkVXX09OTFkQARIZChVNSUdSQVRJT05fTkVYVF9QRVJJT0QQAhIRCg1NSUdSQVRJT05fTk9XEAMSFAoQTUlHUkFUSU9OX0ZJTFRFUhAEMsUVCg5DYXRhbG9nU2VydmljZRJoCg1DcmVhdGVGZWF0dXJlEicudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlRmVhdHVyZVJlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVGZWF0dXJlUmVzcG9uc2UiBIi1GAMSYgoKR2V0RmVhdHVyZRIkLnRvbGxnYXRlLmFkbWluLnYxLkdldEZlYXR1cmVSZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuR2V0RmVhdHVyZVJlc3BvbnNlIgeQAgGItRgCEmgKDExpc3RGZWF0dXJlcxImLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RGZWF0dXJlc1JlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0RmVhdHVyZXNSZXNwb25zZSIHkAIBiLUYAhJoCg1VcGRhdGVGZWF0dXJlEicudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlRmVhdHVyZVJlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVGZWF0dXJlUmVzcG9uc2UiBIi1GAMSawoOQXJjaGl2ZUZlYXR1cmUSKC50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlRmVhdHVyZVJlcXVlc3QaKS50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlRmVhdHVyZVJlc3BvbnNlIgSItRgDEmIKC0NyZWF0ZU1ldGVyEiUudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlTWV0ZXJSZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlTWV0ZXJSZXNwb25zZSIEiLUYAxJcCghHZXRNZXRlchIiLnRvbGxnYXRlLmFkbWluLnYxLkdldE1ldGVyUmVxdWVzdBojLnRvbGxnYXRlLmFkbWluLnYxLkdldE1ldGVyUmVzcG9uc2UiB5ACAYi1GAISYgoKTGlzdE1ldGVycxIkLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RNZXRlcnNSZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuTGlzdE1ldGVyc1Jlc3BvbnNlIgeQAgGItRgCEmIKC1VwZGF0ZU1ldGVyEiUudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlTWV0ZXJSZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlTWV0ZXJSZXNwb25zZSIEiLUYAxJlCgxBcmNoaXZlTWV0ZXISJi50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlTWV0ZXJSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZU1ldGVyUmVzcG9uc2UiBIi1GAMSXwoKQ3JlYXRlUGxhbhIkLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVBsYW5SZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlUGxhblJlc3BvbnNlIgSItRgDElkKB0dldFBsYW4SIS50b2xsZ2F0ZS5hZG1pbi52MS5HZXRQbGFuUmVxdWVzdBoiLnRvbGxnYXRlLmFkbWluLnYxLkdldFBsYW5SZXNwb25zZSIHkAIBiLUYAhJfCglMaXN0UGxhbnMSIy50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0UGxhbnNSZXF1ZXN0GiQudG9sbGdhdGUuYWRtaW4udjEuTGlzdFBsYW5zUmVzcG9uc2UiB5ACAYi1GAISXwoKVXBkYXRlUGxhbhIkLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZVBsYW5SZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlUGxhblJlc3BvbnNlIgSItRgDEmIKC0FyY2hpdmVQbGFuEiUudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZVBsYW5SZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZVBsYW5SZXNwb25zZSIEiLUYAxJuCg9DcmVhdGVQbGFuRHJhZnQSKS50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVQbGFuRHJhZnRSZXF1ZXN0GioudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlUGxhbkRyYWZ0UmVzcG9uc2UiBIi1GAMSbgoPVXBkYXRlUGxhbkRyYWZ0EikudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlUGxhbkRyYWZ0UmVxdWVzdBoqLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZVBsYW5EcmFmdFJlc3BvbnNlIgSItRgDEm4KDkdldFBsYW5WZXJzaW9uEigudG9sbGdhdGUuYWRtaW4udjEuR2V0UGxhblZlcnNpb25SZXF1ZXN0GikudG9sbGdhdGUuYWRtaW4udjEuR2V0UGxhblZlcnNpb25SZXNwb25zZSIHkAIBiLUYAhJ0ChBMaXN0UGxhblZlcnNpb25zEioudG9sbGdhdGUuYWRtaW4udjEuTGlzdFBsYW5WZXJzaW9uc1JlcXVlc3QaKy50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0UGxhblZlcnNpb25zUmVzcG9uc2UiB5ACAYi1GAISdwoSUHVibGlzaFBsYW5WZXJzaW9uEiwudG9sbGdhdGUuYWRtaW4udjEuUHVibGlzaFBsYW5WZXJzaW9uUmVxdWVzdBotLnRvbGxnYXRlLmFkbWluLnYxLlB1Ymxpc2hQbGFuVmVyc2lvblJlc3BvbnNlIgSItRgDEnQKEERpZmZQbGFuVmVyc2lvbnMSKi50b2xsZ2F0ZS5hZG1pbi52MS5EaWZmUGxhblZlcnNpb25zUmVxdWVzdBorLnRvbGxnYXRlLmFkbWluLnYxLkRpZmZQbGFuVmVyc2lvbnNSZXNwb25zZSIHkAIBiLUYAhJuCg5QcmV2aWV3UHVibGlzaBIoLnRvbGxnYXRlLmFkbWluLnYxLlByZXZpZXdQdWJsaXNoUmVxdWVzdBopLnRvbGxnYXRlLmFkbWluLnYxLlByZXZpZXdQdWJsaXNoUmVzcG9uc2UiB5ACAYi1GAISZQoMUm9sbGJhY2tQbGFuEiYudG9sbGdhdGUuYWRtaW4udjEuUm9sbGJhY2tQbGFuUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLlJvbGxiYWNrUGxhblJlc3BvbnNlIgSItRgDEnEKEERpc2NhcmRQbGFuRHJhZnQSKi50b2xsZ2F0ZS5hZG1pbi52MS5EaXNjYXJkUGxhbkRyYWZ0UmVxdWVzdBorLnRvbGxnYXRlLmFkbWluLnYxLkRpc2NhcmRQbGFuRHJhZnRSZXNwb25zZSIEiLUYAxJrCg1FeHBvcnRDYXRhbG9nEicudG9sbGdhdGUuYWRtaW4udjEuRXhwb3J0Q2F0YWxvZ1JlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5FeHBvcnRDYXRhbG9nUmVzcG9uc2UiB5ACAYi1GAISZQoMQXBwbHlDYXRhbG9nEiYudG9sbGdhdGUuYWRtaW4udjEuQXBwbHlDYXRhbG9nUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkFwcGx5Q2F0YWxvZ1Jlc3BvbnNlIgSItRgDQr0BChVjb20udG9sbGdhdGUuYWRtaW4udjFCE0NhdGFsb2dTZXJ2aWNlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_feature, file_tollgate_admin_v1_meter, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_plan]);
 
 /**
  * @generated from message tollgate.admin.v1.CreateFeatureRequest
@@ -721,7 +721,7 @@ export type UpdatePlanDraftRequest = Message<"tollgate.admin.v1.UpdatePlanDraftR
   planVersion?: PlanVersion | undefined;
 
   /**
-   * Of `entitlements`, `rate_limits`, `rate_cards`. Empty: all three.
+   * Of `entitlements`, `rate_limits`, `rate_cards`, `trial_days`. Empty: all.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -908,6 +908,305 @@ export const PublishPlanVersionResponseSchema: GenMessage<PublishPlanVersionResp
   messageDesc(file_tollgate_admin_v1_catalog_service, 39);
 
 /**
+ * @generated from message tollgate.admin.v1.DiffPlanVersionsRequest
+ */
+export type DiffPlanVersionsRequest = Message<"tollgate.admin.v1.DiffPlanVersionsRequest"> & {
+  /**
+   * @generated from field: string plan = 1;
+   */
+  plan: string;
+
+  /**
+   * 0: the newest published one.
+   *
+   * @generated from field: uint32 from_version = 2;
+   */
+  fromVersion: number;
+
+  /**
+   * 0: the open draft.
+   *
+   * @generated from field: uint32 to_version = 3;
+   */
+  toVersion: number;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.DiffPlanVersionsRequest.
+ * Use `create(DiffPlanVersionsRequestSchema)` to create a new message.
+ */
+export const DiffPlanVersionsRequestSchema: GenMessage<DiffPlanVersionsRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 40);
+
+/**
+ * @generated from message tollgate.admin.v1.DiffPlanVersionsResponse
+ */
+export type DiffPlanVersionsResponse = Message<"tollgate.admin.v1.DiffPlanVersionsResponse"> & {
+  /**
+   * Empty where both grant and cost the same.
+   *
+   * @generated from field: repeated tollgate.admin.v1.PlanVersionChange changes = 1;
+   */
+  changes: PlanVersionChange[];
+};
+
+/**
+ * Describes the message tollgate.admin.v1.DiffPlanVersionsResponse.
+ * Use `create(DiffPlanVersionsResponseSchema)` to create a new message.
+ */
+export const DiffPlanVersionsResponseSchema: GenMessage<DiffPlanVersionsResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 41);
+
+/**
+ * @generated from message tollgate.admin.v1.PlanVersionChange
+ */
+export type PlanVersionChange = Message<"tollgate.admin.v1.PlanVersionChange"> & {
+  /**
+   * What differs, in the catalog file's words: `entitlements[calls].quota.limit`.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * `added`, `removed`, `changed`.
+   *
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * Empty where it was added.
+   *
+   * @generated from field: string before = 3;
+   */
+  before: string;
+
+  /**
+   * Empty where it was removed.
+   *
+   * @generated from field: string after = 4;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.PlanVersionChange.
+ * Use `create(PlanVersionChangeSchema)` to create a new message.
+ */
+export const PlanVersionChangeSchema: GenMessage<PlanVersionChange> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 42);
+
+/**
+ * @generated from message tollgate.admin.v1.PreviewPublishRequest
+ */
+export type PreviewPublishRequest = Message<"tollgate.admin.v1.PreviewPublishRequest"> & {
+  /**
+   * @generated from field: string plan = 1;
+   */
+  plan: string;
+
+  /**
+   * The draft's number.
+   *
+   * @generated from field: uint32 version = 2;
+   */
+  version: number;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.PreviewPublishRequest.
+ * Use `create(PreviewPublishRequestSchema)` to create a new message.
+ */
+export const PreviewPublishRequestSchema: GenMessage<PreviewPublishRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 43);
+
+/**
+ * @generated from message tollgate.admin.v1.PreviewPublishResponse
+ */
+export type PreviewPublishResponse = Message<"tollgate.admin.v1.PreviewPublishResponse"> & {
+  /**
+   * Features that the draft grants and the newest published version does not.
+   *
+   * @generated from field: repeated string gained = 1;
+   */
+  gained: string[];
+
+  /**
+   * Features that the newest published version grants and the draft does not.
+   *
+   * @generated from field: repeated string lost = 2;
+   */
+  lost: string[];
+
+  /**
+   * Licences that MIGRATION_NOW would move.
+   *
+   * @generated from field: int64 moved = 3;
+   */
+  moved: bigint;
+
+  /**
+   * Of those, how many have used more in the current period than one of the
+   * draft's hard quotas.
+   *
+   * @generated from field: int64 over_quota = 4;
+   */
+  overQuota: bigint;
+
+  /**
+   * Whether there were too many licences of much use to look at, so that
+   * `over_quota` may be more.
+   *
+   * @generated from field: bool over_quota_partial = 5;
+   */
+  overQuotaPartial: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.PreviewPublishResponse.
+ * Use `create(PreviewPublishResponseSchema)` to create a new message.
+ */
+export const PreviewPublishResponseSchema: GenMessage<PreviewPublishResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 44);
+
+/**
+ * @generated from message tollgate.admin.v1.RollbackPlanRequest
+ */
+export type RollbackPlanRequest = Message<"tollgate.admin.v1.RollbackPlanRequest"> & {
+  /**
+   * @generated from field: string plan = 1;
+   */
+  plan: string;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Migration migration = 2;
+   */
+  migration: Migration;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.RollbackPlanRequest.
+ * Use `create(RollbackPlanRequestSchema)` to create a new message.
+ */
+export const RollbackPlanRequestSchema: GenMessage<RollbackPlanRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 45);
+
+/**
+ * @generated from message tollgate.admin.v1.RollbackPlanResponse
+ */
+export type RollbackPlanResponse = Message<"tollgate.admin.v1.RollbackPlanResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.PlanVersion plan_version = 1;
+   */
+  planVersion?: PlanVersion | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+
+  /**
+   * Licences moved.
+   *
+   * @generated from field: int64 moved = 3;
+   */
+  moved: bigint;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.RollbackPlanResponse.
+ * Use `create(RollbackPlanResponseSchema)` to create a new message.
+ */
+export const RollbackPlanResponseSchema: GenMessage<RollbackPlanResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 46);
+
+/**
+ * @generated from message tollgate.admin.v1.DiscardPlanDraftRequest
+ */
+export type DiscardPlanDraftRequest = Message<"tollgate.admin.v1.DiscardPlanDraftRequest"> & {
+  /**
+   * @generated from field: string plan = 1;
+   */
+  plan: string;
+
+  /**
+   * The draft's number.
+   *
+   * @generated from field: uint32 version = 2;
+   */
+  version: number;
+
+  /**
+   * Empty: whatever its state.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.DiscardPlanDraftRequest.
+ * Use `create(DiscardPlanDraftRequestSchema)` to create a new message.
+ */
+export const DiscardPlanDraftRequestSchema: GenMessage<DiscardPlanDraftRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 47);
+
+/**
+ * @generated from message tollgate.admin.v1.DiscardPlanDraftResponse
+ */
+export type DiscardPlanDraftResponse = Message<"tollgate.admin.v1.DiscardPlanDraftResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.PlanVersion plan_version = 1;
+   */
+  planVersion?: PlanVersion | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.DiscardPlanDraftResponse.
+ * Use `create(DiscardPlanDraftResponseSchema)` to create a new message.
+ */
+export const DiscardPlanDraftResponseSchema: GenMessage<DiscardPlanDraftResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 48);
+
+/**
+ * @generated from message tollgate.admin.v1.ExportCatalogRequest
+ */
+export type ExportCatalogRequest = Message<"tollgate.admin.v1.ExportCatalogRequest"> & {
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ExportCatalogRequest.
+ * Use `create(ExportCatalogRequestSchema)` to create a new message.
+ */
+export const ExportCatalogRequestSchema: GenMessage<ExportCatalogRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 49);
+
+/**
+ * @generated from message tollgate.admin.v1.ExportCatalogResponse
+ */
+export type ExportCatalogResponse = Message<"tollgate.admin.v1.ExportCatalogResponse"> & {
+  /**
+   * The catalog file's text.
+   *
+   * @generated from field: string yaml = 1;
+   */
+  yaml: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ExportCatalogResponse.
+ * Use `create(ExportCatalogResponseSchema)` to create a new message.
+ */
+export const ExportCatalogResponseSchema: GenMessage<ExportCatalogResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 50);
+
+/**
  * @generated from message tollgate.admin.v1.ApplyCatalogRequest
  */
 export type ApplyCatalogRequest = Message<"tollgate.admin.v1.ApplyCatalogRequest"> & {
@@ -929,6 +1228,14 @@ export type ApplyCatalogRequest = Message<"tollgate.admin.v1.ApplyCatalogRequest
    * @generated from field: tollgate.admin.v1.Migration migration = 3;
    */
   migration: Migration;
+
+  /**
+   * Archives the features, meters, plans, services and routes that the file does
+   * not name; refused as a whole where one is in use.
+   *
+   * @generated from field: bool prune = 4;
+   */
+  prune: boolean;
 };
 
 /**
@@ -936,7 +1243,7 @@ export type ApplyCatalogRequest = Message<"tollgate.admin.v1.ApplyCatalogRequest
  * Use `create(ApplyCatalogRequestSchema)` to create a new message.
  */
 export const ApplyCatalogRequestSchema: GenMessage<ApplyCatalogRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_catalog_service, 40);
+  messageDesc(file_tollgate_admin_v1_catalog_service, 51);
 
 /**
  * @generated from message tollgate.admin.v1.ApplyCatalogResponse
@@ -960,14 +1267,14 @@ export type ApplyCatalogResponse = Message<"tollgate.admin.v1.ApplyCatalogRespon
  * Use `create(ApplyCatalogResponseSchema)` to create a new message.
  */
 export const ApplyCatalogResponseSchema: GenMessage<ApplyCatalogResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_catalog_service, 41);
+  messageDesc(file_tollgate_admin_v1_catalog_service, 52);
 
 /**
  * @generated from message tollgate.admin.v1.CatalogChange
  */
 export type CatalogChange = Message<"tollgate.admin.v1.CatalogChange"> & {
   /**
-   * `create`, `update`, `publish`.
+   * `create`, `update`, `publish`, `archive`.
    *
    * @generated from field: string action = 1;
    */
@@ -998,7 +1305,7 @@ export type CatalogChange = Message<"tollgate.admin.v1.CatalogChange"> & {
  * Use `create(CatalogChangeSchema)` to create a new message.
  */
 export const CatalogChangeSchema: GenMessage<CatalogChange> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_catalog_service, 42);
+  messageDesc(file_tollgate_admin_v1_catalog_service, 53);
 
 /**
  * Migration says which existing licences a published version takes over.
@@ -1216,7 +1523,59 @@ export const CatalogService: GenService<{
     output: typeof PublishPlanVersionResponseSchema;
   },
   /**
-   * Makes the catalog match a file, in one transaction. Deletes nothing.
+   * Says what differs between two versions of a plan.
+   *
+   * @generated from rpc tollgate.admin.v1.CatalogService.DiffPlanVersions
+   */
+  diffPlanVersions: {
+    methodKind: "unary";
+    input: typeof DiffPlanVersionsRequestSchema;
+    output: typeof DiffPlanVersionsResponseSchema;
+  },
+  /**
+   * Says what publishing a draft would mean to those who are on the plan.
+   *
+   * @generated from rpc tollgate.admin.v1.CatalogService.PreviewPublish
+   */
+  previewPublish: {
+    methodKind: "unary";
+    input: typeof PreviewPublishRequestSchema;
+    output: typeof PreviewPublishResponseSchema;
+  },
+  /**
+   * Publishes, as a new version, what the version before the newest granted.
+   *
+   * @generated from rpc tollgate.admin.v1.CatalogService.RollbackPlan
+   */
+  rollbackPlan: {
+    methodKind: "unary";
+    input: typeof RollbackPlanRequestSchema;
+    output: typeof RollbackPlanResponseSchema;
+  },
+  /**
+   * Gives a draft up. It stays listed as archived, so that its number is not used
+   * again.
+   *
+   * @generated from rpc tollgate.admin.v1.CatalogService.DiscardPlanDraft
+   */
+  discardPlanDraft: {
+    methodKind: "unary";
+    input: typeof DiscardPlanDraftRequestSchema;
+    output: typeof DiscardPlanDraftResponseSchema;
+  },
+  /**
+   * The catalog as a file. Applying it changes nothing.
+   *
+   * @generated from rpc tollgate.admin.v1.CatalogService.ExportCatalog
+   */
+  exportCatalog: {
+    methodKind: "unary";
+    input: typeof ExportCatalogRequestSchema;
+    output: typeof ExportCatalogResponseSchema;
+  },
+  /**
+   * Makes the catalog match a file, in one transaction. Deletes nothing; archives
+   * what the file does not name where `prune` says so.
    *
    * @generated from rpc tollgate.admin.v1.CatalogService.ApplyCatalog
    */

@@ -5,15 +5,15 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb";
-import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp, Value } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tollgate/admin/v1/plan.proto.
  */
 export const file_tollgate_admin_v1_plan: GenFile = /*@__PURE__*/
-  fileDesc("Chx0b2xsZ2F0ZS9hZG1pbi92MS9wbGFuLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSKQAgoEUGxhbhIUCgNrZXkYASABKAlCB7pIBHICKEASHgoMZGlzcGxheV9uYW1lGAIgASgJQgi6SAVyAyjIARIZChFwdWJsaXNoZWRfdmVyc2lvbhgDIAEoDRIVCg1kcmFmdF92ZXJzaW9uGAQgASgNEgwKBGV0YWcYBSABKAkSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxhcmNoaXZlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIpQDCgtQbGFuVmVyc2lvbhIVCgRwbGFuGAEgASgJQge6SARyAihAEg8KB3ZlcnNpb24YAiABKA0SMgoFc3RhdGUYAyABKA4yIy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvblN0YXRlEj8KDGVudGl0bGVtZW50cxgEIAMoCzIeLnRvbGxnYXRlLmFkbWluLnYxLkVudGl0bGVtZW50Qgm6SAaSAQMQ9AMSOwoLcmF0ZV9saW1pdHMYBSADKAsyHC50b2xsZ2F0ZS5hZG1pbi52MS5SYXRlTGltaXRCCLpIBZIBAhAQEgwKBGV0YWcYBiABKAkSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDHB1Ymxpc2hfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOgoKcmF0ZV9jYXJkcxgJIAMoCzIbLnRvbGxnYXRlLmFkbWluLnYxLlJhdGVDYXJkQgm6SAaSAQMQ9AMiYwoLRW50aXRsZW1lbnQSGgoHZmVhdHVyZRgBIAEoCUIJukgGcgQQAShAEg8KB2VuYWJsZWQYAiABKAgSJwoFcXVvdGEYAyABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5RdW90YSKMAQoFUXVvdGESFgoFbGltaXQYASABKANCB7pIBCICKAASNQoGcGVyaW9kGAIgASgOMhkudG9sbGdhdGUuYWRtaW4udjEuUGVyaW9kQgq6SAeCAQQQASAAEjQKBG1vZGUYAyABKA4yHC50b2xsZ2F0ZS5hZG1pbi52MS5RdW90YU1vZGVCCLpIBYIBAhABItsBCglSYXRlTGltaXQSFgoDa2V5GAEgASgJQgm6SAZyBBABKEASHAoFbGltaXQYAiABKANCDbpICiIIGICU69wDIAASPgoDcGVyGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQha6SBPIAQGqAQ0iBQiAiooPMgQQwIQ9EhwKBWJ1cnN0GAQgASgDQg26SAoiCBiAlOvcAygAEjoKBXNjb3BlGAUgASgOMiEudG9sbGdhdGUuYWRtaW4udjEuUmF0ZUxpbWl0U2NvcGVCCLpIBYIBAhABIpcBCghSYXRlQ2FyZBIWCgNrZXkYASABKAlCCbpIBnIEEAEoQBIZCgRraW5kGAIgASgJQgu6SAhyBlIEZmxhdBIzCgZhbW91bnQYAyABKAlCI7pIIHIeMhxeWzAtOV17MSwxNX0oXC5bMC05XXsxLDZ9KT8kEiMKCGN1cnJlbmN5GAQgASgJQhG6SA5yDDIKXltBLVpdezN9JCqXAQoQUGxhblZlcnNpb25TdGF0ZRIiCh5QTEFOX1ZFUlNJT05fU1RBVEVfVU5TUEVDSUZJRUQQABIcChhQTEFOX1ZFUlNJT05fU1RBVEVfRFJBRlQQARIgChxQTEFOX1ZFUlNJT05fU1RBVEVfUFVCTElTSEVEEAISHwobUExBTl9WRVJTSU9OX1NUQVRFX0FSQ0hJVkVEEAMqsQEKBlBlcmlvZBIWChJQRVJJT0RfVU5TUEVDSUZJRUQQABIRCg1QRVJJT0RfTUlOVVRFEAESDwoLUEVSSU9EX0hPVVIQAhIOCgpQRVJJT0RfREFZEAMSDwoLUEVSSU9EX1dFRUsQBBIQCgxQRVJJT0RfTU9OVEgQBRIPCgtQRVJJT0RfWUVBUhAGEhIKDlBFUklPRF9CSUxMSU5HEAcSEwoPUEVSSU9EX0xJRkVUSU1FEAgqUQoJUXVvdGFNb2RlEhoKFlFVT1RBX01PREVfVU5TUEVDSUZJRUQQABITCg9RVU9UQV9NT0RFX0hBUkQQARITCg9RVU9UQV9NT0RFX1NPRlQQAipQCg5SYXRlTGltaXRTY29wZRIgChxSQVRFX0xJTUlUX1NDT1BFX1VOU1BFQ0lGSUVEEAASHAoYUkFURV9MSU1JVF9TQ09QRV9MSUNFTlNFEAFCswEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUIJUGxhblByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Chx0b2xsZ2F0ZS9hZG1pbi92MS9wbGFuLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSKQAgoEUGxhbhIUCgNrZXkYASABKAlCB7pIBHICKEASHgoMZGlzcGxheV9uYW1lGAIgASgJQgi6SAVyAyjIARIZChFwdWJsaXNoZWRfdmVyc2lvbhgDIAEoDRIVCg1kcmFmdF92ZXJzaW9uGAQgASgNEgwKBGV0YWcYBSABKAkSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxhcmNoaXZlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrQDCgtQbGFuVmVyc2lvbhIVCgRwbGFuGAEgASgJQge6SARyAihAEg8KB3ZlcnNpb24YAiABKA0SMgoFc3RhdGUYAyABKA4yIy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvblN0YXRlEj8KDGVudGl0bGVtZW50cxgEIAMoCzIeLnRvbGxnYXRlLmFkbWluLnYxLkVudGl0bGVtZW50Qgm6SAaSAQMQ9AMSOwoLcmF0ZV9saW1pdHMYBSADKAsyHC50b2xsZ2F0ZS5hZG1pbi52MS5SYXRlTGltaXRCCLpIBZIBAhAQEgwKBGV0YWcYBiABKAkSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDHB1Ymxpc2hfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOgoKcmF0ZV9jYXJkcxgJIAMoCzIbLnRvbGxnYXRlLmFkbWluLnYxLlJhdGVDYXJkQgm6SAaSAQMQ9AMSHgoKdHJpYWxfZGF5cxgKIAEoBUIKukgHGgUY7gIoACKKAQoLRW50aXRsZW1lbnQSGgoHZmVhdHVyZRgBIAEoCUIJukgGcgQQAShAEg8KB2VuYWJsZWQYAiABKAgSJwoFcXVvdGEYAyABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5RdW90YRIlCgV2YWx1ZRgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSKnAQoFUXVvdGESFgoFbGltaXQYASABKANCB7pIBCICKAASNQoGcGVyaW9kGAIgASgOMhkudG9sbGdhdGUuYWRtaW4udjEuUGVyaW9kQgq6SAeCAQQQASAAEjQKBG1vZGUYAyABKA4yHC50b2xsZ2F0ZS5hZG1pbi52MS5RdW90YU1vZGVCCLpIBYIBAhABEhkKCHJvbGxvdmVyGAQgASgDQge6SAQiAigAItsBCglSYXRlTGltaXQSFgoDa2V5GAEgASgJQgm6SAZyBBABKEASHAoFbGltaXQYAiABKANCDbpICiIIGICU69wDIAASPgoDcGVyGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQha6SBPIAQGqAQ0iBQiAiooPMgQQwIQ9EhwKBWJ1cnN0GAQgASgDQg26SAoiCBiAlOvcAygAEjoKBXNjb3BlGAUgASgOMiEudG9sbGdhdGUuYWRtaW4udjEuUmF0ZUxpbWl0U2NvcGVCCLpIBYIBAhABIsQCCghSYXRlQ2FyZBIWCgNrZXkYASABKAlCCbpIBnIEEAEoQBI/CgRraW5kGAIgASgJQjG6SC5yLFIEZmxhdFIIcGVyX3VuaXRSB3BhY2thZ2VSCWdyYWR1YXRlZFIGdm9sdW1lEjcKBmFtb3VudBgDIAEoCUInukgkciIyIF4oWzAtOV17MSwxNX0oXC5bMC05XXsxLDEyfSk/KT8kEiMKCGN1cnJlbmN5GAQgASgJQhG6SA5yDDIKXltBLVpdezN9JBIYCgdmZWF0dXJlGAUgASgJQge6SARyAihAEhoKCXVuaXRfc2l6ZRgGIAEoA0IHukgEIgIoABIZCghpbmNsdWRlZBgHIAEoA0IHukgEIgIoABIwCgV0aWVycxgIIAMoCzIXLnRvbGxnYXRlLmFkbWluLnYxLlRpZXJCCLpIBZIBAhBkIpgBCgRUaWVyEhYKBXVwX3RvGAEgASgDQge6SAQiAigAEjsKCnVuaXRfcHJpY2UYAiABKAlCJ7pIJHIiMiBeKFswLTldezEsMTV9KFwuWzAtOV17MSwxMn0pPyk/JBI7CgpmbGF0X3ByaWNlGAMgASgJQie6SCRyIjIgXihbMC05XXsxLDE1fShcLlswLTldezEsMTJ9KT8pPyQqlwEKEFBsYW5WZXJzaW9uU3RhdGUSIgoeUExBTl9WRVJTSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASHAoYUExBTl9WRVJTSU9OX1NUQVRFX0RSQUZUEAESIAocUExBTl9WRVJTSU9OX1NUQVRFX1BVQkxJU0hFRBACEh8KG1BMQU5fVkVSU0lPTl9TVEFURV9BUkNISVZFRBADKrEBCgZQZXJpb2QSFgoSUEVSSU9EX1VOU1BFQ0lGSUVEEAASEQoNUEVSSU9EX01JTlVURRABEg8KC1BFUklPRF9IT1VSEAISDgoKUEVSSU9EX0RBWRADEg8KC1BFUklPRF9XRUVLEAQSEAoMUEVSSU9EX01PTlRIEAUSDwoLUEVSSU9EX1lFQVIQBhISCg5QRVJJT0RfQklMTElORxAHEhMKD1BFUklPRF9MSUZFVElNRRAIKlEKCVF1b3RhTW9kZRIaChZRVU9UQV9NT0RFX1VOU1BFQ0lGSUVEEAASEwoPUVVPVEFfTU9ERV9IQVJEEAESEwoPUVVPVEFfTU9ERV9TT0ZUEAIqUAoOUmF0ZUxpbWl0U2NvcGUSIAocUkFURV9MSU1JVF9TQ09QRV9VTlNQRUNJRklFRBAAEhwKGFJBVEVfTElNSVRfU0NPUEVfTElDRU5TRRABQrMBChVjb20udG9sbGdhdGUuYWRtaW4udjFCCVBsYW5Qcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Plan is what customers buy. What it grants stands in its numbered versions.
@@ -125,6 +125,13 @@ export type PlanVersion = Message<"tollgate.admin.v1.PlanVersion"> & {
    * @generated from field: repeated tollgate.admin.v1.RateCard rate_cards = 9;
    */
   rateCards: RateCard[];
+
+  /**
+   * Days that a new licence is free for. 0: none.
+   *
+   * @generated from field: int32 trial_days = 10;
+   */
+  trialDays: number;
 };
 
 /**
@@ -160,6 +167,14 @@ export type Entitlement = Message<"tollgate.admin.v1.Entitlement"> & {
    * @generated from field: tollgate.admin.v1.Quota quota = 3;
    */
   quota?: Quota | undefined;
+
+  /**
+   * Of a static feature, required there: text of at most 1,000 bytes, a finite
+   * number, or a bool.
+   *
+   * @generated from field: google.protobuf.Value value = 4;
+   */
+  value?: Value | undefined;
 };
 
 /**
@@ -187,6 +202,14 @@ export type Quota = Message<"tollgate.admin.v1.Quota"> & {
    * @generated from field: tollgate.admin.v1.QuotaMode mode = 3;
    */
   mode: QuotaMode;
+
+  /**
+   * At most so many units that a period left unused are carried to the next. 0:
+   * none. Of hard quotas whose periods end.
+   *
+   * @generated from field: int64 rollover = 4;
+   */
+  rollover: bigint;
 };
 
 /**
@@ -238,7 +261,8 @@ export const RateLimitSchema: GenMessage<RateLimit> = /*@__PURE__*/
   messageDesc(file_tollgate_admin_v1_plan, 4);
 
 /**
- * RateCard is a price. Stored as it came; nothing is rated yet.
+ * RateCard is a price. Amounts are decimals: up to 15 digits, and 12 after the
+ * point. Nothing is rated yet.
  *
  * @generated from message tollgate.admin.v1.RateCard
  */
@@ -249,23 +273,57 @@ export type RateCard = Message<"tollgate.admin.v1.RateCard"> & {
   key: string;
 
   /**
+   * `flat`: once a billing period. `per_unit`: for each `unit_size` units, in
+   * proportion. `package`: for each begun `unit_size` units. `graduated`: each
+   * tier's price for the units in it. `volume`: the price of the tier that all
+   * units together reach, for all of them.
+   *
    * @generated from field: string kind = 2;
    */
   kind: string;
 
   /**
-   * Decimal, like "49.00".
+   * Like "49.00". Of `flat`, `per_unit` and `package`.
    *
    * @generated from field: string amount = 3;
    */
   amount: string;
 
   /**
-   * ISO 4217.
+   * ISO 4217. One for all cards of a version.
    *
    * @generated from field: string currency = 4;
    */
   currency: string;
+
+  /**
+   * The metered feature that is priced; the version has to grant it. Of all kinds
+   * but `flat`.
+   *
+   * @generated from field: string feature = 5;
+   */
+  feature: string;
+
+  /**
+   * Of `per_unit` (0: 1) and `package`.
+   *
+   * @generated from field: int64 unit_size = 6;
+   */
+  unitSize: bigint;
+
+  /**
+   * Units of a period that cost nothing. Of all kinds but `flat`.
+   *
+   * @generated from field: int64 included = 7;
+   */
+  included: bigint;
+
+  /**
+   * Of `graduated` and `volume`.
+   *
+   * @generated from field: repeated tollgate.admin.v1.Tier tiers = 8;
+   */
+  tiers: Tier[];
 };
 
 /**
@@ -274,6 +332,41 @@ export type RateCard = Message<"tollgate.admin.v1.RateCard"> & {
  */
 export const RateCardSchema: GenMessage<RateCard> = /*@__PURE__*/
   messageDesc(file_tollgate_admin_v1_plan, 5);
+
+/**
+ * Tier is a range of units, from the one before it on.
+ *
+ * @generated from message tollgate.admin.v1.Tier
+ */
+export type Tier = Message<"tollgate.admin.v1.Tier"> & {
+  /**
+   * Inclusive. The last tier is open: 0.
+   *
+   * @generated from field: int64 up_to = 1;
+   */
+  upTo: bigint;
+
+  /**
+   * For each unit. Empty: nothing.
+   *
+   * @generated from field: string unit_price = 2;
+   */
+  unitPrice: string;
+
+  /**
+   * Once, where the tier is reached. Empty: nothing.
+   *
+   * @generated from field: string flat_price = 3;
+   */
+  flatPrice: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.Tier.
+ * Use `create(TierSchema)` to create a new message.
+ */
+export const TierSchema: GenMessage<Tier> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_plan, 6);
 
 /**
  * @generated from enum tollgate.admin.v1.PlanVersionState
