@@ -26,6 +26,7 @@ require (
 	golang.org/x/sys v0.49.0
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261104224025-d1e00e9f33ab
 	google.golang.org/protobuf v1.36.12
+	pgregory.net/rapid v1.3.0
 	tollgate/dataplane v0.0.0
 	tollgate/gen v0.0.0
 	tollgate/migrations v0.0.0
