@@ -38,6 +38,8 @@ CREATE TABLE quota_pool (
     period_end         bigint NOT NULL,
     period_start       bigint NOT NULL,
     lent               bigint NOT NULL CHECK (lent >= 0),
+    -- What the period before has left for this one.
+    rolled             bigint NOT NULL DEFAULT 0 CHECK (rolled >= 0),
     PRIMARY KEY (license, meter, counter_generation, period_end, period_start)
 );
 
@@ -136,11 +138,14 @@ $$;
 -- p_grants are the grants that hold now, in burn order, with their units; the first p_before of them burn before the quota, the others
 -- after it. What is drawn from a grant is not charged to other pools.
 --
+-- p_rollover is how much of the period before (p_prev_*; p_prev_end 0: there was none) may be carried over. Units that boots still hold of it count as
+-- used until they come back, so what is carried over grows while they do.
+--
 -- The advisory lock keeps close_boot away, which gives back what a boot holds: a grant after that would never come back.
 -- +goose StatementBegin
 CREATE FUNCTION lend_quota(
     p_boot text, p_license text, p_meter text, p_generation bigint, p_start bigint, p_end bigint,
-    p_limit bigint, p_grants text[], p_units bigint[], p_before integer,
+    p_limit bigint, p_rollover bigint, p_prev_start bigint, p_prev_end bigint, p_prev_limit bigint, p_grants text[], p_units bigint[], p_before integer,
     p_waiting bigint, p_want bigint, p_nodes bigint, p_spent bigint, p_returned bigint,
     OUT closed boolean, OUT granted bigint, OUT added bigint, OUT remaining bigint, OUT idle bigint
 ) LANGUAGE plpgsql AS $$
@@ -155,6 +160,7 @@ DECLARE
     v_open     bigint;
     v_take     bigint;
     v_charge   bigint := 0; -- What is taken of the quota itself.
+    v_rolled   bigint := 0;
 BEGIN
     closed := false; granted := 0; added := 0; remaining := 0; idle := 0;
     PERFORM pg_advisory_xact_lock_shared(hashtextextended('boot ' || p_boot, 0));
@@ -203,7 +209,22 @@ BEGIN
     SELECT coalesce(sum(d.units), 0) INTO v_drawn FROM quota_draw d
     WHERE d.license = p_license AND d.meter = p_meter AND d.counter_generation = p_generation
         AND d.period_end = p_end AND d.period_start = p_start;
-    v_own := greatest(p_limit - (v_lent - v_drawn), 0);
+    IF p_rollover > 0 AND p_prev_end > 0 THEN
+        SELECT least(p_rollover, greatest(0, p_prev_limit + p.rolled - (p.lent - coalesce((
+                SELECT sum(d.units) FROM quota_draw d
+                WHERE d.license = p_license AND d.meter = p_meter AND d.counter_generation = p_generation
+                    AND d.period_end = p_prev_end AND d.period_start = p_prev_start), 0))))
+        INTO v_rolled FROM quota_pool p
+        WHERE p.license = p_license AND p.meter = p_meter AND p.counter_generation = p_generation
+            AND p.period_end = p_prev_end AND p.period_start = p_prev_start;
+        IF NOT FOUND THEN
+            v_rolled := least(p_rollover, greatest(0, p_prev_limit - quota_used(p_license, p_meter, p_generation, p_prev_start, p_prev_end)));
+        END IF;
+        UPDATE quota_pool p SET rolled = v_rolled
+        WHERE p.license = p_license AND p.meter = p_meter AND p.counter_generation = p_generation
+            AND p.period_end = p_end AND p.period_start = p_start AND p.rolled <> v_rolled;
+    END IF;
+    v_own := greatest(p_limit + v_rolled - (v_lent - v_drawn), 0);
     remaining := v_own;
     FOR i IN 1 .. cardinality(p_grants) LOOP
         v_left[i] := greatest(p_units[i] - coalesce((SELECT sum(d.units) FROM quota_draw d WHERE d.grant_id = p_grants[i]), 0), 0);
@@ -283,7 +304,7 @@ $$;
 -- +goose Down
 
 DROP FUNCTION close_boot(text);
-DROP FUNCTION lend_quota(text, text, text, bigint, bigint, bigint, bigint, text[], bigint[], integer, bigint, bigint, bigint, bigint, bigint);
+DROP FUNCTION lend_quota(text, text, text, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, text[], bigint[], integer, bigint, bigint, bigint, bigint, bigint);
 DROP FUNCTION quota_used(text, text, bigint, bigint, bigint);
 DROP FUNCTION quota_give_back(text, text, bigint, bigint, bigint, bigint);
 DROP TABLE quota_draw, quota_loan, quota_pool, quota_counter;

@@ -294,7 +294,7 @@ func (v *Verdict) checkQuota(q *quotaLoan, en *Entitlement, now time.Time) (cold
 	if balance >= v.Charge.Units {
 		return false
 	}
-	most := en.Quota.Limit + v.terms.granted(v.Route.Meter)
+	most := en.Quota.Limit + en.Quota.Rollover + v.terms.granted(v.Route.Meter)
 	never := q.span.End.IsZero() || most < v.Charge.Units
 	if most >= v.Charge.Units && !now.Before(q.exhaustedUntil) {
 		q.coldAt = now

@@ -146,7 +146,7 @@ func compilePlan(v *PlanVersion, features map[string]*Feature) (*plan, error) {
 			p.metered[f.Meter] = en
 			p.enabled[en.Feature] = true
 			keys = append(keys, en.Feature)
-		case en.Enabled:
+		case f.Type == Static && en.Value != "", f.Type == Boolean && en.Enabled:
 			p.enabled[en.Feature] = true
 			keys = append(keys, en.Feature)
 		}

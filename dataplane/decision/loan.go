@@ -65,6 +65,11 @@ func (a *Account) Asks(license string, w Waiting, horizon time.Duration, now tim
 	for i := range a.quotas {
 		l := &a.quotas[i]
 		if l.over(now) {
+			// What is left may be carried over: nothing is spent of a period that has ended.
+			l.returned += max(0, l.balance())
+			if l.returned > l.reportedReturned {
+				asks = append(asks, Ask{Key: l.key(license), Spent: l.spent, Returned: l.returned})
+			}
 			continue
 		}
 		balance := l.balance()

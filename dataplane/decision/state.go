@@ -39,7 +39,7 @@ type Route struct {
 	// Path is the pattern: {x} is one segment, a final /* any rest or none.
 	Path            string
 	Methods         []string // Empty matches any.
-	Requires        []string // Keys of boolean features.
+	Requires        []string // Keys of features that the plan must grant.
 	Meter           string   // Empty: free of charge.
 	Cost            int64    // Units of Meter.
 	StripCredential bool
@@ -56,6 +56,7 @@ type FeatureType uint8
 const (
 	Boolean FeatureType = iota + 1
 	Metered
+	Static // Carries a value.
 )
 
 // Feature is a capability that plans grant.
@@ -77,6 +78,7 @@ type PlanVersion struct {
 type Entitlement struct {
 	Feature string
 	Enabled bool   // Of a boolean feature.
+	Value   string // Of a static feature: JSON; empty: not granted.
 	Quota   *Quota // Of a metered feature; nil: unlimited, and counted.
 }
 
@@ -85,6 +87,8 @@ type Quota struct {
 	Limit  int64
 	Period Period
 	Hard   bool
+	// Rollover is how many units of a period may be carried to the next. What was carried is the lender's to know.
+	Rollover int64
 }
 
 // RateLimit admits at most Burst + Limit/Per·t requests in any window t.

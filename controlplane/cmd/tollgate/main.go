@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	_ "time/tzdata" // Periods are counted in customers' time zones, wherever the program runs.
+
+	"tollgate/controlplane/internal/cli"
 )
 
 // version is set when the program is linked.
@@ -27,7 +29,7 @@ func run(args []string) int {
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "tollgate: %s\n", strings.TrimSpace(err.Error()))
-		return 1
+		return cli.Status(err)
 	}
 	return 0
 }

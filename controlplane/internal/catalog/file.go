@@ -44,12 +44,14 @@ type plan struct {
 	Entitlements []entitlement `yaml:"entitlements"`
 	RateLimits   []rateLimit   `yaml:"rate_limits"`
 	RateCards    []rateCard    `yaml:"rate_cards"`
+	TrialDays    number        `yaml:"trial_days"`
 }
 
 type entitlement struct {
 	Feature string `yaml:"feature"`
 	// Enabled is true where it is left out: to name a feature is to grant it.
 	Enabled *bool  `yaml:"enabled"`
+	Value   value  `yaml:"value"`
 	Quota   *quota `yaml:"quota"`
 }
 
@@ -57,6 +59,7 @@ type quota struct {
 	Limit         *number             `yaml:"limit"`
 	Period        licensing.Period    `yaml:"period"`
 	Mode          licensing.QuotaMode `yaml:"mode"`
+	Rollover      number              `yaml:"rollover"`
 	OnUnavailable yaml.Node           `yaml:"on_unavailable"`
 }
 
@@ -69,10 +72,21 @@ type rateLimit struct {
 }
 
 type rateCard struct {
-	Key      string `yaml:"key"`
-	Kind     string `yaml:"kind"`
-	Amount   string `yaml:"amount"`
-	Currency string `yaml:"currency"`
+	Key      string             `yaml:"key"`
+	Kind     licensing.CardKind `yaml:"kind"`
+	Feature  string             `yaml:"feature"`
+	Amount   string             `yaml:"amount"`
+	Currency string             `yaml:"currency"`
+	UnitSize number             `yaml:"unit_size"`
+	Included number             `yaml:"included"`
+	Tiers    []tier             `yaml:"tiers"`
+}
+
+type tier struct {
+	// UpTo is left out of the last tier, which is open.
+	UpTo      number `yaml:"up_to"`
+	UnitPrice string `yaml:"unit_price"`
+	FlatPrice string `yaml:"flat_price"`
 }
 
 type service struct {
@@ -113,6 +127,37 @@ func (n *number) UnmarshalYAML(node *yaml.Node) error {
 		return typeError(node, "is not a whole number")
 	}
 	*n = number(v)
+	return nil
+}
+
+// value is a static feature's: text, a number or a bool.
+type value licensing.Value
+
+// exact is how far floating point goes without skipping whole numbers.
+const exact = 1 << 53
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (v *value) UnmarshalYAML(node *yaml.Node) error {
+	switch tag := node.ShortTag(); {
+	case node.Kind != yaml.ScalarNode:
+		return typeError(node, "is neither text, a number nor a bool")
+	case tag == "!!str":
+		*v = value{Kind: licensing.TextValue, Text: node.Value}
+	case tag == "!!bool":
+		*v = value{Kind: licensing.BoolValue}
+		return node.Decode(&v.Bool)
+	case tag == "!!int":
+		n, err := strconv.ParseInt(node.Value, 0, 64)
+		if err != nil || n > exact || n < -exact {
+			return typeError(node, "is beyond what a number holds exactly: write it as text")
+		}
+		*v = value{Kind: licensing.NumberValue, Number: float64(n)}
+	case tag == "!!float":
+		*v = value{Kind: licensing.NumberValue}
+		return node.Decode(&v.Number)
+	default:
+		return typeError(node, "is neither text, a number nor a bool")
+	}
 	return nil
 }
 
@@ -193,11 +238,13 @@ func (f *file) catalog() licensing.Catalog {
 }
 
 func (p *plan) plan() licensing.CatalogPlan {
-	out := licensing.CatalogPlan{Key: p.Key, DisplayName: p.Name}
+	out := licensing.CatalogPlan{Key: p.Key, DisplayName: p.Name, TrialDays: int(p.TrialDays)}
 	for _, e := range p.Entitlements {
-		next := licensing.Entitlement{Feature: e.Feature, Enabled: e.Enabled == nil || *e.Enabled}
+		next := licensing.Entitlement{Feature: e.Feature, Enabled: e.Enabled == nil || *e.Enabled, Value: licensing.Value(e.Value)}
 		if e.Quota != nil {
-			next.Quota = &licensing.Quota{Limit: int64(*e.Quota.Limit), Period: e.Quota.Period, Mode: e.Quota.Mode}
+			next.Quota = &licensing.Quota{
+				Limit: int64(*e.Quota.Limit), Period: e.Quota.Period, Mode: e.Quota.Mode, Rollover: int64(e.Quota.Rollover),
+			}
 		}
 		out.Entitlements = append(out.Entitlements, next)
 	}
@@ -207,7 +254,14 @@ func (p *plan) plan() licensing.CatalogPlan {
 		})
 	}
 	for _, r := range p.RateCards {
-		out.RateCards = append(out.RateCards, licensing.RateCard(r))
+		card := licensing.RateCard{
+			Key: r.Key, Kind: r.Kind, Feature: r.Feature, Amount: r.Amount, Currency: r.Currency,
+			UnitSize: int64(r.UnitSize), Included: int64(r.Included),
+		}
+		for _, t := range r.Tiers {
+			card.Tiers = append(card.Tiers, licensing.Tier{UpTo: int64(t.UpTo), UnitPrice: t.UnitPrice, FlatPrice: t.FlatPrice})
+		}
+		out.RateCards = append(out.RateCards, card)
 	}
 	return out
 }

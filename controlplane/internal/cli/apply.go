@@ -21,14 +21,15 @@ func applyCommand() *cobra.Command {
 		use: "apply -f FILE", short: "Make the catalog match a file",
 		example: "  tollgate apply -f catalog.yaml --dry-run      # says what would change\n" +
 			"  tollgate apply -f catalog.yaml --wait         # returns when every node enforces it\n" +
+			"  tollgate apply -f catalog.yaml --prune        # archives what the file does not name\n" +
 			"  tollgate apply -f - < catalog.yaml",
 		flags: func(cmd *cobra.Command) {
-			cmd.Flags().StringP("file", "f", "", "the catalog file; - is stdin")
+			addFileFlag(cmd)
+			addPruneFlag(cmd)
 			cmd.Flags().Bool("dry-run", false, "only say what would change")
 			cmd.Flags().Bool("wait", false, "return when every node enforces the result")
 			cmd.Flags().Duration("wait-timeout", waitAtMost, "how long --wait waits, at most "+waitAtMost.String())
 			addMigrationFlag(cmd, "now")
-			_ = cmd.MarkFlagRequired("file") // Fails only where the flag is not declared.
 			cmd.MarkFlagsMutuallyExclusive("dry-run", "wait")
 		},
 	}.command(func(cmd *cobra.Command, _ []string) error {
@@ -45,15 +46,17 @@ func applyCommand() *cobra.Command {
 		}
 		dryRun, _ := cmd.Flags().GetBool("dry-run") // These flags are declared above.
 		wait, _ := cmd.Flags().GetBool("wait")
-		res, err := c.catalog().ApplyCatalog(cmd.Context(), &adminv1.ApplyCatalogRequest{Yaml: text, DryRun: dryRun, Migration: migration(cmd)})
+		prune, _ := cmd.Flags().GetBool(pruneFlag)
+		res, err := c.catalog().ApplyCatalog(cmd.Context(), &adminv1.ApplyCatalogRequest{
+			Yaml: text, DryRun: dryRun, Migration: migration(cmd), Prune: prune,
+		})
 		if err != nil {
 			return err
 		}
 		if len(res.GetChanges()) == 0 {
 			fmt.Fprintln(cmd.ErrOrStderr(), "Nothing differs from the file.")
 		}
-		changes := view{field: "changes", columns: []column{{"ACTION", "action"}, {"KIND", "kind"}, {"KEY", "key"}, {"DETAIL", "detail"}}}
-		if err := show(cmd, res, changes); err != nil {
+		if err := show(cmd, res, catalogChanges()); err != nil {
 			return err
 		}
 		if !wait {

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -59,7 +57,7 @@ func plansCommand() *cobra.Command {
 	versions := []column{
 		{"PLAN", "plan"}, {"VERSION", "version"}, {"STATE", "state"}, {"ENTITLEMENTS", "entitlements"}, {"RATE LIMITS", "rate_limits"}, {"PUBLISHED", "publish_time"},
 	}
-	return group("plans", "What customers buy", "  tollgate plans list\n  tollgate plans versions free\n  tollgate plans publish free 3 --migration now",
+	return group("plans", "What customers buy", "  tollgate plans list\n  tollgate plans versions free\n  tollgate plans publish free 3 --migration now", append(versionVerbs(versions),
 		listing(verb{
 			use: "list", short: "List plans", example: "  tollgate plans list",
 			filters: "archived", view: view{field: "plans", columns: columns},
@@ -78,12 +76,9 @@ func plansCommand() *cobra.Command {
 			flags: func(cmd *cobra.Command) { addMigrationFlag(cmd, "new_only") },
 		}, (*client).catalog, catalogClient.PublishPlanVersion,
 			func(cmd *cobra.Command, args []string, req *adminv1.PublishPlanVersionRequest) error {
-				version, err := strconv.ParseUint(args[1], 10, 31)
-				if err != nil {
-					return fmt.Errorf("version %q is not a number", args[1])
-				}
-				req.Plan, req.Version, req.Migration = args[0], uint32(version), migration(cmd)
-				return nil
+				version, err := versionNumber(args[1])
+				req.Plan, req.Version, req.Migration = args[0], version, migration(cmd)
+				return err
 			}),
-	)
+	)...)
 }

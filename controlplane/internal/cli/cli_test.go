@@ -41,7 +41,7 @@ func root() *cobra.Command {
 func tollgate() {
 	if err := root().ExecuteContext(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "tollgate:", err)
-		os.Exit(1)
+		os.Exit(cli.Status(err))
 	}
 }
 

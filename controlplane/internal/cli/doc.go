@@ -1,7 +1,7 @@
 // Package cli holds the commands that call the admin API.
 //
 // A command prints data on stdout, in the form that -o asks for, and everything else on stderr. It returns its error as
-// one line for people; the root command prints it and exits with 1.
+// one line for people; the root command prints it and exits with its Status: 1, or what a finding has.
 package cli
 
 import "github.com/spf13/cobra"
@@ -10,6 +10,9 @@ import "github.com/spf13/cobra"
 func Commands() []*cobra.Command {
 	all := []*cobra.Command{
 		applyCommand(),
+		diffCommand(),
+		exportCommand(),
+		validateCommand(),
 		customersCommand(),
 		featuresCommand(),
 		metersCommand(),

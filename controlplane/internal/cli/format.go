@@ -88,6 +88,9 @@ func entitlement(e *adminv1.Entitlement) string {
 		return fmt.Sprintf("%s(%d/%s %s)", e.GetFeature(), q.GetLimit(), bareWord(q.GetPeriod().Descriptor(), q.GetPeriod().Number()),
 			bareWord(q.GetMode().Descriptor(), q.GetMode().Number()))
 	}
+	if v := e.GetValue(); v != nil {
+		return fmt.Sprintf("%s=%v", e.GetFeature(), v.AsInterface())
+	}
 	return e.GetFeature()
 }
 

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -63,9 +64,14 @@ func field(fd protoreflect.FieldDescriptor, v protoreflect.Value) *yaml.Node {
 func single(fd protoreflect.FieldDescriptor, v protoreflect.Value) *yaml.Node {
 	switch fd.Kind() {
 	case protoreflect.MessageKind:
-		switch v.Message().Interface().(type) {
+		switch m := v.Message().Interface().(type) {
 		case *timestamppb.Timestamp, *durationpb.Duration:
-			return scalar(message(v.Message().Interface()))
+			return scalar(message(m))
+		case *structpb.Value:
+			n := &yaml.Node{}
+			if n.Encode(m.AsInterface()) == nil {
+				return n
+			}
 		}
 		return mapping(v.Message())
 	case protoreflect.EnumKind:

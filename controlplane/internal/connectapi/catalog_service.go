@@ -196,6 +196,7 @@ func (s catalogService) ApplyCatalog(ctx context.Context, req *adminv1.ApplyCata
 	if err != nil {
 		return nil, err
 	}
+	wanted.Prune = req.GetPrune()
 	changes, epoch, err := s.licensing.ApplyCatalog(ctx, wanted, req.GetDryRun(), toWord[licensing.Migration](req.GetMigration()))
 	if err != nil {
 		return nil, err

@@ -48,7 +48,7 @@ func toPlanVersion(v *licensing.PlanVersion) *adminv1.PlanVersion {
 	return &adminv1.PlanVersion{
 		Plan: v.Plan, Version: v.Version, State: toEnum[adminv1.PlanVersionState](v.State),
 		Entitlements: each(v.Entitlements, toEntitlement), RateLimits: each(v.RateLimits, toRateLimit), RateCards: each(v.RateCards, toRateCard),
-		Etag: v.Etag, CreateTime: toTime(v.CreateTime), PublishTime: toTime(v.PublishTime), EffectiveAt: toTime(v.EffectiveAt),
+		TrialDays: int32(v.TrialDays), Etag: v.Etag, CreateTime: toTime(v.CreateTime), PublishTime: toTime(v.PublishTime), EffectiveAt: toTime(v.EffectiveAt),
 	}
 }
 
@@ -56,25 +56,29 @@ func fromPlanVersion(v *adminv1.PlanVersion) licensing.PlanVersion {
 	return licensing.PlanVersion{
 		Plan: v.GetPlan(), Version: v.GetVersion(), Etag: v.GetEtag(),
 		Entitlements: eachMessage(v.GetEntitlements(), fromEntitlement), RateLimits: eachMessage(v.GetRateLimits(), fromRateLimit),
-		RateCards: eachMessage(v.GetRateCards(), fromRateCard),
+		RateCards: eachMessage(v.GetRateCards(), fromRateCard), TrialDays: int(v.GetTrialDays()),
 	}
 }
 
 func toEntitlement(e *licensing.Entitlement) *adminv1.Entitlement {
-	return &adminv1.Entitlement{Feature: e.Feature, Enabled: e.Enabled, Quota: toQuota(e.Quota)}
+	return &adminv1.Entitlement{Feature: e.Feature, Enabled: e.Enabled, Value: toValue(&e.Value), Quota: toQuota(e.Quota)}
 }
 
 func toQuota(q *licensing.Quota) *adminv1.Quota {
 	if q == nil {
 		return nil
 	}
-	return &adminv1.Quota{Limit: q.Limit, Period: toEnum[adminv1.Period](q.Period), Mode: toEnum[adminv1.QuotaMode](q.Mode)}
+	return &adminv1.Quota{
+		Limit: q.Limit, Period: toEnum[adminv1.Period](q.Period), Mode: toEnum[adminv1.QuotaMode](q.Mode), Rollover: q.Rollover,
+	}
 }
 
 func fromEntitlement(e *adminv1.Entitlement) licensing.Entitlement {
-	to := licensing.Entitlement{Feature: e.GetFeature(), Enabled: e.GetEnabled()}
+	to := licensing.Entitlement{Feature: e.GetFeature(), Enabled: e.GetEnabled(), Value: fromValue(e.GetValue())}
 	if q := e.GetQuota(); q != nil {
-		to.Quota = &licensing.Quota{Limit: q.GetLimit(), Period: toWord[licensing.Period](q.GetPeriod()), Mode: toWord[licensing.QuotaMode](q.GetMode())}
+		to.Quota = &licensing.Quota{
+			Limit: q.GetLimit(), Period: toWord[licensing.Period](q.GetPeriod()), Mode: toWord[licensing.QuotaMode](q.GetMode()), Rollover: q.GetRollover(),
+		}
 	}
 	return to
 }
@@ -92,11 +96,17 @@ func fromRateLimit(r *adminv1.RateLimit) licensing.RateLimit {
 }
 
 func toRateCard(r *licensing.RateCard) *adminv1.RateCard {
-	return &adminv1.RateCard{Key: r.Key, Kind: r.Kind, Amount: r.Amount, Currency: r.Currency}
+	return &adminv1.RateCard{
+		Key: r.Key, Kind: string(r.Kind), Feature: r.Feature, Amount: r.Amount, Currency: r.Currency,
+		UnitSize: r.UnitSize, Included: r.Included, Tiers: each(r.Tiers, toTier),
+	}
 }
 
 func fromRateCard(r *adminv1.RateCard) licensing.RateCard {
-	return licensing.RateCard{Key: r.GetKey(), Kind: r.GetKind(), Amount: r.GetAmount(), Currency: r.GetCurrency()}
+	return licensing.RateCard{
+		Key: r.GetKey(), Kind: licensing.CardKind(r.GetKind()), Feature: r.GetFeature(), Amount: r.GetAmount(), Currency: r.GetCurrency(),
+		UnitSize: r.GetUnitSize(), Included: r.GetIncluded(), Tiers: eachMessage(r.GetTiers(), fromTier),
+	}
 }
 
 func toCatalogChange(c *licensing.CatalogChange) *adminv1.CatalogChange {

@@ -40,7 +40,7 @@ func fromLicense(l *adminv1.License) licensing.License {
 
 func toOverride(o *licensing.Override) *adminv1.Override {
 	to := &adminv1.Override{
-		Id: o.ID, License: o.License, Feature: o.Feature, Enabled: o.Enabled, Quota: toQuota(o.Quota),
+		Id: o.ID, License: o.License, Feature: o.Feature, Enabled: o.Enabled, Value: toValue(&o.Value), Quota: toQuota(o.Quota),
 		StartsAt: toTime(o.StartsAt), EndsAt: toTime(o.EndsAt), Reason: o.Reason, CreateTime: toTime(o.CreateTime),
 	}
 	if o.RateLimit != nil {
@@ -56,41 +56,26 @@ func toGrant(g *licensing.Grant) *adminv1.Grant {
 	}
 }
 
-// fromOverride reads the value in any of its forms. quantity is set where it is a mere number.
-func fromOverride(req *adminv1.CreateOverrideRequest) (o licensing.Override, quantity *int64, err error) {
+// fromOverride reads the value in any of its forms; which of them fits is the feature's to say.
+func fromOverride(req *adminv1.CreateOverrideRequest) (o licensing.Override, err error) {
 	o = licensing.Override{
 		License: req.GetLicense(), Feature: req.GetFeature(), Reason: req.GetReason(),
 		StartsAt: fromTime(req.GetStartsAt()), EndsAt: fromTime(req.GetEndsAt()),
 	}
 	if rl := req.GetRateLimit(); rl != nil {
 		if req.GetValue() != nil {
-			return o, nil, invalidField("value", "is for a feature: a rate limit is replaced by rate_limit")
+			return o, invalidField("value", "is for a feature: a rate limit is replaced by rate_limit")
 		}
 		r := fromRateLimit(rl)
 		o.RateLimit = &r
-		return o, nil, nil
+		return o, nil
 	}
-	switch v := req.GetValue().GetKind().(type) {
-	case *structpb.Value_BoolValue:
-		o.Enabled = v.BoolValue
-	case *structpb.Value_NumberValue:
-		n, err := wholeNumber("value", v.NumberValue)
-		return o, &n, err
-	case *structpb.Value_StructValue:
-		o.Enabled = true
-		o.Quota, err = quotaOf(v.StructValue)
-	default:
-		err = invalidField("value", "is required: true or false, a number of units, or {limit, period, mode}")
+	if s := req.GetValue().GetStructValue(); s != nil {
+		o.Quota, err = quotaOf(s)
+		return o, err
 	}
-	return o, nil, err
-}
-
-// wholeNumber: JSON numbers are exact up to 2^53.
-func wholeNumber(field string, n float64) (int64, error) {
-	if n != math.Trunc(n) || math.Abs(n) > 1<<53 {
-		return 0, invalidField(field, "%v is not a whole number", n)
-	}
-	return int64(n), nil
+	o.Value = fromValue(req.GetValue())
+	return o, nil
 }
 
 // quotaOf reads {limit, period, mode}; period and mode are the catalog file's words.
@@ -103,11 +88,11 @@ func quotaOf(s *structpb.Struct) (*licensing.Quota, error) {
 			if !ok {
 				return nil, invalidField("value.limit", "is not a number")
 			}
-			limit, err := wholeNumber("value.limit", n.NumberValue)
-			if err != nil {
-				return nil, err
+			// JSON numbers are exact up to 2^53.
+			if n.NumberValue != math.Trunc(n.NumberValue) || math.Abs(n.NumberValue) > 1<<53 {
+				return nil, invalidField("value.limit", "%v is not a whole number", n.NumberValue)
 			}
-			q.Limit = limit
+			q.Limit = int64(n.NumberValue)
 		case "period":
 			q.Period = licensing.Period(strings.ToLower(strings.TrimPrefix(v.GetStringValue(), "PERIOD_")))
 			if !slices.Contains(licensing.Periods(), q.Period) {

@@ -93,11 +93,11 @@ func (s licenseService) ChangePlan(ctx context.Context, req *adminv1.ChangePlanR
 }
 
 func (s licenseService) CreateOverride(ctx context.Context, req *adminv1.CreateOverrideRequest) (*adminv1.CreateOverrideResponse, error) {
-	wanted, quantity, err := fromOverride(req)
+	wanted, err := fromOverride(req)
 	if err != nil {
 		return nil, err
 	}
-	o, epoch, err := s.licensing.CreateOverride(ctx, wanted, quantity)
+	o, epoch, err := s.licensing.CreateOverride(ctx, wanted)
 	if err != nil {
 		return nil, err
 	}

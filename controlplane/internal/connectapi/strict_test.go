@@ -58,7 +58,7 @@ func TestAPI_LimitsOfTheProtosAreKept(t *testing.T) {
 		{"CatalogService/CreateFeature", `{"feature": {"key": "UPPER", "type": "FEATURE_TYPE_BOOLEAN"}}`, "feature.key"},
 		{"LicenseService/IssueLicense", `{"license": {"plan": "free"}}`, "license.customer"},
 		{"AccessService/CreateToken", `{"token": {}}`, "token.role"},
-		{"CatalogService/CreateFeature", `{"feature": {"key": "a", "type": "FEATURE_TYPE_STATIC"}}`, "feature.type"},
+		{"CatalogService/CreateFeature", `{"feature": {"key": "a", "type": "FEATURE_TYPE_STATIC", "meter": "m"}}`, "feature.meter"},
 	} {
 		res := a.post(tt.call, tt.body)
 		if res.Code != "invalid_argument" || !strings.Contains(res.Message, tt.field) {

@@ -58,7 +58,7 @@ func (s *segments) commit(ctx context.Context, at time.Time, units int64, of *pe
 
 func borrow(ctx context.Context, db *postgres.DB, boot string, p period, want, spent, returned int64) (granted, added int64, err error) {
 	loans, err := db.Lending().Lend(ctx, boot, 4, []lending.Ask{{
-		Ask: decision.Ask{Key: p.key(), Spent: spent, Returned: returned, Waiting: want, Want: want}, Units: p.limit,
+		Ask: decision.Ask{Key: p.key(), Spent: spent, Returned: returned, Waiting: want, Want: want}, Quota: lending.Quota{Units: p.limit},
 	}})
 	if err != nil {
 		return 0, 0, err
@@ -158,10 +158,50 @@ func TestCarry_ANewGenerationStartsAnew(t *testing.T) {
 	if granted, _, err := borrow(t.Context(), db, bootID("a"), month, 80, 0, 0); err != nil || granted != 80 {
 		t.Fatal(granted, err)
 	}
-	ask := lending.Ask{Ask: decision.Ask{Key: month.key(), Waiting: 100, Want: 100}, Units: 100}
+	ask := lending.Ask{Ask: decision.Ask{Key: month.key(), Waiting: 100, Want: 100}, Quota: lending.Quota{Units: 100}}
 	ask.Key.Generation = 2
 	loans, err := db.Lending().Lend(t.Context(), bootID("a"), 1, []lending.Ask{ask})
 	if err != nil || loans[0].Granted != 100 {
 		t.Errorf("%+v, %v", loans, err)
+	}
+}
+
+// TestRollover_WhatIsLeftIsCarriedOverOnce: up to the cap, when it has come back, on top of the limit, and it rolls on.
+func TestRollover_WhatIsLeftIsCarriedOverOnce(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t)
+	now := time.Now().UTC().Truncate(time.Minute)
+	periods := make([]period, 4)
+	for i := range periods {
+		periods[i] = period{now.AddDate(0, 0, i), now.AddDate(0, 0, i+1), 100}
+	}
+	lend := func(boot string, i int, want, spent, returned int64) int64 {
+		t.Helper()
+		a := lending.Ask{
+			Ask:   decision.Ask{Key: periods[i].key(), Spent: spent, Returned: returned, Waiting: want, Want: want},
+			Quota: lending.Quota{Units: 100, Rollover: 60},
+		}
+		if i > 0 {
+			k := periods[i-1].key()
+			a.Before = lending.Before{PeriodStart: k.PeriodStart, PeriodEnd: k.PeriodEnd, Units: 100}
+		}
+		loans, err := db.Lending().Lend(t.Context(), bootID(boot), 1, []lending.Ask{a})
+		must(t, err)
+		return loans[0].Grant
+	}
+	// 90 are lent and 30 spent: 10 are left for sure, and 70 when the others come back.
+	if got := lend("a", 0, 90, 0, 0); got != 90 {
+		t.Fatalf("granted %d of 90", got)
+	}
+	if got := lend("b", 1, 500, 0, 0); got != 110 {
+		t.Errorf("granted %d, want 100 and the 10 that are surely left", got)
+	}
+	lend("a", 0, 0, 30, 60)
+	if got := lend("b", 1, 500, 0, 0); got != 50 {
+		t.Errorf("granted %d more, want what came back, up to the cap of 60", got)
+	}
+	// All 160 of the second period are gone. Of a third that nobody used, 100 are left, and 60 of them may roll on.
+	if got := lend("b", 3, 500, 0, 0); got != 160 {
+		t.Errorf("granted %d after a period without use, want 100 and 60", got)
 	}
 }

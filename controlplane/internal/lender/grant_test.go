@@ -71,7 +71,7 @@ func TestGrant_BurnsInItsOrder(t *testing.T) {
 		boot := bootID(fmt.Sprint("g", run))
 		var granted, spent, returned int64
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
-			ask := lending.Ask{Ask: decision.Ask{Key: key, Spent: spent}, Units: p.limit, Grants: grants}
+			ask := lending.Ask{Ask: decision.Ask{Key: key, Spent: spent}, Quota: lending.Quota{Units: p.limit}, Grants: grants}
 			if rapid.Bool().Draw(t, "gives back") {
 				back := rapid.Int64Range(0, granted-spent-returned).Draw(t, "back")
 				returned += back

@@ -142,7 +142,7 @@ func priced(a decision.Ask, t lending.Terms, now time.Time) (lending.Ask, bool) 
 	ok := false
 	switch a.Key.Kind {
 	case decision.QuotaLoan:
-		ask.Units, ok = t.Quota(a.Key, now)
+		ask.Quota, ok = t.Quota(a.Key, now)
 		ok = ok || a.Want == 0
 		ask.Grants = t.GrantsOf(a.Key.Limit, now)
 	case decision.RateLoan:

@@ -42,7 +42,7 @@ func (n *quotaNode) start() {
 func (n *quotaNode) ask(ctx context.Context, waiting, want int64) error {
 	loans, err := n.store.Lend(ctx, n.boot, 8, []lending.Ask{{
 		Ask:   decision.Ask{Key: n.key, Spent: n.spent, Returned: n.returned, Waiting: waiting, Want: want},
-		Units: quotaLimit,
+		Quota: lending.Quota{Units: quotaLimit},
 	}})
 	if err != nil {
 		return err
@@ -147,7 +147,7 @@ func TestI2_ClosingRacesWithLending(t *testing.T) {
 		var race sync.WaitGroup
 		for range 4 {
 			race.Go(func() {
-				_, err := db.Lending().Lend(t.Context(), boot, 1, []lending.Ask{{Ask: decision.Ask{Key: key, Waiting: 5, Want: 5}, Units: quotaLimit}})
+				_, err := db.Lending().Lend(t.Context(), boot, 1, []lending.Ask{{Ask: decision.Ask{Key: key, Waiting: 5, Want: 5}, Quota: lending.Quota{Units: quotaLimit}}})
 				if err != nil {
 					t.Error(err)
 				}

@@ -57,9 +57,20 @@ const skew = 5 * time.Second
 
 func moments(now time.Time) [3]time.Time { return [...]time.Time{now, now.Add(-skew), now.Add(skew)} }
 
-// Quota is the limit of a quota; false where it is unknown, or the key's period is neither the current one
+// Quota is what a hard quota lends in one period.
+type Quota struct {
+	Units int64
+	// Rollover is how much of Before may be carried over.
+	Rollover int64
+	Before   Before
+}
+
+// Before is the quota's period before; PeriodEnd is 0 where there was none.
+type Before struct{ PeriodStart, PeriodEnd, Units int64 }
+
+// Quota finds a quota; false where it is unknown, or the key's period is neither the current one
 // nor its neighbour within a few seconds of the boundary.
-func (t *Terms) Quota(key decision.LoanKey, now time.Time) (units int64, ok bool) {
+func (t *Terms) Quota(key decision.LoanKey, now time.Time) (q Quota, ok bool) {
 	for _, at := range moments(now) {
 		phase := t.License.PhaseAt(at)
 		q, ok := t.quota(phase, key.Limit, at)
@@ -68,10 +79,24 @@ func (t *Terms) Quota(key decision.LoanKey, now time.Time) (units int64, ok bool
 		}
 		span := decision.SpanAt(q.Period, t.Zone, t.License.Anchor, at)
 		if start, end := span.Unix(); start == key.PeriodStart && end == key.PeriodEnd {
-			return q.Limit, true
+			return Quota{Units: q.Limit, Rollover: q.Rollover, Before: t.before(&q, span, key.Limit)}, true
 		}
 	}
-	return 0, false
+	return Quota{}, false
+}
+
+// before is the period before span: the licence has to have had a quota of the same periods then.
+func (t *Terms) before(q *decision.Quota, span decision.Span, meter string) Before {
+	last := span.Start.Add(-time.Nanosecond)
+	if q.Rollover <= 0 || last.Before(t.License.StartsAt) {
+		return Before{}
+	}
+	was, ok := t.quota(t.License.PhaseAt(last), meter, last)
+	if !ok || was.Period != q.Period {
+		return Before{}
+	}
+	start, end := decision.SpanAt(was.Period, t.Zone, t.License.Anchor, last).Unix()
+	return Before{PeriodStart: start, PeriodEnd: end, Units: was.Limit}
 }
 
 // quota is the hard quota on a meter: an override's before the plan's.
@@ -120,8 +145,8 @@ func (t *Terms) Rate(key decision.LoanKey, now time.Time) (perSecond float64, bu
 // Ask is a node's ask with the limit that applies.
 type Ask struct {
 	decision.Ask
-	// Units is a quota's limit, Grants what there is beside it.
-	Units  int64
+	// Quota is a quota's limit and what comes from the period before, Grants what there is beside it.
+	Quota
 	Grants []Grant
 	// PerSecond and Burst are a rate limit's.
 	PerSecond float64

@@ -2,13 +2,16 @@ package licensing
 
 import "strconv"
 
-// Catalog is the desired state of what a catalog file can hold. What it doesn't name stays as it is.
+// Catalog is the desired state of what a catalog file can hold. What it doesn't name stays as it is, unless Prune says
+// otherwise.
 type Catalog struct {
 	Meters   []Meter
 	Features []Feature
 	Plans    []CatalogPlan
 	Services []Upstream
 	Routes   []Route
+	// Prune archives what the catalog does not name.
+	Prune bool
 }
 
 // CatalogPlan is a plan and what its newest published version should grant.
@@ -18,11 +21,12 @@ type CatalogPlan struct {
 	Entitlements []Entitlement
 	RateLimits   []RateLimit
 	RateCards    []RateCard
+	TrialDays    int
 }
 
 // CatalogChange is one difference between a catalog and what is stored.
 type CatalogChange struct {
-	Action string // "create", "update", "publish".
+	Action string // "create", "update", "publish", "archive".
 	Kind   Kind
 	Key    string
 	Detail string // What differs, in words.
@@ -70,7 +74,7 @@ func (p *CatalogPlan) validate() error {
 }
 
 func (p *CatalogPlan) version() PlanVersion {
-	return PlanVersion{Plan: p.Key, Entitlements: p.Entitlements, RateLimits: p.RateLimits, RateCards: p.RateCards}
+	return PlanVersion{Plan: p.Key, Entitlements: p.Entitlements, RateLimits: p.RateLimits, RateCards: p.RateCards, TrialDays: p.TrialDays}
 }
 
 // keyed validates a section's objects. Errors name them by key, as the file's reader knows them.

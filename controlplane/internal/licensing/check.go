@@ -89,15 +89,6 @@ func isMethod(m string) bool {
 	return strings.Trim(m, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") == ""
 }
 
-// isDecimal: up to 15 digits, then up to 6 after a point.
-func isDecimal(s string) bool {
-	whole, part, point := strings.Cut(s, ".")
-	if len(whole) < 1 || len(whole) > 15 || !allIn(whole, '0', '9') {
-		return false
-	}
-	return !point || len(part) >= 1 && len(part) <= 6 && allIn(part, '0', '9')
-}
-
 func allIn(s string, from, to byte) bool {
 	for i := range len(s) {
 		if s[i] < from || s[i] > to {

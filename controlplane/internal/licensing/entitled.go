@@ -14,6 +14,7 @@ import (
 type Entitled struct {
 	Feature Feature
 	Granted bool
+	Value   Value // Of a static feature.
 	// Quota is a metered feature's; nil: unlimited. Its Limit is without grants.
 	Quota *Quota
 	// Limit is the quota's and what is left, or was used in this period, of grants. Used is what is counted in the period, and complete up
@@ -101,12 +102,12 @@ func (e *explainer) features(ctx context.Context) ([]Entitled, error) {
 	planned := map[string]bool{}
 	for _, en := range e.version.Entitlements {
 		planned[en.Feature] = true
-		byKey[en.Feature] = &Entitled{Granted: en.Enabled, Quota: en.Quota, Source: "plan_version:" + VersionID(e.phase.Plan, e.phase.Version), ExpiresAt: until}
+		byKey[en.Feature] = &Entitled{Granted: en.Enabled, Value: en.Value, Quota: en.Quota, Source: "plan_version:" + VersionID(e.phase.Plan, e.phase.Version), ExpiresAt: until}
 	}
 	for i := range e.license.Overrides {
 		if o := &e.license.Overrides[i]; o.Feature != "" && o.HoldsAt(e.at) {
 			planned[o.Feature] = false
-			byKey[o.Feature] = &Entitled{Granted: o.Enabled, Quota: o.Quota, Source: "override:" + o.ID, ExpiresAt: o.EndsAt}
+			byKey[o.Feature] = &Entitled{Granted: o.Enabled, Value: o.Value, Quota: o.Quota, Source: "override:" + o.ID, ExpiresAt: o.EndsAt}
 		}
 	}
 	ordered, _ := BurnOrder(e.license.Grants)

@@ -42,16 +42,15 @@ func TestEntitlements_SayWhereTheyComeFrom(t *testing.T) {
 	if got := show(time.Time{}); !slices.Equal(got, want) {
 		t.Errorf("the plan alone: %q", got)
 	}
-	units := int64(7)
-	o, _, err := f.CreateOverride(ctx, licensing.Override{License: l.ID, Feature: "calls", Reason: "less", EndsAt: now.Add(time.Hour)}, &units)
+	o, _, err := f.CreateOverride(ctx, licensing.Override{License: l.ID, Feature: "calls", Value: number(7), Reason: "less", EndsAt: now.Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	off, _, err := f.CreateOverride(ctx, licensing.Override{License: l.ID, Feature: "reports", Reason: "abuse"}, nil)
+	off, _, err := f.CreateOverride(ctx, licensing.Override{License: l.ID, Feature: "reports", Value: licensing.Value{Kind: licensing.BoolValue}, Reason: "abuse"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	rate, _, err := f.CreateOverride(ctx, licensing.Override{License: l.ID, RateLimit: &licensing.RateLimit{Key: "free-rate", Limit: 9, Per: time.Second}, Reason: "more"}, nil)
+	rate, _, err := f.CreateOverride(ctx, licensing.Override{License: l.ID, RateLimit: &licensing.RateLimit{Key: "free-rate", Limit: 9, Per: time.Second}, Reason: "more"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -135,7 +135,7 @@ func TestI6_RuleStateEqualsWhatChangeSetsAddUpTo(t *testing.T) {
 	phased, bent := f.license("three"), f.license("four")
 	for _, err := range []error{
 		last(f.ChangePlan(ctx, licensing.PlanChange{License: phased.ID, Plan: "free", Version: 1, When: licensing.PeriodEnd, ResetUsage: true})),
-		last(f.CreateOverride(ctx, licensing.Override{License: bent.ID, Feature: "calls", Reason: "test"}, nil)),
+		last(f.CreateOverride(ctx, licensing.Override{License: bent.ID, Feature: "calls", Value: licensing.Value{Kind: licensing.BoolValue, Bool: true}, Reason: "test"})),
 		last(f.SetPastDue(ctx, bent.ID, f.clock.Now().Add(time.Hour))),
 		last(f.CancelLicense(ctx, phased.ID, licensing.PeriodEnd)),
 		last(f.SuspendLicense(ctx, l.ID)), last(f.CancelLicense(ctx, canceled.ID, licensing.WhenNow)), last(f.RevokeAPIKey(ctx, key.ID)),

@@ -6,7 +6,7 @@ type FeatureType string
 // The feature types.
 const (
 	Boolean FeatureType = "boolean"
-	Static  FeatureType = "static" // Refused for now.
+	Static  FeatureType = "static" // Carries a value.
 	Metered FeatureType = "metered"
 )
 
@@ -28,9 +28,9 @@ func (f *Feature) Validate() error {
 		return err
 	}
 	switch f.Type {
-	case Boolean:
+	case Boolean, Static:
 		if f.Meter != "" {
-			return invalid("meter", "a boolean feature has no meter")
+			return invalid("meter", "a %s feature has no meter", f.Type)
 		}
 		return nil
 	case Metered:
@@ -38,11 +38,9 @@ func (f *Feature) Validate() error {
 			return invalid("meter", "a metered feature needs a meter")
 		}
 		return checkKey("meter", f.Meter)
-	case Static:
-		return invalid("type", "static is not supported yet: use boolean or metered")
 	case "":
-		return invalid("type", "is required: boolean or metered")
+		return invalid("type", "is required: boolean, static or metered")
 	default:
-		return invalid("type", "%q is not a feature type: use boolean or metered", f.Type)
+		return invalid("type", "%q is not a feature type: use boolean, static or metered", f.Type)
 	}
 }

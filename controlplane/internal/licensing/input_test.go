@@ -31,7 +31,7 @@ func TestValidate_RefusesBadInput(t *testing.T) {
 	quota := func(q licensing.Quota) *licensing.PlanVersion {
 		return &licensing.PlanVersion{Plan: "p", Entitlements: []licensing.Entitlement{{Feature: "f", Quota: &q}}}
 	}
-	card := func(kind, amount, currency string) *licensing.PlanVersion {
+	card := func(kind licensing.CardKind, amount, currency string) *licensing.PlanVersion {
 		return &licensing.PlanVersion{Plan: "p", RateCards: []licensing.RateCard{{Key: "c", Kind: kind, Amount: amount, Currency: currency}}}
 	}
 	now := time.Now()
@@ -57,10 +57,8 @@ func TestValidate_RefusesBadInput(t *testing.T) {
 		"long key":               {&licensing.Meter{Key: strings.Repeat("k", 65), Aggregation: licensing.Count}, "key"},
 		"no aggregation":         {&licensing.Meter{Key: "m"}, "aggregation"},
 		"unknown aggregation":    {&licensing.Meter{Key: "m", Aggregation: "median"}, "aggregation"},
-		"max":                    {&licensing.Meter{Key: "m", Aggregation: licensing.Max}, "aggregation"},
-		"unique":                 {&licensing.Meter{Key: "m", Aggregation: licensing.Unique}, "aggregation"},
 		"no type":                {&licensing.Feature{Key: "f"}, "type"},
-		"static":                 {&licensing.Feature{Key: "f", Type: licensing.Static}, "type"},
+		"static with meter":      {&licensing.Feature{Key: "f", Type: licensing.Static, Meter: "m"}, "meter"},
 		"boolean with meter":     {&licensing.Feature{Key: "f", Type: licensing.Boolean, Meter: "m"}, "meter"},
 		"metered without meter":  {&licensing.Feature{Key: "f", Type: licensing.Metered}, "meter"},
 		"no endpoints":           {upstream(), "endpoints"},
@@ -111,11 +109,13 @@ func TestValidate_RefusesBadInput(t *testing.T) {
 		"entitlement twice": {&licensing.PlanVersion{Plan: "p", Entitlements: []licensing.Entitlement{
 			{Feature: "f"}, {Feature: "f"},
 		}}, "entitlements[1].feature"},
-		"tiered card":         {card("graduated", "1", "USD"), "rate_cards[0].kind"},
+		"unknown kind":        {card("stairstep", "1", "USD"), "rate_cards[0].kind"},
 		"negative amount":     {card("flat", "-1", "USD"), "rate_cards[0].amount"},
 		"amount of a comma":   {card("flat", "1,00", "USD"), "rate_cards[0].amount"},
 		"exponent":            {card("flat", "1e3", "USD"), "rate_cards[0].amount"},
-		"7 digits":            {card("flat", "1.0000001", "USD"), "rate_cards[0].amount"},
+		"13 digits":           {card("flat", "1.0000000000001", "USD"), "rate_cards[0].amount"},
+		"16 digits":           {card("flat", "1234567890123456", "USD"), "rate_cards[0].amount"},
+		"no such currency":    {card("flat", "1", "XYZ"), "rate_cards[0].currency"},
 		"point at the end":    {card("flat", "1.", "USD"), "rate_cards[0].amount"},
 		"lower-case currency": {card("flat", "1", "usd"), "rate_cards[0].currency"},
 		"no customer":         {&licensing.License{Plan: "p"}, "customer"},

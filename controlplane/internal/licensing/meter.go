@@ -7,8 +7,8 @@ type Aggregation string
 const (
 	Count  Aggregation = "count"
 	Sum    Aggregation = "sum"
-	Max    Aggregation = "max"    // Refused for now.
-	Unique Aggregation = "unique" // Refused for now.
+	Max    Aggregation = "max"    // The highest value in a period.
+	Unique Aggregation = "unique" // How many different values there are in a period.
 )
 
 // Meter says what is counted and how. Units are int64.
@@ -19,6 +19,9 @@ type Meter struct {
 	Meta
 }
 
+// Adds reports whether each request adds its units. Only such units can be lent, and taken by a route.
+func (a Aggregation) Adds() bool { return a == Count || a == Sum }
+
 // Validate checks what callers set.
 func (m *Meter) Validate() error {
 	if err := checkKey("key", m.Key); err != nil {
@@ -28,13 +31,11 @@ func (m *Meter) Validate() error {
 		return err
 	}
 	switch m.Aggregation {
-	case Count, Sum:
+	case Count, Sum, Max, Unique:
 		return nil
-	case Max, Unique:
-		return invalid("aggregation", "%s is not supported yet: use count or sum", m.Aggregation)
 	case "":
-		return invalid("aggregation", "is required: count or sum")
+		return invalid("aggregation", "is required: count, sum, max or unique")
 	default:
-		return invalid("aggregation", "%q is not an aggregation: use count or sum", m.Aggregation)
+		return invalid("aggregation", "%q is not an aggregation: use count, sum, max or unique", m.Aggregation)
 	}
 }

@@ -12,7 +12,10 @@ type Override struct {
 	License string // The licence's id.
 	// Feature is what the entitlement is for; empty where RateLimit is set.
 	Feature string
-	// Enabled grants the feature. A metered one has Quota, or is unlimited. False withholds it.
+	// Value is what callers give: true or false, or the value of a static feature, or the units of a quota whose period and mode stay those of
+	// what it replaces. Once created, it is a static feature's value.
+	Value Value
+	// Enabled grants the feature. A metered one has Quota, or is unlimited. False withholds it. Output only, but for Quota.
 	Enabled bool
 	Quota   *Quota
 	// RateLimit replaces the plan's limit of the same key.
@@ -57,7 +60,10 @@ func (o *Override) Validate() error {
 	if o.Quota != nil {
 		return at("value", o.Quota.Validate())
 	}
-	return nil
+	if o.Value.Kind == NoValue {
+		return invalid("value", "is required: true or false, a static feature's value, a number of units, or {limit, period, mode}")
+	}
+	return o.Value.validate("value")
 }
 
 // subject is what two overrides must not both replace at once.
@@ -94,6 +100,8 @@ func (o *Override) words() string {
 		return strconv.FormatInt(o.RateLimit.Limit, 10) + " per " + o.RateLimit.Per.String()
 	case o.Quota != nil:
 		return strconv.FormatInt(o.Quota.Limit, 10) + " per " + string(o.Quota.Period) + ", " + string(o.Quota.Mode)
+	case o.Value.Kind != NoValue:
+		return o.Value.JSON()
 	case o.Enabled:
 		return "granted"
 	default:

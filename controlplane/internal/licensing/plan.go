@@ -42,6 +42,7 @@ type PlanVersion struct {
 	Entitlements []Entitlement
 	RateLimits   []RateLimit
 	RateCards    []RateCard
+	TrialDays    int // How long a new licence is free. 0: no trial.
 	Etag         string
 	CreateTime   time.Time
 	PublishTime  time.Time // Zero: never.
@@ -53,6 +54,7 @@ type PlanVersion struct {
 type Entitlement struct {
 	Feature string
 	Enabled bool   // Of a boolean feature.
+	Value   Value  // Of a static feature.
 	Quota   *Quota // Of a metered feature; nil: unlimited, and counted.
 }
 
@@ -90,6 +92,8 @@ type Quota struct {
 	Limit  int64
 	Period Period
 	Mode   QuotaMode // Empty: hard.
+	// Rollover is how many unused units of a period are carried to the next at most. 0: none.
+	Rollover int64
 }
 
 // Scope is what a rate limit counts for.
@@ -107,14 +111,6 @@ type RateLimit struct {
 	Scope Scope // Empty: license.
 }
 
-// RateCard is a price.
-type RateCard struct {
-	Key      string
-	Kind     string // "flat".
-	Amount   string // Decimal, like "49.00"; kept as it came.
-	Currency string // ISO 4217.
-}
-
 // Bounds that keep every sum of units far from the end of int64.
 const (
 	MaxQuota = 1_000_000_000_000_000
@@ -122,12 +118,16 @@ const (
 	MaxCost  = 1_000_000_000
 	minPer   = time.Millisecond
 	maxPer   = 366 * 24 * time.Hour
+	maxTrial = 366 // Days.
 )
 
 // Validate checks what callers set, but not that the features exist and have the right type.
 func (v *PlanVersion) Validate() error {
 	if err := checkKey("plan", v.Plan); err != nil {
 		return err
+	}
+	if v.TrialDays < 0 || v.TrialDays > maxTrial {
+		return invalid("trial_days", "is %d: has to be from 0 to %d", v.TrialDays, maxTrial)
 	}
 	if len(v.Entitlements) > 500 {
 		return invalid("entitlements", "has more than 500 items")
@@ -152,8 +152,8 @@ func (e *Entitlement) Validate() error {
 	if err := checkKey("feature", e.Feature); err != nil {
 		return err
 	}
-	if e.Quota == nil {
-		return nil
+	if err := e.Value.validate("value"); err != nil || e.Quota == nil {
+		return err
 	}
 	return at("quota", e.Quota.Validate())
 }
@@ -168,6 +168,14 @@ func (q *Quota) Validate() error {
 	}
 	if q.Mode != Hard && q.Mode != Soft && q.Mode != "" {
 		return invalid("mode", "%q is not a mode: use hard or soft", q.Mode)
+	}
+	switch {
+	case q.Rollover < 0 || q.Rollover > MaxQuota:
+		return invalid("rollover", "is %d: has to be from 0 to %d", q.Rollover, int64(MaxQuota))
+	case q.Rollover > 0 && q.Mode == Soft:
+		return invalid("rollover", "a soft quota has no units to carry over: only a hard one has")
+	case q.Rollover > 0 && q.Period == Lifetime:
+		return invalid("rollover", "a lifetime has no next period")
 	}
 	return nil
 }
@@ -192,23 +200,6 @@ func (r *RateLimit) Validate() error {
 	return nil
 }
 
-// Validate checks the rate card.
-func (r *RateCard) Validate() error {
-	if err := checkKey("key", r.Key); err != nil {
-		return err
-	}
-	if r.Kind != "flat" {
-		return invalid("kind", "%q is not supported yet: use flat", r.Kind)
-	}
-	if !isDecimal(r.Amount) {
-		return invalid("amount", `%q is not an amount like "49.00"`, r.Amount)
-	}
-	if len(r.Currency) != 3 || !allIn(r.Currency, 'A', 'Z') {
-		return invalid("currency", "%q is not a currency code like USD (ISO 4217)", r.Currency)
-	}
-	return nil
-}
-
 // normalize makes what was left open explicit, so that what is stored is what is enforced.
 func (v *PlanVersion) normalize() {
 	v.Entitlements = slices.Clone(v.Entitlements)
@@ -225,5 +216,11 @@ func (v *PlanVersion) normalize() {
 			v.RateLimits[i].Burst = v.RateLimits[i].Limit
 		}
 		v.RateLimits[i].Scope = ScopeLicense
+	}
+	v.RateCards = slices.Clone(v.RateCards)
+	for i := range v.RateCards {
+		if r := &v.RateCards[i]; r.Kind == PerUnit && r.UnitSize == 0 {
+			r.UnitSize = 1
+		}
 	}
 }

@@ -51,6 +51,22 @@ func usable(field string, kind Kind, key string, m *Meta, err error) error {
 	return nil
 }
 
+// meters finds the meters that features count on.
+func (w *write) meters(ctx context.Context, features map[string]*Feature) (map[string]*Meter, error) {
+	var keys []string
+	for _, f := range features {
+		if f.Type == Metered {
+			keys = append(keys, f.Meter)
+		}
+	}
+	found, err := w.MetersNamed(ctx, keys)
+	byKey := make(map[string]*Meter, len(found))
+	for i := range found {
+		byKey[found[i].Key] = &found[i]
+	}
+	return byKey, err
+}
+
 // features finds the features of keys, which must all be usable. path is the field of the i-th.
 func (w *write) features(ctx context.Context, keys []string, path func(int) string) (map[string]*Feature, error) {
 	found, err := w.FeaturesNamed(ctx, keys)

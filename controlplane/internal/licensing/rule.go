@@ -48,7 +48,7 @@ func (o *Override) rule() decision.Override {
 
 // Rule is the quota as a decision reads it.
 func (q *Quota) Rule() decision.Quota {
-	return decision.Quota{Limit: q.Limit, Period: q.Period.Rule(), Hard: q.Mode != Soft}
+	return decision.Quota{Limit: q.Limit, Period: q.Period.Rule(), Hard: q.Mode != Soft, Rollover: q.Rollover}
 }
 
 // Rule is the period as a decision reads it.

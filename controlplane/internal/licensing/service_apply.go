@@ -12,7 +12,7 @@ import (
 var errDryRun = errors.New("dry run")
 
 // ApplyCatalog makes the stored objects match c, in one transaction, and publishes the plans that differ. It deletes
-// nothing; a display name that c leaves empty stays as it is. It says what it changed, or would change in a dry run,
+// nothing, and archives what c does not name where c.Prune says so; a display name that c leaves empty stays as it is. It says what it changed, or would change in a dry run,
 // and takes no epoch where that is nothing. A plan's open draft stays open, behind the version that is published.
 func (s *Service) ApplyCatalog(ctx context.Context, c Catalog, dryRun bool, m Migration) ([]CatalogChange, Epoch, error) {
 	how := Publication{Migration: m}
@@ -49,6 +49,9 @@ type apply struct {
 	*write
 	how     Publication
 	changed []CatalogChange
+	// version is the last that was published, moved how many licences it took over.
+	version PlanVersion
+	moved   int64
 }
 
 func (a *apply) note(action string, kind Kind, key string, detail ...string) {
@@ -80,6 +83,11 @@ func (a *apply) all(ctx context.Context, c *Catalog) error {
 	for _, r := range c.Routes {
 		if err := a.route(ctx, r); err != nil {
 			return at("routes["+r.Key+"]", err)
+		}
+	}
+	if c.Prune {
+		if err := a.prune(ctx, c); err != nil {
+			return at("prune", err)
 		}
 	}
 	if slices.ContainsFunc(a.changed, func(c CatalogChange) bool { return c.Kind == KindRoute }) {
@@ -212,6 +220,7 @@ func (a *apply) publishNext(ctx context.Context, p Plan, was, next PlanVersion) 
 	if err != nil {
 		return err
 	}
+	a.version, a.moved = next, moved
 	detail := []string{fmt.Sprintf("version %d", next.Version)}
 	if was.Version != 0 {
 		detail = append(detail, next.differences(&was)...)
@@ -223,22 +232,16 @@ func (a *apply) publishNext(ctx context.Context, p Plan, was, next PlanVersion) 
 	return nil
 }
 
+// differences are the parts of a version that differ.
 func (v *PlanVersion) differences(o *PlanVersion) []string {
-	var d []string
-	parts := []struct {
-		name string
-		a, b PlanVersion
-	}{
-		{"entitlements", PlanVersion{Entitlements: v.Entitlements}, PlanVersion{Entitlements: o.Entitlements}},
-		{"rate_limits", PlanVersion{RateLimits: v.RateLimits}, PlanVersion{RateLimits: o.RateLimits}},
-		{"rate_cards", PlanVersion{RateCards: v.RateCards}, PlanVersion{RateCards: o.RateCards}},
-	}
-	for _, p := range parts {
-		if !p.a.grantsAs(&p.b) {
-			d = append(d, p.name)
+	var parts []string
+	for _, c := range v.diff(o) {
+		part, _, _ := strings.Cut(c.Path, "[")
+		if !slices.Contains(parts, part) {
+			parts = append(parts, part)
 		}
 	}
-	return d
+	return parts
 }
 
 func (a *apply) upstream(ctx context.Context, u Upstream) error {

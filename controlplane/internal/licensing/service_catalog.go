@@ -80,18 +80,23 @@ func (s *Service) ArchiveMeter(ctx context.Context, key string) (Meter, Epoch, e
 	}
 	var out Meter
 	epoch, err := s.write(ctx, func(w *write) (err error) {
-		if out, err = w.Meter(ctx, key); err != nil || out.Archived() {
-			return err
-		}
-		if err := w.unreferenced(ctx, KindMeter, key); err != nil {
-			return err
-		}
-		out.ArchiveTime, out.UpdateTime = w.now, w.now
-		w.rule(&Removal{Kind: KindMeter, ID: key})
-		out, err = w.UpdateMeter(ctx, out)
+		out, err = w.archiveMeter(ctx, key)
 		return err
 	})
 	return out, epoch, err
+}
+
+func (w *write) archiveMeter(ctx context.Context, key string) (Meter, error) {
+	out, err := w.Meter(ctx, key)
+	if err != nil || out.Archived() {
+		return out, err
+	}
+	if err := w.unreferenced(ctx, KindMeter, key); err != nil {
+		return out, err
+	}
+	out.ArchiveTime, out.UpdateTime = w.now, w.now
+	w.rule(&Removal{Kind: KindMeter, ID: key})
+	return w.UpdateMeter(ctx, out)
 }
 
 // CreateFeature makes a feature.
@@ -181,16 +186,21 @@ func (s *Service) ArchiveFeature(ctx context.Context, key string) (Feature, Epoc
 	}
 	var out Feature
 	epoch, err := s.write(ctx, func(w *write) (err error) {
-		if out, err = w.Feature(ctx, key); err != nil || out.Archived() {
-			return err
-		}
-		if err := w.unreferenced(ctx, KindFeature, key); err != nil {
-			return err
-		}
-		out.ArchiveTime, out.UpdateTime = w.now, w.now
-		w.rule(&Removal{Kind: KindFeature, ID: key})
-		out, err = w.UpdateFeature(ctx, out)
+		out, err = w.archiveFeature(ctx, key)
 		return err
 	})
 	return out, epoch, err
+}
+
+func (w *write) archiveFeature(ctx context.Context, key string) (Feature, error) {
+	out, err := w.Feature(ctx, key)
+	if err != nil || out.Archived() {
+		return out, err
+	}
+	if err := w.unreferenced(ctx, KindFeature, key); err != nil {
+		return out, err
+	}
+	out.ArchiveTime, out.UpdateTime = w.now, w.now
+	w.rule(&Removal{Kind: KindFeature, ID: key})
+	return w.UpdateFeature(ctx, out)
 }

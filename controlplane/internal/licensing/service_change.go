@@ -78,10 +78,11 @@ func (s *Service) ChangePlan(ctx context.Context, c PlanChange) (License, Epoch,
 		if err := notEnded(l, w.now); err != nil {
 			return false, nil, err
 		}
-		version, err := w.sellable(ctx, c.Plan, c.Version)
+		v, err := w.sellable(ctx, c.Plan, c.Version)
 		if err != nil {
 			return false, nil, err
 		}
+		version := v.Version
 		next := Phase{At: w.now, Plan: c.Plan, Version: version, CounterGeneration: l.CounterGeneration}
 		if c.ResetUsage {
 			next.CounterGeneration = l.nextGeneration()

@@ -114,8 +114,17 @@ func (s *Service) IssueLicense(ctx context.Context, l License) (License, Epoch, 
 		if err := at("customer", current(KindCustomer, c.ID, "", &c.Meta)); err != nil {
 			return err
 		}
-		if out.PlanVersion, err = w.sellable(ctx, out.Plan, out.PlanVersion); err != nil {
+		v, err := w.sellable(ctx, out.Plan, out.PlanVersion)
+		if err != nil {
 			return err
+		}
+		out.PlanVersion = v.Version
+		if out.TrialEndsAt.IsZero() && v.TrialDays > 0 {
+			zone, err := time.LoadLocation(c.TimeZone)
+			if err != nil {
+				return err
+			}
+			out.TrialEndsAt = out.StartsAt.In(zone).AddDate(0, 0, v.TrialDays).UTC()
 		}
 		if out.ID, err = s.newID("lic_", w.now); err != nil {
 			return err
@@ -135,26 +144,25 @@ func planDetail(plan string, version uint32) map[string]string {
 	return map[string]string{"plan": plan, "version": strconv.FormatUint(uint64(version), 10)}
 }
 
-// sellable finds the number of a version that a licence can be on; 0 asks for the newest published that is in effect.
-func (w *write) sellable(ctx context.Context, plan string, version uint32) (uint32, error) {
+// sellable finds a version that a licence can be on; 0 asks for the newest published that is in effect.
+func (w *write) sellable(ctx context.Context, plan string, version uint32) (PlanVersion, error) {
 	p, err := w.livePlan(ctx, plan)
 	if err != nil {
-		return 0, at("plan", err)
+		return PlanVersion{}, at("plan", err)
 	}
 	var v PlanVersion
 	if version == 0 {
 		if v, err = w.inEffect(ctx, &p); err != nil {
-			return 0, at("plan", err)
+			return PlanVersion{}, at("plan", err)
 		}
-		version = v.Version
 	} else if v, err = w.PlanVersion(ctx, plan, version); err != nil {
-		return 0, at("plan_version", err)
+		return PlanVersion{}, at("plan_version", err)
 	}
 	if v.State != Published {
-		return 0, at("plan_version", refused("version %d of plan %q is a %s", version, plan, v.State))
+		return PlanVersion{}, at("plan_version", refused("version %d of plan %q is a %s", v.Version, plan, v.State))
 	}
 	// An older version may grant what was archived since.
-	return version, w.checkVersion(ctx, &v)
+	return v, w.checkVersion(ctx, &v)
 }
 
 // inEffect is the newest published version of a plan that is in effect.

@@ -2,16 +2,13 @@ package licensing
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 )
 
-// CreateOverride puts a custom term on a licence. Unset, it starts now. Two overrides of the same thing must not overlap. Quantity gives
-// the units of a quota alone: its period and mode stay those of what it replaces.
-func (s *Service) CreateOverride(ctx context.Context, o Override, quantity *int64) (Override, Epoch, error) {
-	if quantity != nil && (*quantity < 0 || *quantity > MaxQuota) {
-		return Override{}, Epoch{}, invalid("value", "is %d: has to be from 0 to %d", *quantity, int64(MaxQuota))
-	}
+// CreateOverride puts a custom term on a licence. Unset, it starts now. Two overrides of the same thing must not overlap.
+func (s *Service) CreateOverride(ctx context.Context, o Override) (Override, Epoch, error) {
 	o.StartsAt, o.EndsAt = micros(o.StartsAt), micros(o.EndsAt)
 	if err := o.Validate(); err != nil {
 		return Override{}, Epoch{}, err
@@ -21,7 +18,7 @@ func (s *Service) CreateOverride(ctx context.Context, o Override, quantity *int6
 		if o.StartsAt.IsZero() {
 			o.StartsAt = w.now
 		}
-		if err := w.checkOverride(ctx, l, &o, quantity); err != nil {
+		if err := w.checkOverride(ctx, l, &o); err != nil {
 			return false, nil, err
 		}
 		var err error
@@ -50,7 +47,7 @@ func (o *Override) detail() map[string]string {
 const maxOverrides = 64
 
 // checkOverride checks an override against the licence and the catalog, and fills in what its quota leaves open.
-func (w *write) checkOverride(ctx context.Context, l *License, o *Override, quantity *int64) error {
+func (w *write) checkOverride(ctx context.Context, l *License, o *Override) error {
 	if err := notEnded(l, w.now); err != nil {
 		return at("license", err)
 	}
@@ -83,7 +80,7 @@ func (w *write) checkOverride(ctx context.Context, l *License, o *Override, quan
 	if err := usable("feature", KindFeature, o.Feature, &f.Meta, err); err != nil {
 		return err
 	}
-	return o.checkValue(&f, &v, quantity)
+	return o.checkValue(&f, &v)
 }
 
 // checkRate: an override replaces, so the plan has to have what it replaces.
@@ -102,27 +99,50 @@ func (o *Override) checkRate(v *PlanVersion) error {
 }
 
 // checkValue: the value has to be one of the feature's type.
-func (o *Override) checkValue(f *Feature, v *PlanVersion, quantity *int64) error {
-	if f.Type != Metered {
-		if o.Quota != nil || quantity != nil {
-			return invalid("value", "the feature %q is %s: it takes true or false", f.Key, f.Type)
+func (o *Override) checkValue(f *Feature, v *PlanVersion) error {
+	given := o.Value
+	if f.Type == Static {
+		if o.Quota != nil {
+			return invalid("value", "the feature %q is static: it takes text, a number or a bool", f.Key)
 		}
+		o.Enabled = true
 		return nil
 	}
-	if quantity != nil {
-		i := slices.IndexFunc(v.Entitlements, func(e Entitlement) bool { return e.Feature == f.Key && e.Quota != nil })
-		if i < 0 {
-			return invalid("value", "the plan %s has no quota of %q whose period it could keep: give limit, period and mode", VersionID(v.Plan, v.Version), f.Key)
+	o.Value = Value{}
+	switch {
+	case given.Kind == BoolValue:
+		o.Enabled = given.Bool
+		return nil
+	case f.Type == Boolean:
+		return invalid("value", "the feature %q is boolean: it takes true or false", f.Key)
+	case given.Kind == NumberValue:
+		if err := o.keepPeriod(f, v, given.Number); err != nil {
+			return err
 		}
-		q := *v.Entitlements[i].Quota
-		q.Limit = *quantity
-		o.Quota, o.Enabled = &q, true
+	case o.Quota == nil:
+		return invalid("value", "the feature %q is metered: it takes true or false, a number of units, or {limit, period, mode}", f.Key)
 	}
-	if o.Quota != nil && o.Quota.Mode == "" {
-		q := *o.Quota
+	o.Enabled = true
+	q := *o.Quota
+	if q.Mode == "" {
 		q.Mode = Hard
-		o.Quota = &q
 	}
+	o.Quota = &q
+	return nil
+}
+
+// keepPeriod makes a mere number of units a quota with the period and mode of the one that it replaces.
+func (o *Override) keepPeriod(f *Feature, v *PlanVersion, units float64) error {
+	if units != math.Trunc(units) || units < 0 || units > MaxQuota {
+		return invalid("value", "is %v: has to be a whole number from 0 to %d", units, int64(MaxQuota))
+	}
+	i := slices.IndexFunc(v.Entitlements, func(e Entitlement) bool { return e.Feature == f.Key && e.Quota != nil })
+	if i < 0 {
+		return invalid("value", "the plan %s has no quota of %q whose period it could keep: give limit, period and mode", VersionID(v.Plan, v.Version), f.Key)
+	}
+	q := *v.Entitlements[i].Quota
+	q.Limit = int64(units)
+	o.Quota = &q
 	return nil
 }
 

@@ -82,24 +82,29 @@ func (s *Service) ArchivePlan(ctx context.Context, key string) (Plan, Epoch, err
 	}
 	var out Plan
 	epoch, err := s.write(ctx, func(w *write) (err error) {
-		if out, err = w.Plan(ctx, key); err != nil || out.Archived() {
-			return err
-		}
-		if err := w.unreferenced(ctx, KindPlan, key); err != nil {
-			return err
-		}
-		versions, err := w.ArchivePlanVersions(ctx, key)
-		if err != nil {
-			return err
-		}
-		for _, v := range versions {
-			w.rule(&Removal{Kind: KindPlanVersion, ID: VersionID(key, v)})
-		}
-		out.ArchiveTime, out.UpdateTime = w.now, w.now
-		out, err = w.UpdatePlan(ctx, out)
+		out, err = w.archivePlan(ctx, key)
 		return err
 	})
 	return out, epoch, err
+}
+
+func (w *write) archivePlan(ctx context.Context, key string) (Plan, error) {
+	out, err := w.Plan(ctx, key)
+	if err != nil || out.Archived() {
+		return out, err
+	}
+	if err := w.unreferenced(ctx, KindPlan, key); err != nil {
+		return out, err
+	}
+	versions, err := w.ArchivePlanVersions(ctx, key)
+	if err != nil {
+		return out, err
+	}
+	for _, v := range versions {
+		w.rule(&Removal{Kind: KindPlanVersion, ID: VersionID(key, v)})
+	}
+	out.ArchiveTime, out.UpdateTime = w.now, w.now
+	return w.UpdatePlan(ctx, out)
 }
 
 // VersionID is the id of a plan version in rules and errors.
@@ -147,7 +152,7 @@ func (s *Service) CreatePlanDraft(ctx context.Context, plan string, from uint32)
 			if base.State != Published {
 				return refused("version %d of plan %q is not published", from, plan)
 			}
-			draft.Entitlements, draft.RateLimits, draft.RateCards = base.Entitlements, base.RateLimits, base.RateCards
+			draft.Entitlements, draft.RateLimits, draft.RateCards, draft.TrialDays = base.Entitlements, base.RateLimits, base.RateCards, base.TrialDays
 		}
 		newest, err := w.NewestVersion(ctx, plan)
 		if err != nil {
@@ -160,9 +165,9 @@ func (s *Service) CreatePlanDraft(ctx context.Context, plan string, from uint32)
 	return out, epoch, err
 }
 
-// UpdatePlanDraft changes a draft's entitlements, rate_limits, rate_cards: those in mask, or all three.
+// UpdatePlanDraft changes a draft's entitlements, rate_limits, rate_cards, trial_days: those in mask, or all.
 func (s *Service) UpdatePlanDraft(ctx context.Context, v PlanVersion, mask []string) (PlanVersion, Epoch, error) {
-	has, err := masked(mask, "entitlements", "rate_limits", "rate_cards")
+	has, err := masked(mask, "entitlements", "rate_limits", "rate_cards", "trial_days")
 	if err != nil {
 		return PlanVersion{}, Epoch{}, err
 	}
@@ -188,8 +193,15 @@ func (s *Service) UpdatePlanDraft(ctx context.Context, v PlanVersion, mask []str
 		if has("rate_cards") {
 			out.RateCards = v.RateCards
 		}
-		if err := w.checkVersion(ctx, &out); err != nil || out.grantsAs(&old) {
+		if has("trial_days") {
+			out.TrialDays = v.TrialDays
+		}
+		if err := w.checkVersion(ctx, &out); err != nil {
 			return err
+		}
+		if out.grantsAs(&old) {
+			out = old // The answer is what is stored, to the order and the letter.
+			return nil
 		}
 		out, err = w.UpdatePlanVersion(ctx, out)
 		return err
@@ -234,23 +246,26 @@ func (w *write) checkVersion(ctx context.Context, v *PlanVersion) error {
 	if err != nil {
 		return err
 	}
+	meters, err := w.meters(ctx, features)
+	if err != nil {
+		return err
+	}
 	counted := map[string]string{}
 	for i := range v.Entitlements {
 		e := &v.Entitlements[i]
 		f := features[e.Feature]
-		if f.Type == Boolean {
-			if e.Quota != nil {
-				return invalid(path(i)+".quota", "the feature %q is boolean: it takes enabled, and no quota", e.Feature)
-			}
+		if err := e.fits(f, meters[f.Meter]); err != nil {
+			return at(path(i), err)
+		}
+		if f.Type != Metered {
 			continue
 		}
-		e.Enabled = false // Of boolean features only.
 		if other, twice := counted[f.Meter]; twice {
 			return invalid(path(i)+".feature", "the features %q and %q count on the same meter %q: a plan grants one of them", other, e.Feature, f.Meter)
 		}
 		counted[f.Meter] = e.Feature
 	}
-	return nil
+	return v.checkCards(features)
 }
 
 // GetPlanVersion finds a version; 0 is the newest published one.

@@ -97,18 +97,23 @@ func (s *Service) ArchiveService(ctx context.Context, key string) (Upstream, Epo
 	}
 	var out Upstream
 	epoch, err := s.write(ctx, func(w *write) (err error) {
-		if out, err = w.Upstream(ctx, key); err != nil || out.Archived() {
-			return err
-		}
-		if err := w.unreferenced(ctx, KindService, key); err != nil {
-			return err
-		}
-		out.ArchiveTime, out.UpdateTime = w.now, w.now
-		w.rule(&Removal{Kind: KindService, ID: key})
-		out, err = w.UpdateUpstream(ctx, out)
+		out, err = w.archiveUpstream(ctx, key)
 		return err
 	})
 	return out, epoch, err
+}
+
+func (w *write) archiveUpstream(ctx context.Context, key string) (Upstream, error) {
+	out, err := w.Upstream(ctx, key)
+	if err != nil || out.Archived() {
+		return out, err
+	}
+	if err := w.unreferenced(ctx, KindService, key); err != nil {
+		return out, err
+	}
+	out.ArchiveTime, out.UpdateTime = w.now, w.now
+	w.rule(&Removal{Kind: KindService, ID: key})
+	return w.UpdateUpstream(ctx, out)
 }
 
 // CreateRoute makes a route. Refused where it ties with another.
@@ -149,6 +154,9 @@ func (w *write) checkRoute(ctx context.Context, r *Route) error {
 		m, err := w.Meter(ctx, r.Meter)
 		if err := usable("meter", KindMeter, r.Meter, &m.Meta, err); err != nil {
 			return err
+		}
+		if !m.Aggregation.Adds() {
+			return invalid("meter", "the meter %q is of aggregation %s: a route needs count or sum", m.Key, m.Aggregation)
 		}
 	}
 	_, err = w.features(ctx, r.Requires, func(i int) string { return "requires[" + strconv.Itoa(i) + "]" })
@@ -271,13 +279,18 @@ func (s *Service) ArchiveRoute(ctx context.Context, key string) (Route, Epoch, e
 	}
 	var out Route
 	epoch, err := s.write(ctx, func(w *write) (err error) {
-		if out, err = w.Route(ctx, key); err != nil || out.Archived() {
-			return err
-		}
-		out.ArchiveTime, out.UpdateTime = w.now, w.now
-		w.rule(&Removal{Kind: KindRoute, ID: key})
-		out, err = w.UpdateRoute(ctx, out)
+		out, err = w.archiveRoute(ctx, key)
 		return err
 	})
 	return out, epoch, err
+}
+
+func (w *write) archiveRoute(ctx context.Context, key string) (Route, error) {
+	out, err := w.Route(ctx, key)
+	if err != nil || out.Archived() {
+		return out, err
+	}
+	out.ArchiveTime, out.UpdateTime = w.now, w.now
+	w.rule(&Removal{Kind: KindRoute, ID: key})
+	return w.UpdateRoute(ctx, out)
 }

@@ -24,6 +24,8 @@ type Reader interface {
 	Customers(ctx context.Context, l List) ([]Customer, error)
 	Meter(ctx context.Context, key string) (Meter, error)
 	Meters(ctx context.Context, l List) ([]Meter, error)
+	// MetersNamed are those of keys that are there, archived ones too.
+	MetersNamed(ctx context.Context, keys []string) ([]Meter, error)
 	Feature(ctx context.Context, key string) (Feature, error)
 	Features(ctx context.Context, l List) ([]Feature, error)
 	// FeaturesNamed are those of keys that are there, archived ones too.
@@ -32,6 +34,15 @@ type Reader interface {
 	Plans(ctx context.Context, l List) ([]Plan, error)
 	PlanVersion(ctx context.Context, plan string, version uint32) (PlanVersion, error)
 	PlanVersions(ctx context.Context, plan string, l List) ([]PlanVersion, error)
+	// PublishedBefore is the newest published version of a plan before a version; 0 where there is none.
+	PublishedBefore(ctx context.Context, plan string, version uint32) (uint32, error)
+	// CountMovable counts the licences that MoveLicenses would move.
+	CountMovable(ctx context.Context, plan string, version uint32, now time.Time) (int64, error)
+	// HeavyLicenses are those of them that used more units of a meter than h.Above since h.Since. It looks at h.Looked
+	// licences and returns h.Limit at most.
+	HeavyLicenses(ctx context.Context, plan string, version uint32, now time.Time, h Heavy) ([]HeavyLicense, error)
+	// LicensesAbove are the ids of those that used more units of a meter than above since their own start.
+	LicensesAbove(ctx context.Context, meter string, above int64, of []LicenseSince) ([]string, error)
 	Upstream(ctx context.Context, key string) (Upstream, error)
 	Upstreams(ctx context.Context, l List) ([]Upstream, error)
 	Route(ctx context.Context, key string) (Route, error)

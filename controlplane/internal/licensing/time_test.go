@@ -307,23 +307,22 @@ func TestOverride_OneAtATimeForOneThing(t *testing.T) {
 	f.apply(sample(1000))
 	l := f.license("a")
 	now := f.clock.Now()
-	units := int64(5000)
-	o, _, err := f.CreateOverride(ctx, licensing.Override{License: l.ID, Feature: "calls", Reason: "launch", EndsAt: now.Add(time.Hour)}, &units)
+	o, _, err := f.CreateOverride(ctx, licensing.Override{License: l.ID, Feature: "calls", Value: number(5000), Reason: "launch", EndsAt: now.Add(time.Hour)})
 	if err != nil || o.Quota == nil || *o.Quota != (licensing.Quota{Limit: 5000, Period: licensing.Month, Mode: licensing.Hard}) {
 		t.Fatalf("override %+v, %v", o, err)
 	}
-	_, _, err = f.CreateOverride(ctx, licensing.Override{License: l.ID, Feature: "calls", Enabled: true, Reason: "more", StartsAt: now.Add(30 * time.Minute)}, nil)
+	_, _, err = f.CreateOverride(ctx, licensing.Override{License: l.ID, Feature: "calls", Value: licensing.Value{Kind: licensing.BoolValue, Bool: true}, Reason: "more", StartsAt: now.Add(30 * time.Minute)})
 	wantCode(t, err, licensing.FailedPrecondition, o.ID)
-	next, _, err := f.CreateOverride(ctx, licensing.Override{License: l.ID, Feature: "calls", Enabled: true, Reason: "more", StartsAt: now.Add(time.Hour)}, nil)
+	next, _, err := f.CreateOverride(ctx, licensing.Override{License: l.ID, Feature: "calls", Value: licensing.Value{Kind: licensing.BoolValue, Bool: true}, Reason: "more", StartsAt: now.Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	rate := licensing.RateLimit{Key: "free-rate", Limit: 50, Per: time.Second}
-	if _, _, err := f.CreateOverride(ctx, licensing.Override{License: l.ID, RateLimit: &rate, Reason: "launch"}, nil); err != nil {
+	if _, _, err := f.CreateOverride(ctx, licensing.Override{License: l.ID, RateLimit: &rate, Reason: "launch"}); err != nil {
 		t.Fatal(err)
 	}
 	rate.Key = "other"
-	_, _, err = f.CreateOverride(ctx, licensing.Override{License: l.ID, RateLimit: &rate, Reason: "launch"}, nil)
+	_, _, err = f.CreateOverride(ctx, licensing.Override{License: l.ID, RateLimit: &rate, Reason: "launch"})
 	wantCode(t, err, licensing.InvalidArgument, "rate_limit.key")
 	_, _, err = f.ArchiveFeature(ctx, "calls")
 	wantCode(t, err, licensing.FailedPrecondition)
@@ -372,4 +371,8 @@ func TestI7_ARuleIsWhatIsShown(t *testing.T) {
 	if got := f.get(l.ID); got.PlanVersion != rule.PhaseAt(f.clock.Now()).PlanVersion {
 		t.Errorf("shown on %d", got.PlanVersion)
 	}
+}
+
+func number(n float64) licensing.Value {
+	return licensing.Value{Kind: licensing.NumberValue, Number: n}
 }

@@ -212,6 +212,7 @@ func lendQuota(ctx context.Context, q *query.Queries, boot string, nodes int, a 
 	r, err := q.LendQuota(ctx, query.LendQuotaParams{
 		Boot: boot, License: a.Key.License, Meter: a.Key.Limit,
 		PeriodStart: a.Key.PeriodStart, PeriodEnd: periodEnd(a.Key.PeriodEnd), Generation: int64(a.Key.Generation), Units: a.Units,
+		Rollover: a.Rollover, PrevStart: a.Before.PeriodStart, PrevEnd: a.Before.PeriodEnd, PrevLimit: a.Before.Units,
 		Grants: grants, GrantUnits: units, GrantsBefore: before,
 		Waiting: a.Waiting, Want: a.Want, Nodes: int64(nodes), Spent: a.Spent, Returned: a.Returned,
 	})

@@ -117,7 +117,7 @@ func (t *licensingTx) InsertPlanVersion(ctx context.Context, v licensing.PlanVer
 	}
 	row, err := t.q.InsertPlanVersion(ctx, query.InsertPlanVersionParams{
 		Plan: v.Plan, Version: int32(v.Version), State: string(v.State),
-		Entitlements: entitlements, RateLimits: limits, RateCards: cards,
+		Entitlements: entitlements, RateLimits: limits, RateCards: cards, TrialDays: int32(v.TrialDays),
 		CreatedAt: v.CreateTime, PublishedAt: nullable(v.PublishTime), EffectiveAt: nullable(v.EffectiveAt),
 	})
 	if err != nil {
@@ -133,7 +133,7 @@ func (t *licensingTx) UpdatePlanVersion(ctx context.Context, v licensing.PlanVer
 	}
 	row, err := t.q.UpdatePlanVersion(ctx, query.UpdatePlanVersionParams{
 		Plan: v.Plan, Version: int32(v.Version), State: string(v.State),
-		Entitlements: entitlements, RateLimits: limits, RateCards: cards, PublishedAt: nullable(v.PublishTime),
+		Entitlements: entitlements, RateLimits: limits, RateCards: cards, TrialDays: int32(v.TrialDays), PublishedAt: nullable(v.PublishTime),
 		EffectiveAt: nullable(v.EffectiveAt),
 	})
 	if err != nil {

@@ -19,15 +19,16 @@ type phaseJSON struct {
 }
 
 type overrideJSON struct {
-	ID         string         `json:"id"`
-	Feature    string         `json:"feature,omitempty"`
-	Enabled    bool           `json:"enabled,omitempty"`
-	Quota      *quotaJSON     `json:"quota,omitempty"`
-	RateLimit  *rateLimitJSON `json:"rate_limit,omitempty"`
-	StartsAt   time.Time      `json:"starts_at"`
-	EndsAt     time.Time      `json:"ends_at,omitzero"`
-	Reason     string         `json:"reason"`
-	CreateTime time.Time      `json:"create_time"`
+	ID         string          `json:"id"`
+	Feature    string          `json:"feature,omitempty"`
+	Enabled    bool            `json:"enabled,omitempty"`
+	Value      json.RawMessage `json:"value,omitempty"`
+	Quota      *quotaJSON      `json:"quota,omitempty"`
+	RateLimit  *rateLimitJSON  `json:"rate_limit,omitempty"`
+	StartsAt   time.Time       `json:"starts_at"`
+	EndsAt     time.Time       `json:"ends_at,omitzero"`
+	Reason     string          `json:"reason"`
+	CreateTime time.Time       `json:"create_time"`
 }
 
 type grantJSON struct {
@@ -61,8 +62,12 @@ func toLicense(r query.License) (licensing.License, error) {
 		return l, fmt.Errorf("overrides of licence %s: %w", r.ID, err)
 	}
 	for _, o := range overrides {
+		value, err := licensing.ParseValue(string(o.Value))
+		if err != nil {
+			return l, fmt.Errorf("override %s of licence %s: %w", o.ID, r.ID, err)
+		}
 		l.Overrides = append(l.Overrides, licensing.Override{
-			ID: o.ID, License: r.ID, Feature: o.Feature, Enabled: o.Enabled, Quota: o.Quota.quota(), RateLimit: o.RateLimit.rateLimit(),
+			ID: o.ID, License: r.ID, Feature: o.Feature, Enabled: o.Enabled, Value: value, Quota: o.Quota.quota(), RateLimit: o.RateLimit.rateLimit(),
 			StartsAt: o.StartsAt, EndsAt: o.EndsAt, Reason: o.Reason, CreateTime: o.CreateTime,
 		})
 	}
@@ -91,7 +96,7 @@ func termsOf(l *licensing.License) (phases, overrides, grants []byte, err error)
 	o := make([]overrideJSON, len(l.Overrides))
 	for i, x := range l.Overrides {
 		o[i] = overrideJSON{
-			ID: x.ID, Feature: x.Feature, Enabled: x.Enabled, Quota: fromQuota(x.Quota), RateLimit: fromRateLimit(x.RateLimit),
+			ID: x.ID, Feature: x.Feature, Enabled: x.Enabled, Value: json.RawMessage(x.Value.JSON()), Quota: fromQuota(x.Quota), RateLimit: fromRateLimit(x.RateLimit),
 			StartsAt: x.StartsAt, EndsAt: x.EndsAt, Reason: x.Reason, CreateTime: x.CreateTime,
 		}
 	}

@@ -12,15 +12,17 @@ import (
 
 // What plan_version's jsonb columns hold. FeatureReferences looks for "feature" in them.
 type entitlementJSON struct {
-	Feature string     `json:"feature"`
-	Enabled bool       `json:"enabled,omitempty"`
-	Quota   *quotaJSON `json:"quota,omitempty"`
+	Feature string          `json:"feature"`
+	Enabled bool            `json:"enabled,omitempty"`
+	Value   json.RawMessage `json:"value,omitempty"`
+	Quota   *quotaJSON      `json:"quota,omitempty"`
 }
 
 type quotaJSON struct {
-	Limit  int64               `json:"limit"`
-	Period licensing.Period    `json:"period"`
-	Mode   licensing.QuotaMode `json:"mode"`
+	Limit    int64               `json:"limit"`
+	Period   licensing.Period    `json:"period"`
+	Mode     licensing.QuotaMode `json:"mode"`
+	Rollover int64               `json:"rollover,omitempty"`
 }
 
 type rateLimitJSON struct {
@@ -32,24 +34,34 @@ type rateLimitJSON struct {
 }
 
 type rateCardJSON struct {
-	Key      string `json:"key"`
-	Kind     string `json:"kind"`
-	Amount   string `json:"amount"`
-	Currency string `json:"currency"`
+	Key      string             `json:"key"`
+	Kind     licensing.CardKind `json:"kind"`
+	Feature  string             `json:"feature,omitempty"`
+	Amount   string             `json:"amount,omitempty"`
+	Currency string             `json:"currency"`
+	UnitSize int64              `json:"unit_size,omitempty"`
+	Included int64              `json:"included,omitempty"`
+	Tiers    []tierJSON         `json:"tiers,omitempty"`
+}
+
+type tierJSON struct {
+	UpTo      int64  `json:"up_to,omitempty"`
+	UnitPrice string `json:"unit_price,omitempty"`
+	FlatPrice string `json:"flat_price,omitempty"`
 }
 
 func (q *quotaJSON) quota() *licensing.Quota {
 	if q == nil {
 		return nil
 	}
-	return &licensing.Quota{Limit: q.Limit, Period: q.Period, Mode: q.Mode}
+	return new(licensing.Quota(*q))
 }
 
 func fromQuota(q *licensing.Quota) *quotaJSON {
 	if q == nil {
 		return nil
 	}
-	return &quotaJSON{Limit: q.Limit, Period: q.Period, Mode: q.Mode}
+	return new(quotaJSON(*q))
 }
 
 func (r *rateLimitJSON) rateLimit() *licensing.RateLimit {
@@ -69,7 +81,7 @@ func fromRateLimit(r *licensing.RateLimit) *rateLimitJSON {
 func toPlanVersion(r query.PlanVersion) (licensing.PlanVersion, error) {
 	v := licensing.PlanVersion{
 		Plan: r.Plan, Version: uint32(r.Version), State: licensing.VersionState(r.State),
-		Etag: strconv.FormatInt(r.Revision, 10), CreateTime: r.CreatedAt.UTC(), PublishTime: instant(r.PublishedAt),
+		TrialDays: int(r.TrialDays), Etag: strconv.FormatInt(r.Revision, 10), CreateTime: r.CreatedAt.UTC(), PublishTime: instant(r.PublishedAt),
 		EffectiveAt: instant(r.EffectiveAt),
 	}
 	if v.EffectiveAt.IsZero() {
@@ -91,13 +103,18 @@ func toPlanVersion(r query.PlanVersion) (licensing.PlanVersion, error) {
 		}
 	}
 	for _, e := range entitlements {
-		v.Entitlements = append(v.Entitlements, licensing.Entitlement{Feature: e.Feature, Enabled: e.Enabled, Quota: e.Quota.quota()})
+		next := licensing.Entitlement{Feature: e.Feature, Enabled: e.Enabled, Quota: e.Quota.quota()}
+		var err error
+		if next.Value, err = licensing.ParseValue(string(e.Value)); err != nil {
+			return v, fmt.Errorf("feature %s of plan %s version %d: %w", e.Feature, r.Plan, r.Version, err)
+		}
+		v.Entitlements = append(v.Entitlements, next)
 	}
 	for _, l := range limits {
 		v.RateLimits = append(v.RateLimits, *l.rateLimit())
 	}
 	for _, c := range cards {
-		v.RateCards = append(v.RateCards, licensing.RateCard(c))
+		v.RateCards = append(v.RateCards, toRateCard(c))
 	}
 	return v, nil
 }
@@ -106,7 +123,7 @@ func toPlanVersion(r query.PlanVersion) (licensing.PlanVersion, error) {
 func grantsOf(v *licensing.PlanVersion) (entitlements, limits, cards []byte, err error) {
 	e := make([]entitlementJSON, len(v.Entitlements))
 	for i, x := range v.Entitlements {
-		e[i] = entitlementJSON{Feature: x.Feature, Enabled: x.Enabled, Quota: fromQuota(x.Quota)}
+		e[i] = entitlementJSON{Feature: x.Feature, Enabled: x.Enabled, Value: json.RawMessage(x.Value.JSON()), Quota: fromQuota(x.Quota)}
 	}
 	l := make([]rateLimitJSON, len(v.RateLimits))
 	for i, x := range v.RateLimits {
@@ -114,7 +131,7 @@ func grantsOf(v *licensing.PlanVersion) (entitlements, limits, cards []byte, err
 	}
 	c := make([]rateCardJSON, len(v.RateCards))
 	for i, x := range v.RateCards {
-		c[i] = rateCardJSON(x)
+		c[i] = fromRateCard(x)
 	}
 	if entitlements, err = json.Marshal(e); err != nil {
 		return nil, nil, nil, err
@@ -124,4 +141,24 @@ func grantsOf(v *licensing.PlanVersion) (entitlements, limits, cards []byte, err
 	}
 	cards, err = json.Marshal(c)
 	return entitlements, limits, cards, err
+}
+
+func toRateCard(c rateCardJSON) licensing.RateCard {
+	out := licensing.RateCard{
+		Key: c.Key, Kind: c.Kind, Feature: c.Feature, Amount: c.Amount, Currency: c.Currency, UnitSize: c.UnitSize, Included: c.Included,
+	}
+	for _, t := range c.Tiers {
+		out.Tiers = append(out.Tiers, licensing.Tier(t))
+	}
+	return out
+}
+
+func fromRateCard(c licensing.RateCard) rateCardJSON {
+	out := rateCardJSON{
+		Key: c.Key, Kind: c.Kind, Feature: c.Feature, Amount: c.Amount, Currency: c.Currency, UnitSize: c.UnitSize, Included: c.Included,
+	}
+	for _, t := range c.Tiers {
+		out.Tiers = append(out.Tiers, tierJSON(t))
+	}
+	return out
 }

@@ -99,7 +99,7 @@ func route(r *licensing.Route) *rulesv1.Route {
 func planVersion(v *licensing.PlanVersion) *rulesv1.PlanVersion {
 	out := &rulesv1.PlanVersion{Plan: v.Plan, Version: v.Version}
 	for _, e := range v.Entitlements {
-		out.Entitlements = append(out.Entitlements, entitlement(e.Feature, e.Enabled, e.Quota))
+		out.Entitlements = append(out.Entitlements, entitlement(e.Feature, e.Enabled, e.Value, e.Quota))
 	}
 	for i := range v.RateLimits {
 		out.RateLimits = append(out.RateLimits, rateLimit(&v.RateLimits[i]))
@@ -107,13 +107,15 @@ func planVersion(v *licensing.PlanVersion) *rulesv1.PlanVersion {
 	return out
 }
 
-func entitlement(feature string, enabled bool, q *licensing.Quota) *rulesv1.Entitlement {
+func entitlement(feature string, enabled bool, value licensing.Value, q *licensing.Quota) *rulesv1.Entitlement {
 	out := &rulesv1.Entitlement{Feature: feature}
 	switch {
 	case q != nil:
 		out.Grant = &rulesv1.Entitlement_Quota{Quota: &rulesv1.Quota{
-			Limit: q.Limit, Period: periods[q.Period], Hard: q.Mode != licensing.Soft,
+			Limit: q.Limit, Period: periods[q.Period], Hard: q.Mode != licensing.Soft, Rollover: q.Rollover,
 		}}
+	case value.Kind != licensing.NoValue:
+		out.Grant = &rulesv1.Entitlement_StaticValue{StaticValue: value.JSON()}
 	case enabled:
 		out.Grant = &rulesv1.Entitlement_Enabled{Enabled: true}
 	}
@@ -159,7 +161,7 @@ func override(o *licensing.Override) *rulesv1.Override {
 		out.Term = &rulesv1.Override_RateLimit{RateLimit: rateLimit(o.RateLimit)}
 		return out
 	}
-	en := entitlement(o.Feature, o.Enabled, o.Quota)
+	en := entitlement(o.Feature, o.Enabled, o.Value, o.Quota)
 	if !o.Enabled {
 		// Without a grant, a metered feature would be unlimited.
 		en.Grant = &rulesv1.Entitlement_Enabled{}

@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -137,6 +138,7 @@ func feature(f *rulesv1.Feature) (*decision.Feature, error) {
 	types := map[rulesv1.FeatureType]decision.FeatureType{
 		rulesv1.FeatureType_FEATURE_TYPE_BOOLEAN: decision.Boolean,
 		rulesv1.FeatureType_FEATURE_TYPE_METERED: decision.Metered,
+		rulesv1.FeatureType_FEATURE_TYPE_STATIC:  decision.Static,
 	}
 	t, ok := types[f.GetType()]
 	if !ok {
@@ -172,12 +174,17 @@ func entitlement(en *rulesv1.Entitlement) (d decision.Entitlement, granted bool,
 	switch g := en.GetGrant().(type) {
 	case *rulesv1.Entitlement_Enabled:
 		return d, g.Enabled, nil
+	case *rulesv1.Entitlement_StaticValue:
+		if !json.Valid([]byte(g.StaticValue)) {
+			return d, false, fmt.Errorf("the value of %s is not JSON", d.Feature)
+		}
+		d.Value = g.StaticValue
 	case *rulesv1.Entitlement_Quota:
 		period, ok := periods[g.Quota.GetPeriod()]
 		if !ok {
 			return d, false, fmt.Errorf("a quota per %s", g.Quota.GetPeriod())
 		}
-		d.Quota = &decision.Quota{Limit: g.Quota.GetLimit(), Period: period, Hard: g.Quota.GetHard()}
+		d.Quota = &decision.Quota{Limit: g.Quota.GetLimit(), Period: period, Hard: g.Quota.GetHard(), Rollover: g.Quota.GetRollover()}
 	}
 	return d, true, nil
 }

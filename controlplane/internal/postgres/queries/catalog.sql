@@ -12,6 +12,9 @@ RETURNING *;
 -- name: Meter :one
 SELECT * FROM meter WHERE key = @key;
 
+-- name: MetersNamed :many
+SELECT * FROM meter WHERE key = ANY(@keys::text[]);
+
 -- name: Meters :many
 SELECT * FROM meter
 WHERE key > @after

@@ -7,6 +7,7 @@ WHERE l.id = ANY(@ids::text[]);
 SELECT f.closed::boolean AS closed, f.granted::bigint AS granted, f.added::bigint AS added,
        f.remaining::bigint AS remaining, f.idle::bigint AS idle
 FROM lend_quota(@boot::text, @license::text, @meter::text, @generation::bigint, @period_start::bigint, @period_end::bigint, @units::bigint,
+                @rollover::bigint, @prev_start::bigint, @prev_end::bigint, @prev_limit::bigint,
                 @grants::text[], @grant_units::bigint[], @grants_before::integer,
                 @waiting::bigint, @want::bigint, @nodes::bigint, @spent::bigint, @returned::bigint) f;
 

@@ -25,16 +25,17 @@ ORDER BY p.key
 LIMIT @page_size;
 
 -- name: InsertPlanVersion :one
-INSERT INTO plan_version (plan, version, state, entitlements, rate_limits, rate_cards, created_at, published_at,
+INSERT INTO plan_version (plan, version, state, entitlements, rate_limits, rate_cards, trial_days, created_at, published_at,
                           effective_at)
-VALUES (@plan, @version, @state, @entitlements, @rate_limits, @rate_cards, @created_at, @published_at, @effective_at)
+VALUES (@plan, @version, @state, @entitlements, @rate_limits, @rate_cards, @trial_days, @created_at, @published_at,
+        @effective_at)
 RETURNING *;
 
 -- name: UpdatePlanVersion :one
 -- A published version never changes, whatever the caller thinks.
 UPDATE plan_version
 SET state = @state, entitlements = @entitlements, rate_limits = @rate_limits, rate_cards = @rate_cards,
-    published_at = @published_at, effective_at = @effective_at, revision = revision + 1
+    trial_days = @trial_days, published_at = @published_at, effective_at = @effective_at, revision = revision + 1
 WHERE plan = @plan AND version = @version AND state = 'draft'
 RETURNING *;
 

@@ -257,6 +257,38 @@ func (q *Queries) Meters(ctx context.Context, arg MetersParams) ([]Meter, error)
 	return items, nil
 }
 
+const metersNamed = `-- name: MetersNamed :many
+SELECT key, display_name, aggregation, revision, created_at, updated_at, archived_at FROM meter WHERE key = ANY($1::text[])
+`
+
+func (q *Queries) MetersNamed(ctx context.Context, keys []string) ([]Meter, error) {
+	rows, err := q.db.Query(ctx, metersNamed, keys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Meter
+	for rows.Next() {
+		var i Meter
+		if err := rows.Scan(
+			&i.Key,
+			&i.DisplayName,
+			&i.Aggregation,
+			&i.Revision,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.ArchivedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const updateFeature = `-- name: UpdateFeature :one
 UPDATE feature
 SET display_name = $1, updated_at = $2, archived_at = $3, revision = revision + 1

@@ -42,8 +42,9 @@ const lendQuota = `-- name: LendQuota :one
 SELECT f.closed::boolean AS closed, f.granted::bigint AS granted, f.added::bigint AS added,
        f.remaining::bigint AS remaining, f.idle::bigint AS idle
 FROM lend_quota($1::text, $2::text, $3::text, $4::bigint, $5::bigint, $6::bigint, $7::bigint,
-                $8::text[], $9::bigint[], $10::integer,
-                $11::bigint, $12::bigint, $13::bigint, $14::bigint, $15::bigint) f
+                $8::bigint, $9::bigint, $10::bigint, $11::bigint,
+                $12::text[], $13::bigint[], $14::integer,
+                $15::bigint, $16::bigint, $17::bigint, $18::bigint, $19::bigint) f
 `
 
 type LendQuotaParams struct {
@@ -54,6 +55,10 @@ type LendQuotaParams struct {
 	PeriodStart  int64
 	PeriodEnd    int64
 	Units        int64
+	Rollover     int64
+	PrevStart    int64
+	PrevEnd      int64
+	PrevLimit    int64
 	Grants       []string
 	GrantUnits   []int64
 	GrantsBefore int32
@@ -81,6 +86,10 @@ func (q *Queries) LendQuota(ctx context.Context, arg LendQuotaParams) (LendQuota
 		arg.PeriodStart,
 		arg.PeriodEnd,
 		arg.Units,
+		arg.Rollover,
+		arg.PrevStart,
+		arg.PrevEnd,
+		arg.PrevLimit,
 		arg.Grants,
 		arg.GrantUnits,
 		arg.GrantsBefore,

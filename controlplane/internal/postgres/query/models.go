@@ -205,6 +205,7 @@ type PlanVersion struct {
 	Revision     int64
 	CreatedAt    time.Time
 	PublishedAt  *time.Time
+	TrialDays    int32
 	EffectiveAt  *time.Time
 }
 
@@ -245,6 +246,7 @@ type QuotaPool struct {
 	PeriodEnd         int64
 	PeriodStart       int64
 	Lent              int64
+	Rolled            int64
 }
 
 type RateLoan struct {

@@ -65,10 +65,11 @@ func (q *Queries) InsertPlan(ctx context.Context, arg InsertPlanParams) error {
 }
 
 const insertPlanVersion = `-- name: InsertPlanVersion :one
-INSERT INTO plan_version (plan, version, state, entitlements, rate_limits, rate_cards, created_at, published_at,
+INSERT INTO plan_version (plan, version, state, entitlements, rate_limits, rate_cards, trial_days, created_at, published_at,
                           effective_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, effective_at
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
+        $10)
+RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, trial_days, effective_at
 `
 
 type InsertPlanVersionParams struct {
@@ -78,6 +79,7 @@ type InsertPlanVersionParams struct {
 	Entitlements []byte
 	RateLimits   []byte
 	RateCards    []byte
+	TrialDays    int32
 	CreatedAt    time.Time
 	PublishedAt  *time.Time
 	EffectiveAt  *time.Time
@@ -91,6 +93,7 @@ func (q *Queries) InsertPlanVersion(ctx context.Context, arg InsertPlanVersionPa
 		arg.Entitlements,
 		arg.RateLimits,
 		arg.RateCards,
+		arg.TrialDays,
 		arg.CreatedAt,
 		arg.PublishedAt,
 		arg.EffectiveAt,
@@ -106,6 +109,7 @@ func (q *Queries) InsertPlanVersion(ctx context.Context, arg InsertPlanVersionPa
 		&i.Revision,
 		&i.CreatedAt,
 		&i.PublishedAt,
+		&i.TrialDays,
 		&i.EffectiveAt,
 	)
 	return i, err
@@ -153,7 +157,7 @@ func (q *Queries) Plan(ctx context.Context, key string) (PlanRow, error) {
 }
 
 const planVersion = `-- name: PlanVersion :one
-SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, effective_at FROM plan_version WHERE plan = $1 AND version = $2
+SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, trial_days, effective_at FROM plan_version WHERE plan = $1 AND version = $2
 `
 
 type PlanVersionParams struct {
@@ -174,13 +178,14 @@ func (q *Queries) PlanVersion(ctx context.Context, arg PlanVersionParams) (PlanV
 		&i.Revision,
 		&i.CreatedAt,
 		&i.PublishedAt,
+		&i.TrialDays,
 		&i.EffectiveAt,
 	)
 	return i, err
 }
 
 const planVersions = `-- name: PlanVersions :many
-SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, effective_at FROM plan_version
+SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, trial_days, effective_at FROM plan_version
 WHERE plan = $1 AND version > $2
 ORDER BY version
 LIMIT $3
@@ -211,6 +216,7 @@ func (q *Queries) PlanVersions(ctx context.Context, arg PlanVersionsParams) ([]P
 			&i.Revision,
 			&i.CreatedAt,
 			&i.PublishedAt,
+			&i.TrialDays,
 			&i.EffectiveAt,
 		); err != nil {
 			return nil, err
@@ -323,9 +329,9 @@ func (q *Queries) UpdatePlan(ctx context.Context, arg UpdatePlanParams) (int64, 
 const updatePlanVersion = `-- name: UpdatePlanVersion :one
 UPDATE plan_version
 SET state = $1, entitlements = $2, rate_limits = $3, rate_cards = $4,
-    published_at = $5, effective_at = $6, revision = revision + 1
-WHERE plan = $7 AND version = $8 AND state = 'draft'
-RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, effective_at
+    trial_days = $5, published_at = $6, effective_at = $7, revision = revision + 1
+WHERE plan = $8 AND version = $9 AND state = 'draft'
+RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, trial_days, effective_at
 `
 
 type UpdatePlanVersionParams struct {
@@ -333,6 +339,7 @@ type UpdatePlanVersionParams struct {
 	Entitlements []byte
 	RateLimits   []byte
 	RateCards    []byte
+	TrialDays    int32
 	PublishedAt  *time.Time
 	EffectiveAt  *time.Time
 	Plan         string
@@ -346,6 +353,7 @@ func (q *Queries) UpdatePlanVersion(ctx context.Context, arg UpdatePlanVersionPa
 		arg.Entitlements,
 		arg.RateLimits,
 		arg.RateCards,
+		arg.TrialDays,
 		arg.PublishedAt,
 		arg.EffectiveAt,
 		arg.Plan,
@@ -362,6 +370,7 @@ func (q *Queries) UpdatePlanVersion(ctx context.Context, arg UpdatePlanVersionPa
 		&i.Revision,
 		&i.CreatedAt,
 		&i.PublishedAt,
+		&i.TrialDays,
 		&i.EffectiveAt,
 	)
 	return i, err

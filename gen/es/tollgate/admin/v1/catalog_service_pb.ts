@@ -23,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/catalog_service.proto.
  */
 export const file_tollgate_admin_v1_catalog_service: GenFile = /*@__PURE__*/
-  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS9jYXRhbG9nX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIksKFENyZWF0ZUZlYXR1cmVSZXF1ZXN0EjMKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlQga6SAPIAQEibQoVQ3JlYXRlRmVhdHVyZVJlc3BvbnNlEisKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKwoRR2V0RmVhdHVyZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiQQoSR2V0RmVhdHVyZVJlc3BvbnNlEisKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlImkKE0xpc3RGZWF0dXJlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iXQoUTGlzdEZlYXR1cmVzUmVzcG9uc2USLAoIZmVhdHVyZXMYASADKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ8ChRVcGRhdGVGZWF0dXJlUmVxdWVzdBIzCgdmZWF0dXJlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuRmVhdHVyZUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJtChVVcGRhdGVGZWF0dXJlUmVzcG9uc2USKwoHZmVhdHVyZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkZlYXR1cmUSJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIvChVBcmNoaXZlRmVhdHVyZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAibgoWQXJjaGl2ZUZlYXR1cmVSZXNwb25zZRIrCgdmZWF0dXJlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuRmVhdHVyZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkUKEkNyZWF0ZU1ldGVyUmVxdWVzdBIvCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyQga6SAPIAQEiZwoTQ3JlYXRlTWV0ZXJSZXNwb25zZRInCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKQoPR2V0TWV0ZXJSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIjsKEEdldE1ldGVyUmVzcG9uc2USJwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlciJnChFMaXN0TWV0ZXJzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJXChJMaXN0TWV0ZXJzUmVzcG9uc2USKAoGbWV0ZXJzGAEgAygLMhgudG9sbGdhdGUuYWRtaW4udjEuTWV0ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInYKElVwZGF0ZU1ldGVyUmVxdWVzdBIvCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrImcKE1VwZGF0ZU1ldGVyUmVzcG9uc2USJwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlchInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIi0KE0FyY2hpdmVNZXRlclJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiaAoUQXJjaGl2ZU1ldGVyUmVzcG9uc2USJwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlchInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkIKEUNyZWF0ZVBsYW5SZXF1ZXN0Ei0KBHBsYW4YASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuQga6SAPIAQEiZAoSQ3JlYXRlUGxhblJlc3BvbnNlEiUKBHBsYW4YASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKAoOR2V0UGxhblJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiOAoPR2V0UGxhblJlc3BvbnNlEiUKBHBsYW4YASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuImYKEExpc3RQbGFuc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iVAoRTGlzdFBsYW5zUmVzcG9uc2USJgoFcGxhbnMYASADKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJzChFVcGRhdGVQbGFuUmVxdWVzdBItCgRwbGFuGAEgASgLMhcudG9sbGdhdGUuYWRtaW4udjEuUGxhbkIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJkChJVcGRhdGVQbGFuUmVzcG9uc2USJQoEcGxhbhgBIAEoCzIXLnRvbGxnYXRlLmFkbWluLnYxLlBsYW4SJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIsChJBcmNoaXZlUGxhblJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiZQoTQXJjaGl2ZVBsYW5SZXNwb25zZRIlCgRwbGFuGAEgASgLMhcudG9sbGdhdGUuYWRtaW4udjEuUGxhbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkcKFkNyZWF0ZVBsYW5EcmFmdFJlcXVlc3QSFwoEcGxhbhgBIAEoCUIJukgGcgQQAShAEhQKDGZyb21fdmVyc2lvbhgCIAEoDSJ4ChdDcmVhdGVQbGFuRHJhZnRSZXNwb25zZRI0CgxwbGFuX3ZlcnNpb24YASABKAsyHi50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIocBChZVcGRhdGVQbGFuRHJhZnRSZXF1ZXN0EjwKDHBsYW5fdmVyc2lvbhgBIAEoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIngKF1VwZGF0ZVBsYW5EcmFmdFJlc3BvbnNlEjQKDHBsYW5fdmVyc2lvbhgBIAEoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giQQoVR2V0UGxhblZlcnNpb25SZXF1ZXN0EhcKBHBsYW4YASABKAlCCbpIBnIEEAEoQBIPCgd2ZXJzaW9uGAIgASgNIk4KFkdldFBsYW5WZXJzaW9uUmVzcG9uc2USNAoMcGxhbl92ZXJzaW9uGAEgASgLMh4udG9sbGdhdGUuYWRtaW4udjEuUGxhblZlcnNpb24ibAoXTGlzdFBsYW5WZXJzaW9uc1JlcXVlc3QSFwoEcGxhbhgBIAEoCUIJukgGcgQQAShAEhoKCXBhZ2Vfc2l6ZRgCIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAyjQDyJqChhMaXN0UGxhblZlcnNpb25zUmVzcG9uc2USNQoNcGxhbl92ZXJzaW9ucxgBIAMoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLVAQoZUHVibGlzaFBsYW5WZXJzaW9uUmVxdWVzdBIXCgRwbGFuGAEgASgJQgm6SAZyBBABKEASGAoHdmVyc2lvbhgCIAEoDUIHukgEKgIgABI5CgltaWdyYXRpb24YAyABKA4yHC50b2xsZ2F0ZS5hZG1pbi52MS5NaWdyYXRpb25CCLpIBYIBAhABEhgKBmZpbHRlchgEIAEoCUIIukgFcgMo0A8SMAoMZWZmZWN0aXZlX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKKAQoaUHVibGlzaFBsYW5WZXJzaW9uUmVzcG9uc2USNAoMcGxhbl92ZXJzaW9uGAEgASgLMh4udG9sbGdhdGUuYWRtaW4udjEuUGxhblZlcnNpb24SJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBINCgVtb3ZlZBgDIAEoAyJIChNHZXRNaWdyYXRpb25SZXF1ZXN0EhcKBHBsYW4YASABKAlCCbpIBnIEEAEoQBIYCgd2ZXJzaW9uGAIgASgNQge6SAQqAiAAIs4BChRHZXRNaWdyYXRpb25SZXNwb25zZRINCgVtb3ZlZBgBIAEoAxINCgV0b3RhbBgCIAEoAxInCgVlcG9jaBgDIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEgwKBGRvbmUYBCABKAgSLwoJbWlncmF0aW9uGAUgASgOMhwudG9sbGdhdGUuYWRtaW4udjEuTWlncmF0aW9uEjAKDGVmZmVjdGl2ZV9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAifQoTQXBwbHlDYXRhbG9nUmVxdWVzdBIaCgR5YW1sGAEgASgJQgy6SAlyBxABKICAgAISDwoHZHJ5X3J1bhgCIAEoCBI5CgltaWdyYXRpb24YAyABKA4yHC50b2xsZ2F0ZS5hZG1pbi52MS5NaWdyYXRpb25CCLpIBYIBAhABInIKFEFwcGx5Q2F0YWxvZ1Jlc3BvbnNlEjEKB2NoYW5nZXMYASADKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5DYXRhbG9nQ2hhbmdlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giSgoNQ2F0YWxvZ0NoYW5nZRIOCgZhY3Rpb24YASABKAkSDAoEa2luZBgCIAEoCRILCgNrZXkYAyABKAkSDgoGZGV0YWlsGAQgASgJKoIBCglNaWdyYXRpb24SGQoVTUlHUkFUSU9OX1VOU1BFQ0lGSUVEEAASFgoSTUlHUkFUSU9OX05FV19PTkxZEAESGQoVTUlHUkFUSU9OX05FWFRfUEVSSU9EEAISEQoNTUlHUkFUSU9OX05PVxADEhQKEE1JR1JBVElPTl9GSUxURVIQBDKDGAoOQ2F0YWxvZ1NlcnZpY2UShQEKDUNyZWF0ZUZlYXR1cmUSJy50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVGZWF0dXJlUmVxdWVzdBooLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUZlYXR1cmVSZXNwb25zZSIhiLUYA4LT5JMCFzoHZmVhdHVyZSIML3YxL2ZlYXR1cmVzEnwKCkdldEZlYXR1cmUSJC50b2xsZ2F0ZS5hZG1pbi52MS5HZXRGZWF0dXJlUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkdldEZlYXR1cmVSZXNwb25zZSIhkAIBiLUYAoLT5JMCFBISL3YxL2ZlYXR1cmVzL3trZXl9EnwKDExpc3RGZWF0dXJlcxImLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RGZWF0dXJlc1JlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0RmVhdHVyZXNSZXNwb25zZSIbkAIBiLUYAoLT5JMCDhIML3YxL2ZlYXR1cmVzEpMBCg1VcGRhdGVGZWF0dXJlEicudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlRmVhdHVyZVJlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVGZWF0dXJlUmVzcG9uc2UiL4i1GAOC0+STAiU6B2ZlYXR1cmUyGi92MS9mZWF0dXJlcy97ZmVhdHVyZS5rZXl9EpABCg5BcmNoaXZlRmVhdHVyZRIoLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVGZWF0dXJlUmVxdWVzdBopLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVGZWF0dXJlUmVzcG9uc2UiKYi1GAOC0+STAh86ASoiGi92MS9mZWF0dXJlcy97a2V5fTphcmNoaXZlEnsKC0NyZWF0ZU1ldGVyEiUudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlTWV0ZXJSZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlTWV0ZXJSZXNwb25zZSIdiLUYA4LT5JMCEzoFbWV0ZXIiCi92MS9tZXRlcnMSdAoIR2V0TWV0ZXISIi50b2xsZ2F0ZS5hZG1pbi52MS5HZXRNZXRlclJlcXVlc3QaIy50b2xsZ2F0ZS5hZG1pbi52MS5HZXRNZXRlclJlc3BvbnNlIh+QAgGItRgCgtPkkwISEhAvdjEvbWV0ZXJzL3trZXl9EnQKCkxpc3RNZXRlcnMSJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0TWV0ZXJzUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RNZXRlcnNSZXNwb25zZSIZkAIBiLUYAoLT5JMCDBIKL3YxL21ldGVycxKHAQoLVXBkYXRlTWV0ZXISJS50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVNZXRlclJlcXVlc3QaJi50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVNZXRlclJlc3BvbnNlIimItRgDgtPkkwIfOgVtZXRlcjIWL3YxL21ldGVycy97bWV0ZXIua2V5fRKIAQoMQXJjaGl2ZU1ldGVyEiYudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZU1ldGVyUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVNZXRlclJlc3BvbnNlIieItRgDgtPkkwIdOgEqIhgvdjEvbWV0ZXJzL3trZXl9OmFyY2hpdmUSdgoKQ3JlYXRlUGxhbhIkLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVBsYW5SZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlUGxhblJlc3BvbnNlIhuItRgDgtPkkwIROgRwbGFuIgkvdjEvcGxhbnMScAoHR2V0UGxhbhIhLnRvbGxnYXRlLmFkbWluLnYxLkdldFBsYW5SZXF1ZXN0GiIudG9sbGdhdGUuYWRtaW4udjEuR2V0UGxhblJlc3BvbnNlIh6QAgGItRgCgtPkkwIREg8vdjEvcGxhbnMve2tleX0ScAoJTGlzdFBsYW5zEiMudG9sbGdhdGUuYWRtaW4udjEuTGlzdFBsYW5zUmVxdWVzdBokLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RQbGFuc1Jlc3BvbnNlIhiQAgGItRgCgtPkkwILEgkvdjEvcGxhbnMSgQEKClVwZGF0ZVBsYW4SJC50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVQbGFuUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZVBsYW5SZXNwb25zZSImiLUYA4LT5JMCHDoEcGxhbjIUL3YxL3BsYW5zL3twbGFuLmtleX0ShAEKC0FyY2hpdmVQbGFuEiUudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZVBsYW5SZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZVBsYW5SZXNwb25zZSImiLUYA4LT5JMCHDoBKiIXL3YxL3BsYW5zL3trZXl9OmFyY2hpdmUSkgEKD0NyZWF0ZVBsYW5EcmFmdBIpLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVBsYW5EcmFmdFJlcXVlc3QaKi50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVQbGFuRHJhZnRSZXNwb25zZSIoiLUYA4LT5JMCHjoBKiIZL3YxL3BsYW5zL3twbGFufS92ZXJzaW9ucxLBAQoPVXBkYXRlUGxhbkRyYWZ0EikudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlUGxhbkRyYWZ0UmVxdWVzdBoqLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZVBsYW5EcmFmdFJlc3BvbnNlIleItRgDgtPkkwJNOgxwbGFuX3ZlcnNpb24yPS92MS9wbGFucy97cGxhbl92ZXJzaW9uLnBsYW59L3ZlcnNpb25zL3twbGFuX3ZlcnNpb24udmVyc2lvbn0SmQEKDkdldFBsYW5WZXJzaW9uEigudG9sbGdhdGUuYWRtaW4udjEuR2V0UGxhblZlcnNpb25SZXF1ZXN0GikudG9sbGdhdGUuYWRtaW4udjEuR2V0UGxhblZlcnNpb25SZXNwb25zZSIykAIBiLUYAoLT5JMCJRIjL3YxL3BsYW5zL3twbGFufS92ZXJzaW9ucy97dmVyc2lvbn0SlQEKEExpc3RQbGFuVmVyc2lvbnMSKi50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0UGxhblZlcnNpb25zUmVxdWVzdBorLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RQbGFuVmVyc2lvbnNSZXNwb25zZSIokAIBiLUYAoLT5JMCGxIZL3YxL3BsYW5zL3twbGFufS92ZXJzaW9ucxKtAQoSUHVibGlzaFBsYW5WZXJzaW9uEiwudG9sbGdhdGUuYWRtaW4udjEuUHVibGlzaFBsYW5WZXJzaW9uUmVxdWVzdBotLnRvbGxnYXRlLmFkbWluLnYxLlB1Ymxpc2hQbGFuVmVyc2lvblJlc3BvbnNlIjqItRgDgtPkkwIwOgEqIisvdjEvcGxhbnMve3BsYW59L3ZlcnNpb25zL3t2ZXJzaW9ufTpwdWJsaXNoEp0BCgxHZXRNaWdyYXRpb24SJi50b2xsZ2F0ZS5hZG1pbi52MS5HZXRNaWdyYXRpb25SZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuR2V0TWlncmF0aW9uUmVzcG9uc2UiPJACAYi1GAKC0+STAi8SLS92MS9wbGFucy97cGxhbn0vdmVyc2lvbnMve3ZlcnNpb259L21pZ3JhdGlvbhKBAQoMQXBwbHlDYXRhbG9nEiYudG9sbGdhdGUuYWRtaW4udjEuQXBwbHlDYXRhbG9nUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkFwcGx5Q2F0YWxvZ1Jlc3BvbnNlIiCItRgDgtPkkwIWOgEqIhEvdjEvY2F0YWxvZzphcHBseUK9AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhNDYXRhbG9nU2VydmljZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_feature, file_tollgate_admin_v1_meter, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_plan]);
+  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS9jYXRhbG9nX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIksKFENyZWF0ZUZlYXR1cmVSZXF1ZXN0EjMKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlQga6SAPIAQEibQoVQ3JlYXRlRmVhdHVyZVJlc3BvbnNlEisKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKwoRR2V0RmVhdHVyZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiQQoSR2V0RmVhdHVyZVJlc3BvbnNlEisKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlImkKE0xpc3RGZWF0dXJlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iXQoUTGlzdEZlYXR1cmVzUmVzcG9uc2USLAoIZmVhdHVyZXMYASADKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ8ChRVcGRhdGVGZWF0dXJlUmVxdWVzdBIzCgdmZWF0dXJlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuRmVhdHVyZUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJtChVVcGRhdGVGZWF0dXJlUmVzcG9uc2USKwoHZmVhdHVyZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkZlYXR1cmUSJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIvChVBcmNoaXZlRmVhdHVyZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAibgoWQXJjaGl2ZUZlYXR1cmVSZXNwb25zZRIrCgdmZWF0dXJlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuRmVhdHVyZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkUKEkNyZWF0ZU1ldGVyUmVxdWVzdBIvCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyQga6SAPIAQEiZwoTQ3JlYXRlTWV0ZXJSZXNwb25zZRInCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKQoPR2V0TWV0ZXJSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIjsKEEdldE1ldGVyUmVzcG9uc2USJwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlciJnChFMaXN0TWV0ZXJzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJXChJMaXN0TWV0ZXJzUmVzcG9uc2USKAoGbWV0ZXJzGAEgAygLMhgudG9sbGdhdGUuYWRtaW4udjEuTWV0ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInYKElVwZGF0ZU1ldGVyUmVxdWVzdBIvCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrImcKE1VwZGF0ZU1ldGVyUmVzcG9uc2USJwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlchInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIi0KE0FyY2hpdmVNZXRlclJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiaAoUQXJjaGl2ZU1ldGVyUmVzcG9uc2USJwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlchInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkIKEUNyZWF0ZVBsYW5SZXF1ZXN0Ei0KBHBsYW4YASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuQga6SAPIAQEiZAoSQ3JlYXRlUGxhblJlc3BvbnNlEiUKBHBsYW4YASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKAoOR2V0UGxhblJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiOAoPR2V0UGxhblJlc3BvbnNlEiUKBHBsYW4YASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuImYKEExpc3RQbGFuc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iVAoRTGlzdFBsYW5zUmVzcG9uc2USJgoFcGxhbnMYASADKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJzChFVcGRhdGVQbGFuUmVxdWVzdBItCgRwbGFuGAEgASgLMhcudG9sbGdhdGUuYWRtaW4udjEuUGxhbkIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJkChJVcGRhdGVQbGFuUmVzcG9uc2USJQoEcGxhbhgBIAEoCzIXLnRvbGxnYXRlLmFkbWluLnYxLlBsYW4SJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIsChJBcmNoaXZlUGxhblJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiZQoTQXJjaGl2ZVBsYW5SZXNwb25zZRIlCgRwbGFuGAEgASgLMhcudG9sbGdhdGUuYWRtaW4udjEuUGxhbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkcKFkNyZWF0ZVBsYW5EcmFmdFJlcXVlc3QSFwoEcGxhbhgBIAEoCUIJukgGcgQQAShAEhQKDGZyb21fdmVyc2lvbhgCIAEoDSJ4ChdDcmVhdGVQbGFuRHJhZnRSZXNwb25zZRI0CgxwbGFuX3ZlcnNpb24YASABKAsyHi50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIocBChZVcGRhdGVQbGFuRHJhZnRSZXF1ZXN0EjwKDHBsYW5fdmVyc2lvbhgBIAEoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIngKF1VwZGF0ZVBsYW5EcmFmdFJlc3BvbnNlEjQKDHBsYW5fdmVyc2lvbhgBIAEoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giQQoVR2V0UGxhblZlcnNpb25SZXF1ZXN0EhcKBHBsYW4YASABKAlCCbpIBnIEEAEoQBIPCgd2ZXJzaW9uGAIgASgNIk4KFkdldFBsYW5WZXJzaW9uUmVzcG9uc2USNAoMcGxhbl92ZXJzaW9uGAEgASgLMh4udG9sbGdhdGUuYWRtaW4udjEuUGxhblZlcnNpb24ibAoXTGlzdFBsYW5WZXJzaW9uc1JlcXVlc3QSFwoEcGxhbhgBIAEoCUIJukgGcgQQAShAEhoKCXBhZ2Vfc2l6ZRgCIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAyjQDyJqChhMaXN0UGxhblZlcnNpb25zUmVzcG9uc2USNQoNcGxhbl92ZXJzaW9ucxgBIAMoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLVAQoZUHVibGlzaFBsYW5WZXJzaW9uUmVxdWVzdBIXCgRwbGFuGAEgASgJQgm6SAZyBBABKEASGAoHdmVyc2lvbhgCIAEoDUIHukgEKgIgABI5CgltaWdyYXRpb24YAyABKA4yHC50b2xsZ2F0ZS5hZG1pbi52MS5NaWdyYXRpb25CCLpIBYIBAhABEhgKBmZpbHRlchgEIAEoCUIIukgFcgMo0A8SMAoMZWZmZWN0aXZlX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKKAQoaUHVibGlzaFBsYW5WZXJzaW9uUmVzcG9uc2USNAoMcGxhbl92ZXJzaW9uGAEgASgLMh4udG9sbGdhdGUuYWRtaW4udjEuUGxhblZlcnNpb24SJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBINCgVtb3ZlZBgDIAEoAyJIChNHZXRNaWdyYXRpb25SZXF1ZXN0EhcKBHBsYW4YASABKAlCCbpIBnIEEAEoQBIYCgd2ZXJzaW9uGAIgASgNQge6SAQqAiAAIs4BChRHZXRNaWdyYXRpb25SZXNwb25zZRINCgVtb3ZlZBgBIAEoAxINCgV0b3RhbBgCIAEoAxInCgVlcG9jaBgDIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEgwKBGRvbmUYBCABKAgSLwoJbWlncmF0aW9uGAUgASgOMhwudG9sbGdhdGUuYWRtaW4udjEuTWlncmF0aW9uEjAKDGVmZmVjdGl2ZV9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiXAoXRGlmZlBsYW5WZXJzaW9uc1JlcXVlc3QSFwoEcGxhbhgBIAEoCUIJukgGcgQQAShAEhQKDGZyb21fdmVyc2lvbhgCIAEoDRISCgp0b192ZXJzaW9uGAMgASgNIlEKGERpZmZQbGFuVmVyc2lvbnNSZXNwb25zZRI1CgdjaGFuZ2VzGAEgAygLMiQudG9sbGdhdGUuYWRtaW4udjEuUGxhblZlcnNpb25DaGFuZ2UiTgoRUGxhblZlcnNpb25DaGFuZ2USDAoEcGF0aBgBIAEoCRIMCgRraW5kGAIgASgJEg4KBmJlZm9yZRgDIAEoCRINCgVhZnRlchgEIAEoCSJKChVQcmV2aWV3UHVibGlzaFJlcXVlc3QSFwoEcGxhbhgBIAEoCUIJukgGcgQQAShAEhgKB3ZlcnNpb24YAiABKA1CB7pIBCoCIAAidQoWUHJldmlld1B1Ymxpc2hSZXNwb25zZRIOCgZnYWluZWQYASADKAkSDAoEbG9zdBgCIAMoCRINCgVtb3ZlZBgDIAEoAxISCgpvdmVyX3F1b3RhGAQgASgDEhoKEm92ZXJfcXVvdGFfcGFydGlhbBgFIAEoCCJpChNSb2xsYmFja1BsYW5SZXF1ZXN0EhcKBHBsYW4YASABKAlCCbpIBnIEEAEoQBI5CgltaWdyYXRpb24YAiABKA4yHC50b2xsZ2F0ZS5hZG1pbi52MS5NaWdyYXRpb25CCLpIBYIBAhABIoQBChRSb2xsYmFja1BsYW5SZXNwb25zZRI0CgxwbGFuX3ZlcnNpb24YASABKAsyHi50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEg0KBW1vdmVkGAMgASgDImMKF0Rpc2NhcmRQbGFuRHJhZnRSZXF1ZXN0EhcKBHBsYW4YASABKAlCCbpIBnIEEAEoQBIYCgd2ZXJzaW9uGAIgASgNQge6SAQqAiAAEhUKBGV0YWcYAyABKAlCB7pIBHICKEAieQoYRGlzY2FyZFBsYW5EcmFmdFJlc3BvbnNlEjQKDHBsYW5fdmVyc2lvbhgBIAEoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giFgoURXhwb3J0Q2F0YWxvZ1JlcXVlc3QiJQoVRXhwb3J0Q2F0YWxvZ1Jlc3BvbnNlEgwKBHlhbWwYASABKAkijAEKE0FwcGx5Q2F0YWxvZ1JlcXVlc3QSGgoEeWFtbBgBIAEoCUIMukgJcgcQASiAgIACEg8KB2RyeV9ydW4YAiABKAgSOQoJbWlncmF0aW9uGAMgASgOMhwudG9sbGdhdGUuYWRtaW4udjEuTWlncmF0aW9uQgi6SAWCAQIQARINCgVwcnVuZRgEIAEoCCJyChRBcHBseUNhdGFsb2dSZXNwb25zZRIxCgdjaGFuZ2VzGAEgAygLMiAudG9sbGdhdGUuYWRtaW4udjEuQ2F0YWxvZ0NoYW5nZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkoKDUNhdGFsb2dDaGFuZ2USDgoGYWN0aW9uGAEgASgJEgwKBGtpbmQYAiABKAkSCwoDa2V5GAMgASgJEg4KBmRldGFpbBgEIAEoCSqCAQoJTWlncmF0aW9uEhkKFU1JR1JBVElPTl9VTlNQRUNJRklFRBAAEhYKEk1JR1JBVElPTl9ORVdfT05MWRABEhkKFU1JR1JBVElPTl9ORVhUX1BFUklPRBACEhEKDU1JR1JBVElPTl9OT1cQAxIUChBNSUdSQVRJT05fRklMVEVSEAQy+R0KDkNhdGFsb2dTZXJ2aWNlEoUBCg1DcmVhdGVGZWF0dXJlEicudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlRmVhdHVyZVJlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVGZWF0dXJlUmVzcG9uc2UiIYi1GAOC0+STAhc6B2ZlYXR1cmUiDC92MS9mZWF0dXJlcxJ8CgpHZXRGZWF0dXJlEiQudG9sbGdhdGUuYWRtaW4udjEuR2V0RmVhdHVyZVJlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5HZXRGZWF0dXJlUmVzcG9uc2UiIZACAYi1GAKC0+STAhQSEi92MS9mZWF0dXJlcy97a2V5fRJ8CgxMaXN0RmVhdHVyZXMSJi50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0RmVhdHVyZXNSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuTGlzdEZlYXR1cmVzUmVzcG9uc2UiG5ACAYi1GAKC0+STAg4SDC92MS9mZWF0dXJlcxKTAQoNVXBkYXRlRmVhdHVyZRInLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUZlYXR1cmVSZXF1ZXN0GigudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlRmVhdHVyZVJlc3BvbnNlIi+ItRgDgtPkkwIlOgdmZWF0dXJlMhovdjEvZmVhdHVyZXMve2ZlYXR1cmUua2V5fRKQAQoOQXJjaGl2ZUZlYXR1cmUSKC50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlRmVhdHVyZVJlcXVlc3QaKS50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlRmVhdHVyZVJlc3BvbnNlIimItRgDgtPkkwIfOgEqIhovdjEvZmVhdHVyZXMve2tleX06YXJjaGl2ZRJ7CgtDcmVhdGVNZXRlchIlLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZU1ldGVyUmVxdWVzdBomLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZU1ldGVyUmVzcG9uc2UiHYi1GAOC0+STAhM6BW1ldGVyIgovdjEvbWV0ZXJzEnQKCEdldE1ldGVyEiIudG9sbGdhdGUuYWRtaW4udjEuR2V0TWV0ZXJSZXF1ZXN0GiMudG9sbGdhdGUuYWRtaW4udjEuR2V0TWV0ZXJSZXNwb25zZSIfkAIBiLUYAoLT5JMCEhIQL3YxL21ldGVycy97a2V5fRJ0CgpMaXN0TWV0ZXJzEiQudG9sbGdhdGUuYWRtaW4udjEuTGlzdE1ldGVyc1JlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0TWV0ZXJzUmVzcG9uc2UiGZACAYi1GAKC0+STAgwSCi92MS9tZXRlcnMShwEKC1VwZGF0ZU1ldGVyEiUudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlTWV0ZXJSZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlTWV0ZXJSZXNwb25zZSIpiLUYA4LT5JMCHzoFbWV0ZXIyFi92MS9tZXRlcnMve21ldGVyLmtleX0SiAEKDEFyY2hpdmVNZXRlchImLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVNZXRlclJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlTWV0ZXJSZXNwb25zZSIniLUYA4LT5JMCHToBKiIYL3YxL21ldGVycy97a2V5fTphcmNoaXZlEnYKCkNyZWF0ZVBsYW4SJC50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVQbGFuUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVBsYW5SZXNwb25zZSIbiLUYA4LT5JMCEToEcGxhbiIJL3YxL3BsYW5zEnAKB0dldFBsYW4SIS50b2xsZ2F0ZS5hZG1pbi52MS5HZXRQbGFuUmVxdWVzdBoiLnRvbGxnYXRlLmFkbWluLnYxLkdldFBsYW5SZXNwb25zZSIekAIBiLUYAoLT5JMCERIPL3YxL3BsYW5zL3trZXl9EnAKCUxpc3RQbGFucxIjLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RQbGFuc1JlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0UGxhbnNSZXNwb25zZSIYkAIBiLUYAoLT5JMCCxIJL3YxL3BsYW5zEoEBCgpVcGRhdGVQbGFuEiQudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlUGxhblJlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVQbGFuUmVzcG9uc2UiJoi1GAOC0+STAhw6BHBsYW4yFC92MS9wbGFucy97cGxhbi5rZXl9EoQBCgtBcmNoaXZlUGxhbhIlLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVQbGFuUmVxdWVzdBomLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVQbGFuUmVzcG9uc2UiJoi1GAOC0+STAhw6ASoiFy92MS9wbGFucy97a2V5fTphcmNoaXZlEpIBCg9DcmVhdGVQbGFuRHJhZnQSKS50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVQbGFuRHJhZnRSZXF1ZXN0GioudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlUGxhbkRyYWZ0UmVzcG9uc2UiKIi1GAOC0+STAh46ASoiGS92MS9wbGFucy97cGxhbn0vdmVyc2lvbnMSwQEKD1VwZGF0ZVBsYW5EcmFmdBIpLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZVBsYW5EcmFmdFJlcXVlc3QaKi50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVQbGFuRHJhZnRSZXNwb25zZSJXiLUYA4LT5JMCTToMcGxhbl92ZXJzaW9uMj0vdjEvcGxhbnMve3BsYW5fdmVyc2lvbi5wbGFufS92ZXJzaW9ucy97cGxhbl92ZXJzaW9uLnZlcnNpb259EpkBCg5HZXRQbGFuVmVyc2lvbhIoLnRvbGxnYXRlLmFkbWluLnYxLkdldFBsYW5WZXJzaW9uUmVxdWVzdBopLnRvbGxnYXRlLmFkbWluLnYxLkdldFBsYW5WZXJzaW9uUmVzcG9uc2UiMpACAYi1GAKC0+STAiUSIy92MS9wbGFucy97cGxhbn0vdmVyc2lvbnMve3ZlcnNpb259EpUBChBMaXN0UGxhblZlcnNpb25zEioudG9sbGdhdGUuYWRtaW4udjEuTGlzdFBsYW5WZXJzaW9uc1JlcXVlc3QaKy50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0UGxhblZlcnNpb25zUmVzcG9uc2UiKJACAYi1GAKC0+STAhsSGS92MS9wbGFucy97cGxhbn0vdmVyc2lvbnMSrQEKElB1Ymxpc2hQbGFuVmVyc2lvbhIsLnRvbGxnYXRlLmFkbWluLnYxLlB1Ymxpc2hQbGFuVmVyc2lvblJlcXVlc3QaLS50b2xsZ2F0ZS5hZG1pbi52MS5QdWJsaXNoUGxhblZlcnNpb25SZXNwb25zZSI6iLUYA4LT5JMCMDoBKiIrL3YxL3BsYW5zL3twbGFufS92ZXJzaW9ucy97dmVyc2lvbn06cHVibGlzaBKdAQoMR2V0TWlncmF0aW9uEiYudG9sbGdhdGUuYWRtaW4udjEuR2V0TWlncmF0aW9uUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkdldE1pZ3JhdGlvblJlc3BvbnNlIjyQAgGItRgCgtPkkwIvEi0vdjEvcGxhbnMve3BsYW59L3ZlcnNpb25zL3t2ZXJzaW9ufS9taWdyYXRpb24SkQEKEERpZmZQbGFuVmVyc2lvbnMSKi50b2xsZ2F0ZS5hZG1pbi52MS5EaWZmUGxhblZlcnNpb25zUmVxdWVzdBorLnRvbGxnYXRlLmFkbWluLnYxLkRpZmZQbGFuVmVyc2lvbnNSZXNwb25zZSIkkAIBiLUYAoLT5JMCFxIVL3YxL3BsYW5zL3twbGFufS9kaWZmEqEBCg5QcmV2aWV3UHVibGlzaBIoLnRvbGxnYXRlLmFkbWluLnYxLlByZXZpZXdQdWJsaXNoUmVxdWVzdBopLnRvbGxnYXRlLmFkbWluLnYxLlByZXZpZXdQdWJsaXNoUmVzcG9uc2UiOpACAYi1GAKC0+STAi0SKy92MS9wbGFucy97cGxhbn0vdmVyc2lvbnMve3ZlcnNpb259L3ByZXZpZXcSiQEKDFJvbGxiYWNrUGxhbhImLnRvbGxnYXRlLmFkbWluLnYxLlJvbGxiYWNrUGxhblJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5Sb2xsYmFja1BsYW5SZXNwb25zZSIoiLUYA4LT5JMCHjoBKiIZL3YxL3BsYW5zL3twbGFufTpyb2xsYmFjaxKnAQoQRGlzY2FyZFBsYW5EcmFmdBIqLnRvbGxnYXRlLmFkbWluLnYxLkRpc2NhcmRQbGFuRHJhZnRSZXF1ZXN0GisudG9sbGdhdGUuYWRtaW4udjEuRGlzY2FyZFBsYW5EcmFmdFJlc3BvbnNlIjqItRgDgtPkkwIwOgEqIisvdjEvcGxhbnMve3BsYW59L3ZlcnNpb25zL3t2ZXJzaW9ufTpkaXNjYXJkEoUBCg1FeHBvcnRDYXRhbG9nEicudG9sbGdhdGUuYWRtaW4udjEuRXhwb3J0Q2F0YWxvZ1JlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5FeHBvcnRDYXRhbG9nUmVzcG9uc2UiIZACAYi1GAKC0+STAhQSEi92MS9jYXRhbG9nOmV4cG9ydBKBAQoMQXBwbHlDYXRhbG9nEiYudG9sbGdhdGUuYWRtaW4udjEuQXBwbHlDYXRhbG9nUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkFwcGx5Q2F0YWxvZ1Jlc3BvbnNlIiCItRgDgtPkkwIWOgEqIhEvdjEvY2F0YWxvZzphcHBseUK9AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhNDYXRhbG9nU2VydmljZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_feature, file_tollgate_admin_v1_meter, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_plan]);
 
 /**
  * @generated from message tollgate.admin.v1.CreateFeatureRequest
@@ -722,7 +722,7 @@ export type UpdatePlanDraftRequest = Message<"tollgate.admin.v1.UpdatePlanDraftR
   planVersion?: PlanVersion | undefined;
 
   /**
-   * Of `entitlements`, `rate_limits`, `rate_cards`. Empty: all three.
+   * Of `entitlements`, `rate_limits`, `rate_cards`, `trial_days`. Empty: all.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -992,6 +992,305 @@ export const GetMigrationResponseSchema: GenMessage<GetMigrationResponse> = /*@_
   messageDesc(file_tollgate_admin_v1_catalog_service, 41);
 
 /**
+ * @generated from message tollgate.admin.v1.DiffPlanVersionsRequest
+ */
+export type DiffPlanVersionsRequest = Message<"tollgate.admin.v1.DiffPlanVersionsRequest"> & {
+  /**
+   * @generated from field: string plan = 1;
+   */
+  plan: string;
+
+  /**
+   * 0: the newest published one.
+   *
+   * @generated from field: uint32 from_version = 2;
+   */
+  fromVersion: number;
+
+  /**
+   * 0: the open draft.
+   *
+   * @generated from field: uint32 to_version = 3;
+   */
+  toVersion: number;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.DiffPlanVersionsRequest.
+ * Use `create(DiffPlanVersionsRequestSchema)` to create a new message.
+ */
+export const DiffPlanVersionsRequestSchema: GenMessage<DiffPlanVersionsRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 42);
+
+/**
+ * @generated from message tollgate.admin.v1.DiffPlanVersionsResponse
+ */
+export type DiffPlanVersionsResponse = Message<"tollgate.admin.v1.DiffPlanVersionsResponse"> & {
+  /**
+   * Empty where both grant and cost the same.
+   *
+   * @generated from field: repeated tollgate.admin.v1.PlanVersionChange changes = 1;
+   */
+  changes: PlanVersionChange[];
+};
+
+/**
+ * Describes the message tollgate.admin.v1.DiffPlanVersionsResponse.
+ * Use `create(DiffPlanVersionsResponseSchema)` to create a new message.
+ */
+export const DiffPlanVersionsResponseSchema: GenMessage<DiffPlanVersionsResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 43);
+
+/**
+ * @generated from message tollgate.admin.v1.PlanVersionChange
+ */
+export type PlanVersionChange = Message<"tollgate.admin.v1.PlanVersionChange"> & {
+  /**
+   * What differs, in the catalog file's words: `entitlements[calls].quota.limit`.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * `added`, `removed`, `changed`.
+   *
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * Empty where it was added.
+   *
+   * @generated from field: string before = 3;
+   */
+  before: string;
+
+  /**
+   * Empty where it was removed.
+   *
+   * @generated from field: string after = 4;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.PlanVersionChange.
+ * Use `create(PlanVersionChangeSchema)` to create a new message.
+ */
+export const PlanVersionChangeSchema: GenMessage<PlanVersionChange> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 44);
+
+/**
+ * @generated from message tollgate.admin.v1.PreviewPublishRequest
+ */
+export type PreviewPublishRequest = Message<"tollgate.admin.v1.PreviewPublishRequest"> & {
+  /**
+   * @generated from field: string plan = 1;
+   */
+  plan: string;
+
+  /**
+   * The draft's number.
+   *
+   * @generated from field: uint32 version = 2;
+   */
+  version: number;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.PreviewPublishRequest.
+ * Use `create(PreviewPublishRequestSchema)` to create a new message.
+ */
+export const PreviewPublishRequestSchema: GenMessage<PreviewPublishRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 45);
+
+/**
+ * @generated from message tollgate.admin.v1.PreviewPublishResponse
+ */
+export type PreviewPublishResponse = Message<"tollgate.admin.v1.PreviewPublishResponse"> & {
+  /**
+   * Features that the draft grants and the newest published version does not.
+   *
+   * @generated from field: repeated string gained = 1;
+   */
+  gained: string[];
+
+  /**
+   * Features that the newest published version grants and the draft does not.
+   *
+   * @generated from field: repeated string lost = 2;
+   */
+  lost: string[];
+
+  /**
+   * Licences that MIGRATION_NOW would move.
+   *
+   * @generated from field: int64 moved = 3;
+   */
+  moved: bigint;
+
+  /**
+   * Of those, how many have used more in the current period than one of the
+   * draft's hard quotas.
+   *
+   * @generated from field: int64 over_quota = 4;
+   */
+  overQuota: bigint;
+
+  /**
+   * Whether there were too many licences of much use to look at, so that
+   * `over_quota` may be more.
+   *
+   * @generated from field: bool over_quota_partial = 5;
+   */
+  overQuotaPartial: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.PreviewPublishResponse.
+ * Use `create(PreviewPublishResponseSchema)` to create a new message.
+ */
+export const PreviewPublishResponseSchema: GenMessage<PreviewPublishResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 46);
+
+/**
+ * @generated from message tollgate.admin.v1.RollbackPlanRequest
+ */
+export type RollbackPlanRequest = Message<"tollgate.admin.v1.RollbackPlanRequest"> & {
+  /**
+   * @generated from field: string plan = 1;
+   */
+  plan: string;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Migration migration = 2;
+   */
+  migration: Migration;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.RollbackPlanRequest.
+ * Use `create(RollbackPlanRequestSchema)` to create a new message.
+ */
+export const RollbackPlanRequestSchema: GenMessage<RollbackPlanRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 47);
+
+/**
+ * @generated from message tollgate.admin.v1.RollbackPlanResponse
+ */
+export type RollbackPlanResponse = Message<"tollgate.admin.v1.RollbackPlanResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.PlanVersion plan_version = 1;
+   */
+  planVersion?: PlanVersion | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+
+  /**
+   * Licences moved.
+   *
+   * @generated from field: int64 moved = 3;
+   */
+  moved: bigint;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.RollbackPlanResponse.
+ * Use `create(RollbackPlanResponseSchema)` to create a new message.
+ */
+export const RollbackPlanResponseSchema: GenMessage<RollbackPlanResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 48);
+
+/**
+ * @generated from message tollgate.admin.v1.DiscardPlanDraftRequest
+ */
+export type DiscardPlanDraftRequest = Message<"tollgate.admin.v1.DiscardPlanDraftRequest"> & {
+  /**
+   * @generated from field: string plan = 1;
+   */
+  plan: string;
+
+  /**
+   * The draft's number.
+   *
+   * @generated from field: uint32 version = 2;
+   */
+  version: number;
+
+  /**
+   * Empty: whatever its state.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.DiscardPlanDraftRequest.
+ * Use `create(DiscardPlanDraftRequestSchema)` to create a new message.
+ */
+export const DiscardPlanDraftRequestSchema: GenMessage<DiscardPlanDraftRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 49);
+
+/**
+ * @generated from message tollgate.admin.v1.DiscardPlanDraftResponse
+ */
+export type DiscardPlanDraftResponse = Message<"tollgate.admin.v1.DiscardPlanDraftResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.PlanVersion plan_version = 1;
+   */
+  planVersion?: PlanVersion | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.DiscardPlanDraftResponse.
+ * Use `create(DiscardPlanDraftResponseSchema)` to create a new message.
+ */
+export const DiscardPlanDraftResponseSchema: GenMessage<DiscardPlanDraftResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 50);
+
+/**
+ * @generated from message tollgate.admin.v1.ExportCatalogRequest
+ */
+export type ExportCatalogRequest = Message<"tollgate.admin.v1.ExportCatalogRequest"> & {
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ExportCatalogRequest.
+ * Use `create(ExportCatalogRequestSchema)` to create a new message.
+ */
+export const ExportCatalogRequestSchema: GenMessage<ExportCatalogRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 51);
+
+/**
+ * @generated from message tollgate.admin.v1.ExportCatalogResponse
+ */
+export type ExportCatalogResponse = Message<"tollgate.admin.v1.ExportCatalogResponse"> & {
+  /**
+   * The catalog file's text.
+   *
+   * @generated from field: string yaml = 1;
+   */
+  yaml: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ExportCatalogResponse.
+ * Use `create(ExportCatalogResponseSchema)` to create a new message.
+ */
+export const ExportCatalogResponseSchema: GenMessage<ExportCatalogResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_catalog_service, 52);
+
+/**
  * @generated from message tollgate.admin.v1.ApplyCatalogRequest
  */
 export type ApplyCatalogRequest = Message<"tollgate.admin.v1.ApplyCatalogRequest"> & {
@@ -1013,6 +1312,14 @@ export type ApplyCatalogRequest = Message<"tollgate.admin.v1.ApplyCatalogRequest
    * @generated from field: tollgate.admin.v1.Migration migration = 3;
    */
   migration: Migration;
+
+  /**
+   * Archives the features, meters, plans, services and routes that the file does
+   * not name; refused as a whole where one is in use.
+   *
+   * @generated from field: bool prune = 4;
+   */
+  prune: boolean;
 };
 
 /**
@@ -1020,7 +1327,7 @@ export type ApplyCatalogRequest = Message<"tollgate.admin.v1.ApplyCatalogRequest
  * Use `create(ApplyCatalogRequestSchema)` to create a new message.
  */
 export const ApplyCatalogRequestSchema: GenMessage<ApplyCatalogRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_catalog_service, 42);
+  messageDesc(file_tollgate_admin_v1_catalog_service, 53);
 
 /**
  * @generated from message tollgate.admin.v1.ApplyCatalogResponse
@@ -1044,14 +1351,14 @@ export type ApplyCatalogResponse = Message<"tollgate.admin.v1.ApplyCatalogRespon
  * Use `create(ApplyCatalogResponseSchema)` to create a new message.
  */
 export const ApplyCatalogResponseSchema: GenMessage<ApplyCatalogResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_catalog_service, 43);
+  messageDesc(file_tollgate_admin_v1_catalog_service, 54);
 
 /**
  * @generated from message tollgate.admin.v1.CatalogChange
  */
 export type CatalogChange = Message<"tollgate.admin.v1.CatalogChange"> & {
   /**
-   * `create`, `update`, `publish`.
+   * `create`, `update`, `publish`, `archive`.
    *
    * @generated from field: string action = 1;
    */
@@ -1082,7 +1389,7 @@ export type CatalogChange = Message<"tollgate.admin.v1.CatalogChange"> & {
  * Use `create(CatalogChangeSchema)` to create a new message.
  */
 export const CatalogChangeSchema: GenMessage<CatalogChange> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_catalog_service, 44);
+  messageDesc(file_tollgate_admin_v1_catalog_service, 55);
 
 /**
  * Migration says which existing licences a published version takes over.
@@ -1346,7 +1653,59 @@ export const CatalogService: GenService<{
     output: typeof GetMigrationResponseSchema;
   },
   /**
-   * Makes the catalog match a file, in one transaction. Deletes nothing.
+   * Says what differs between two versions of a plan.
+   *
+   * @generated from rpc tollgate.admin.v1.CatalogService.DiffPlanVersions
+   */
+  diffPlanVersions: {
+    methodKind: "unary";
+    input: typeof DiffPlanVersionsRequestSchema;
+    output: typeof DiffPlanVersionsResponseSchema;
+  },
+  /**
+   * Says what publishing a draft would mean to those who are on the plan.
+   *
+   * @generated from rpc tollgate.admin.v1.CatalogService.PreviewPublish
+   */
+  previewPublish: {
+    methodKind: "unary";
+    input: typeof PreviewPublishRequestSchema;
+    output: typeof PreviewPublishResponseSchema;
+  },
+  /**
+   * Publishes, as a new version, what the version before the newest granted.
+   *
+   * @generated from rpc tollgate.admin.v1.CatalogService.RollbackPlan
+   */
+  rollbackPlan: {
+    methodKind: "unary";
+    input: typeof RollbackPlanRequestSchema;
+    output: typeof RollbackPlanResponseSchema;
+  },
+  /**
+   * Gives a draft up. It stays listed as archived, so that its number is not used
+   * again.
+   *
+   * @generated from rpc tollgate.admin.v1.CatalogService.DiscardPlanDraft
+   */
+  discardPlanDraft: {
+    methodKind: "unary";
+    input: typeof DiscardPlanDraftRequestSchema;
+    output: typeof DiscardPlanDraftResponseSchema;
+  },
+  /**
+   * The catalog as a file. Applying it changes nothing.
+   *
+   * @generated from rpc tollgate.admin.v1.CatalogService.ExportCatalog
+   */
+  exportCatalog: {
+    methodKind: "unary";
+    input: typeof ExportCatalogRequestSchema;
+    output: typeof ExportCatalogResponseSchema;
+  },
+  /**
+   * Makes the catalog match a file, in one transaction. Deletes nothing; archives
+   * what the file does not name where `prune` says so.
    *
    * @generated from rpc tollgate.admin.v1.CatalogService.ApplyCatalog
    */

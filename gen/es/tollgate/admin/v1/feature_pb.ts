@@ -92,7 +92,7 @@ export enum FeatureType {
   BOOLEAN = 1,
 
   /**
-   * Reserved for features that carry a value; refused for now.
+   * Carries a value: text, a number or a bool.
    *
    * @generated from enum value: FEATURE_TYPE_STATIC = 2;
    */

@@ -486,8 +486,8 @@ export type CreateOverrideRequest = Message<"tollgate.admin.v1.CreateOverrideReq
   feature: string;
 
   /**
-   * true grants the feature (a metered one without limit), false withholds it. A number
-   * is the limit of the quota; period and mode stay as the plan has them. An object
+   * true grants the feature (a metered one without limit), false withholds it. Of a
+   * static feature, its value. Of a metered one, a number is the limit of the quota; period and mode stay as the plan has them. An object
    * `{limit, period, mode}` is a quota of its own.
    *
    * @generated from field: google.protobuf.Value value = 3;

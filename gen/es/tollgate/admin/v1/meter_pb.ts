@@ -86,13 +86,15 @@ export enum Aggregation {
   SUM = 2,
 
   /**
-   * Refused for now, as AGGREGATION_UNIQUE is.
+   * The highest value in a period. Takes soft quotas only.
    *
    * @generated from enum value: AGGREGATION_MAX = 3;
    */
   MAX = 3,
 
   /**
+   * How many different values there are in a period. Takes no quota.
+   *
    * @generated from enum value: AGGREGATION_UNIQUE = 4;
    */
   UNIQUE = 4,

@@ -5,15 +5,15 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb";
-import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp, Value } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tollgate/admin/v1/plan.proto.
  */
 export const file_tollgate_admin_v1_plan: GenFile = /*@__PURE__*/
-  fileDesc("Chx0b2xsZ2F0ZS9hZG1pbi92MS9wbGFuLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSKQAgoEUGxhbhIUCgNrZXkYASABKAlCB7pIBHICKEASHgoMZGlzcGxheV9uYW1lGAIgASgJQgi6SAVyAyjIARIZChFwdWJsaXNoZWRfdmVyc2lvbhgDIAEoDRIVCg1kcmFmdF92ZXJzaW9uGAQgASgNEgwKBGV0YWcYBSABKAkSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxhcmNoaXZlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIsYDCgtQbGFuVmVyc2lvbhIVCgRwbGFuGAEgASgJQge6SARyAihAEg8KB3ZlcnNpb24YAiABKA0SMgoFc3RhdGUYAyABKA4yIy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvblN0YXRlEj8KDGVudGl0bGVtZW50cxgEIAMoCzIeLnRvbGxnYXRlLmFkbWluLnYxLkVudGl0bGVtZW50Qgm6SAaSAQMQ9AMSOwoLcmF0ZV9saW1pdHMYBSADKAsyHC50b2xsZ2F0ZS5hZG1pbi52MS5SYXRlTGltaXRCCLpIBZIBAhAQEgwKBGV0YWcYBiABKAkSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDHB1Ymxpc2hfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOgoKcmF0ZV9jYXJkcxgJIAMoCzIbLnRvbGxnYXRlLmFkbWluLnYxLlJhdGVDYXJkQgm6SAaSAQMQ9AMSMAoMZWZmZWN0aXZlX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJjCgtFbnRpdGxlbWVudBIaCgdmZWF0dXJlGAEgASgJQgm6SAZyBBABKEASDwoHZW5hYmxlZBgCIAEoCBInCgVxdW90YRgDIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlF1b3RhIowBCgVRdW90YRIWCgVsaW1pdBgBIAEoA0IHukgEIgIoABI1CgZwZXJpb2QYAiABKA4yGS50b2xsZ2F0ZS5hZG1pbi52MS5QZXJpb2RCCrpIB4IBBBABIAASNAoEbW9kZRgDIAEoDjIcLnRvbGxnYXRlLmFkbWluLnYxLlF1b3RhTW9kZUIIukgFggECEAEi2wEKCVJhdGVMaW1pdBIWCgNrZXkYASABKAlCCbpIBnIEEAEoQBIcCgVsaW1pdBgCIAEoA0INukgKIggYgJTr3AMgABI+CgNwZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CFrpIE8gBAaoBDSIFCICKig8yBBDAhD0SHAoFYnVyc3QYBCABKANCDbpICiIIGICU69wDKAASOgoFc2NvcGUYBSABKA4yIS50b2xsZ2F0ZS5hZG1pbi52MS5SYXRlTGltaXRTY29wZUIIukgFggECEAEilwEKCFJhdGVDYXJkEhYKA2tleRgBIAEoCUIJukgGcgQQAShAEhkKBGtpbmQYAiABKAlCC7pICHIGUgRmbGF0EjMKBmFtb3VudBgDIAEoCUIjukggch4yHF5bMC05XXsxLDE1fShcLlswLTldezEsNn0pPyQSIwoIY3VycmVuY3kYBCABKAlCEbpIDnIMMgpeW0EtWl17M30kKpcBChBQbGFuVmVyc2lvblN0YXRlEiIKHlBMQU5fVkVSU0lPTl9TVEFURV9VTlNQRUNJRklFRBAAEhwKGFBMQU5fVkVSU0lPTl9TVEFURV9EUkFGVBABEiAKHFBMQU5fVkVSU0lPTl9TVEFURV9QVUJMSVNIRUQQAhIfChtQTEFOX1ZFUlNJT05fU1RBVEVfQVJDSElWRUQQAyqxAQoGUGVyaW9kEhYKElBFUklPRF9VTlNQRUNJRklFRBAAEhEKDVBFUklPRF9NSU5VVEUQARIPCgtQRVJJT0RfSE9VUhACEg4KClBFUklPRF9EQVkQAxIPCgtQRVJJT0RfV0VFSxAEEhAKDFBFUklPRF9NT05USBAFEg8KC1BFUklPRF9ZRUFSEAYSEgoOUEVSSU9EX0JJTExJTkcQBxITCg9QRVJJT0RfTElGRVRJTUUQCCpRCglRdW90YU1vZGUSGgoWUVVPVEFfTU9ERV9VTlNQRUNJRklFRBAAEhMKD1FVT1RBX01PREVfSEFSRBABEhMKD1FVT1RBX01PREVfU09GVBACKlAKDlJhdGVMaW1pdFNjb3BlEiAKHFJBVEVfTElNSVRfU0NPUEVfVU5TUEVDSUZJRUQQABIcChhSQVRFX0xJTUlUX1NDT1BFX0xJQ0VOU0UQAUKzAQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQglQbGFuUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Chx0b2xsZ2F0ZS9hZG1pbi92MS9wbGFuLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSKQAgoEUGxhbhIUCgNrZXkYASABKAlCB7pIBHICKEASHgoMZGlzcGxheV9uYW1lGAIgASgJQgi6SAVyAyjIARIZChFwdWJsaXNoZWRfdmVyc2lvbhgDIAEoDRIVCg1kcmFmdF92ZXJzaW9uGAQgASgNEgwKBGV0YWcYBSABKAkSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxhcmNoaXZlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIuYDCgtQbGFuVmVyc2lvbhIVCgRwbGFuGAEgASgJQge6SARyAihAEg8KB3ZlcnNpb24YAiABKA0SMgoFc3RhdGUYAyABKA4yIy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvblN0YXRlEj8KDGVudGl0bGVtZW50cxgEIAMoCzIeLnRvbGxnYXRlLmFkbWluLnYxLkVudGl0bGVtZW50Qgm6SAaSAQMQ9AMSOwoLcmF0ZV9saW1pdHMYBSADKAsyHC50b2xsZ2F0ZS5hZG1pbi52MS5SYXRlTGltaXRCCLpIBZIBAhAQEgwKBGV0YWcYBiABKAkSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDHB1Ymxpc2hfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOgoKcmF0ZV9jYXJkcxgJIAMoCzIbLnRvbGxnYXRlLmFkbWluLnYxLlJhdGVDYXJkQgm6SAaSAQMQ9AMSMAoMZWZmZWN0aXZlX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIeCgp0cmlhbF9kYXlzGAsgASgFQgq6SAcaBRjuAigAIooBCgtFbnRpdGxlbWVudBIaCgdmZWF0dXJlGAEgASgJQgm6SAZyBBABKEASDwoHZW5hYmxlZBgCIAEoCBInCgVxdW90YRgDIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlF1b3RhEiUKBXZhbHVlGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIqcBCgVRdW90YRIWCgVsaW1pdBgBIAEoA0IHukgEIgIoABI1CgZwZXJpb2QYAiABKA4yGS50b2xsZ2F0ZS5hZG1pbi52MS5QZXJpb2RCCrpIB4IBBBABIAASNAoEbW9kZRgDIAEoDjIcLnRvbGxnYXRlLmFkbWluLnYxLlF1b3RhTW9kZUIIukgFggECEAESGQoIcm9sbG92ZXIYBCABKANCB7pIBCICKAAi2wEKCVJhdGVMaW1pdBIWCgNrZXkYASABKAlCCbpIBnIEEAEoQBIcCgVsaW1pdBgCIAEoA0INukgKIggYgJTr3AMgABI+CgNwZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CFrpIE8gBAaoBDSIFCICKig8yBBDAhD0SHAoFYnVyc3QYBCABKANCDbpICiIIGICU69wDKAASOgoFc2NvcGUYBSABKA4yIS50b2xsZ2F0ZS5hZG1pbi52MS5SYXRlTGltaXRTY29wZUIIukgFggECEAEixAIKCFJhdGVDYXJkEhYKA2tleRgBIAEoCUIJukgGcgQQAShAEj8KBGtpbmQYAiABKAlCMbpILnIsUgRmbGF0UghwZXJfdW5pdFIHcGFja2FnZVIJZ3JhZHVhdGVkUgZ2b2x1bWUSNwoGYW1vdW50GAMgASgJQie6SCRyIjIgXihbMC05XXsxLDE1fShcLlswLTldezEsMTJ9KT8pPyQSIwoIY3VycmVuY3kYBCABKAlCEbpIDnIMMgpeW0EtWl17M30kEhgKB2ZlYXR1cmUYBSABKAlCB7pIBHICKEASGgoJdW5pdF9zaXplGAYgASgDQge6SAQiAigAEhkKCGluY2x1ZGVkGAcgASgDQge6SAQiAigAEjAKBXRpZXJzGAggAygLMhcudG9sbGdhdGUuYWRtaW4udjEuVGllckIIukgFkgECEGQimAEKBFRpZXISFgoFdXBfdG8YASABKANCB7pIBCICKAASOwoKdW5pdF9wcmljZRgCIAEoCUInukgkciIyIF4oWzAtOV17MSwxNX0oXC5bMC05XXsxLDEyfSk/KT8kEjsKCmZsYXRfcHJpY2UYAyABKAlCJ7pIJHIiMiBeKFswLTldezEsMTV9KFwuWzAtOV17MSwxMn0pPyk/JCqXAQoQUGxhblZlcnNpb25TdGF0ZRIiCh5QTEFOX1ZFUlNJT05fU1RBVEVfVU5TUEVDSUZJRUQQABIcChhQTEFOX1ZFUlNJT05fU1RBVEVfRFJBRlQQARIgChxQTEFOX1ZFUlNJT05fU1RBVEVfUFVCTElTSEVEEAISHwobUExBTl9WRVJTSU9OX1NUQVRFX0FSQ0hJVkVEEAMqsQEKBlBlcmlvZBIWChJQRVJJT0RfVU5TUEVDSUZJRUQQABIRCg1QRVJJT0RfTUlOVVRFEAESDwoLUEVSSU9EX0hPVVIQAhIOCgpQRVJJT0RfREFZEAMSDwoLUEVSSU9EX1dFRUsQBBIQCgxQRVJJT0RfTU9OVEgQBRIPCgtQRVJJT0RfWUVBUhAGEhIKDlBFUklPRF9CSUxMSU5HEAcSEwoPUEVSSU9EX0xJRkVUSU1FEAgqUQoJUXVvdGFNb2RlEhoKFlFVT1RBX01PREVfVU5TUEVDSUZJRUQQABITCg9RVU9UQV9NT0RFX0hBUkQQARITCg9RVU9UQV9NT0RFX1NPRlQQAipQCg5SYXRlTGltaXRTY29wZRIgChxSQVRFX0xJTUlUX1NDT1BFX1VOU1BFQ0lGSUVEEAASHAoYUkFURV9MSU1JVF9TQ09QRV9MSUNFTlNFEAFCswEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUIJUGxhblByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Plan is what customers buy. What it grants stands in its numbered versions.
@@ -132,6 +132,13 @@ export type PlanVersion = Message<"tollgate.admin.v1.PlanVersion"> & {
    * @generated from field: google.protobuf.Timestamp effective_at = 10;
    */
   effectiveAt?: Timestamp | undefined;
+
+  /**
+   * Days that a new licence is free for. 0: none.
+   *
+   * @generated from field: int32 trial_days = 11;
+   */
+  trialDays: number;
 };
 
 /**
@@ -167,6 +174,14 @@ export type Entitlement = Message<"tollgate.admin.v1.Entitlement"> & {
    * @generated from field: tollgate.admin.v1.Quota quota = 3;
    */
   quota?: Quota | undefined;
+
+  /**
+   * Of a static feature, required there: text of at most 1,000 bytes, a finite
+   * number, or a bool.
+   *
+   * @generated from field: google.protobuf.Value value = 4;
+   */
+  value?: Value | undefined;
 };
 
 /**
@@ -194,6 +209,14 @@ export type Quota = Message<"tollgate.admin.v1.Quota"> & {
    * @generated from field: tollgate.admin.v1.QuotaMode mode = 3;
    */
   mode: QuotaMode;
+
+  /**
+   * At most so many units that a period left unused are carried to the next. 0:
+   * none. Of hard quotas whose periods end.
+   *
+   * @generated from field: int64 rollover = 4;
+   */
+  rollover: bigint;
 };
 
 /**
@@ -245,7 +268,8 @@ export const RateLimitSchema: GenMessage<RateLimit> = /*@__PURE__*/
   messageDesc(file_tollgate_admin_v1_plan, 4);
 
 /**
- * RateCard is a price. Stored as it came; nothing is rated yet.
+ * RateCard is a price. Amounts are decimals: up to 15 digits, and 12 after the
+ * point. Nothing is rated yet.
  *
  * @generated from message tollgate.admin.v1.RateCard
  */
@@ -256,23 +280,57 @@ export type RateCard = Message<"tollgate.admin.v1.RateCard"> & {
   key: string;
 
   /**
+   * `flat`: once a billing period. `per_unit`: for each `unit_size` units, in
+   * proportion. `package`: for each begun `unit_size` units. `graduated`: each
+   * tier's price for the units in it. `volume`: the price of the tier that all
+   * units together reach, for all of them.
+   *
    * @generated from field: string kind = 2;
    */
   kind: string;
 
   /**
-   * Decimal, like "49.00".
+   * Like "49.00". Of `flat`, `per_unit` and `package`.
    *
    * @generated from field: string amount = 3;
    */
   amount: string;
 
   /**
-   * ISO 4217.
+   * ISO 4217. One for all cards of a version.
    *
    * @generated from field: string currency = 4;
    */
   currency: string;
+
+  /**
+   * The metered feature that is priced; the version has to grant it. Of all kinds
+   * but `flat`.
+   *
+   * @generated from field: string feature = 5;
+   */
+  feature: string;
+
+  /**
+   * Of `per_unit` (0: 1) and `package`.
+   *
+   * @generated from field: int64 unit_size = 6;
+   */
+  unitSize: bigint;
+
+  /**
+   * Units of a period that cost nothing. Of all kinds but `flat`.
+   *
+   * @generated from field: int64 included = 7;
+   */
+  included: bigint;
+
+  /**
+   * Of `graduated` and `volume`.
+   *
+   * @generated from field: repeated tollgate.admin.v1.Tier tiers = 8;
+   */
+  tiers: Tier[];
 };
 
 /**
@@ -281,6 +339,41 @@ export type RateCard = Message<"tollgate.admin.v1.RateCard"> & {
  */
 export const RateCardSchema: GenMessage<RateCard> = /*@__PURE__*/
   messageDesc(file_tollgate_admin_v1_plan, 5);
+
+/**
+ * Tier is a range of units, from the one before it on.
+ *
+ * @generated from message tollgate.admin.v1.Tier
+ */
+export type Tier = Message<"tollgate.admin.v1.Tier"> & {
+  /**
+   * Inclusive. The last tier is open: 0.
+   *
+   * @generated from field: int64 up_to = 1;
+   */
+  upTo: bigint;
+
+  /**
+   * For each unit. Empty: nothing.
+   *
+   * @generated from field: string unit_price = 2;
+   */
+  unitPrice: string;
+
+  /**
+   * Once, where the tier is reached. Empty: nothing.
+   *
+   * @generated from field: string flat_price = 3;
+   */
+  flatPrice: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.Tier.
+ * Use `create(TierSchema)` to create a new message.
+ */
+export const TierSchema: GenMessage<Tier> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_plan, 6);
 
 /**
  * @generated from enum tollgate.admin.v1.PlanVersionState

@@ -1694,7 +1694,7 @@ type UpdatePlanDraftRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `plan` and `version` name the draft.
 	PlanVersion *PlanVersion `protobuf:"bytes,1,opt,name=plan_version,json=planVersion,proto3" json:"plan_version,omitempty"`
-	// Of `entitlements`, `rate_limits`, `rate_cards`. Empty: all three.
+	// Of `entitlements`, `rate_limits`, `rate_cards`, `trial_days`. Empty: all.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2285,20 +2285,646 @@ func (x *GetMigrationResponse) GetEffectiveAt() *timestamppb.Timestamp {
 	return nil
 }
 
+type DiffPlanVersionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Plan  string                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
+	// 0: the newest published one.
+	FromVersion uint32 `protobuf:"varint,2,opt,name=from_version,json=fromVersion,proto3" json:"from_version,omitempty"`
+	// 0: the open draft.
+	ToVersion     uint32 `protobuf:"varint,3,opt,name=to_version,json=toVersion,proto3" json:"to_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffPlanVersionsRequest) Reset() {
+	*x = DiffPlanVersionsRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffPlanVersionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffPlanVersionsRequest) ProtoMessage() {}
+
+func (x *DiffPlanVersionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffPlanVersionsRequest.ProtoReflect.Descriptor instead.
+func (*DiffPlanVersionsRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *DiffPlanVersionsRequest) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *DiffPlanVersionsRequest) GetFromVersion() uint32 {
+	if x != nil {
+		return x.FromVersion
+	}
+	return 0
+}
+
+func (x *DiffPlanVersionsRequest) GetToVersion() uint32 {
+	if x != nil {
+		return x.ToVersion
+	}
+	return 0
+}
+
+type DiffPlanVersionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty where both grant and cost the same.
+	Changes       []*PlanVersionChange `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffPlanVersionsResponse) Reset() {
+	*x = DiffPlanVersionsResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffPlanVersionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffPlanVersionsResponse) ProtoMessage() {}
+
+func (x *DiffPlanVersionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffPlanVersionsResponse.ProtoReflect.Descriptor instead.
+func (*DiffPlanVersionsResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *DiffPlanVersionsResponse) GetChanges() []*PlanVersionChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+type PlanVersionChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What differs, in the catalog file's words: `entitlements[calls].quota.limit`.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// `added`, `removed`, `changed`.
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Empty where it was added.
+	Before string `protobuf:"bytes,3,opt,name=before,proto3" json:"before,omitempty"`
+	// Empty where it was removed.
+	After         string `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanVersionChange) Reset() {
+	*x = PlanVersionChange{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanVersionChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanVersionChange) ProtoMessage() {}
+
+func (x *PlanVersionChange) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanVersionChange.ProtoReflect.Descriptor instead.
+func (*PlanVersionChange) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *PlanVersionChange) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *PlanVersionChange) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *PlanVersionChange) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *PlanVersionChange) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+type PreviewPublishRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Plan  string                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
+	// The draft's number.
+	Version       uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewPublishRequest) Reset() {
+	*x = PreviewPublishRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewPublishRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewPublishRequest) ProtoMessage() {}
+
+func (x *PreviewPublishRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewPublishRequest.ProtoReflect.Descriptor instead.
+func (*PreviewPublishRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *PreviewPublishRequest) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *PreviewPublishRequest) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+type PreviewPublishResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Features that the draft grants and the newest published version does not.
+	Gained []string `protobuf:"bytes,1,rep,name=gained,proto3" json:"gained,omitempty"`
+	// Features that the newest published version grants and the draft does not.
+	Lost []string `protobuf:"bytes,2,rep,name=lost,proto3" json:"lost,omitempty"`
+	// Licences that MIGRATION_NOW would move.
+	Moved int64 `protobuf:"varint,3,opt,name=moved,proto3" json:"moved,omitempty"`
+	// Of those, how many have used more in the current period than one of the
+	// draft's hard quotas.
+	OverQuota int64 `protobuf:"varint,4,opt,name=over_quota,json=overQuota,proto3" json:"over_quota,omitempty"`
+	// Whether there were too many licences of much use to look at, so that
+	// `over_quota` may be more.
+	OverQuotaPartial bool `protobuf:"varint,5,opt,name=over_quota_partial,json=overQuotaPartial,proto3" json:"over_quota_partial,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *PreviewPublishResponse) Reset() {
+	*x = PreviewPublishResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewPublishResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewPublishResponse) ProtoMessage() {}
+
+func (x *PreviewPublishResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewPublishResponse.ProtoReflect.Descriptor instead.
+func (*PreviewPublishResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *PreviewPublishResponse) GetGained() []string {
+	if x != nil {
+		return x.Gained
+	}
+	return nil
+}
+
+func (x *PreviewPublishResponse) GetLost() []string {
+	if x != nil {
+		return x.Lost
+	}
+	return nil
+}
+
+func (x *PreviewPublishResponse) GetMoved() int64 {
+	if x != nil {
+		return x.Moved
+	}
+	return 0
+}
+
+func (x *PreviewPublishResponse) GetOverQuota() int64 {
+	if x != nil {
+		return x.OverQuota
+	}
+	return 0
+}
+
+func (x *PreviewPublishResponse) GetOverQuotaPartial() bool {
+	if x != nil {
+		return x.OverQuotaPartial
+	}
+	return false
+}
+
+type RollbackPlanRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Plan          string                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
+	Migration     Migration              `protobuf:"varint,2,opt,name=migration,proto3,enum=tollgate.admin.v1.Migration" json:"migration,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackPlanRequest) Reset() {
+	*x = RollbackPlanRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackPlanRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackPlanRequest) ProtoMessage() {}
+
+func (x *RollbackPlanRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackPlanRequest.ProtoReflect.Descriptor instead.
+func (*RollbackPlanRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *RollbackPlanRequest) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *RollbackPlanRequest) GetMigration() Migration {
+	if x != nil {
+		return x.Migration
+	}
+	return Migration_MIGRATION_UNSPECIFIED
+}
+
+type RollbackPlanResponse struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	PlanVersion *PlanVersion           `protobuf:"bytes,1,opt,name=plan_version,json=planVersion,proto3" json:"plan_version,omitempty"`
+	Epoch       *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Licences moved.
+	Moved         int64 `protobuf:"varint,3,opt,name=moved,proto3" json:"moved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackPlanResponse) Reset() {
+	*x = RollbackPlanResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackPlanResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackPlanResponse) ProtoMessage() {}
+
+func (x *RollbackPlanResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackPlanResponse.ProtoReflect.Descriptor instead.
+func (*RollbackPlanResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *RollbackPlanResponse) GetPlanVersion() *PlanVersion {
+	if x != nil {
+		return x.PlanVersion
+	}
+	return nil
+}
+
+func (x *RollbackPlanResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *RollbackPlanResponse) GetMoved() int64 {
+	if x != nil {
+		return x.Moved
+	}
+	return 0
+}
+
+type DiscardPlanDraftRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Plan  string                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
+	// The draft's number.
+	Version uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Empty: whatever its state.
+	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiscardPlanDraftRequest) Reset() {
+	*x = DiscardPlanDraftRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiscardPlanDraftRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiscardPlanDraftRequest) ProtoMessage() {}
+
+func (x *DiscardPlanDraftRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiscardPlanDraftRequest.ProtoReflect.Descriptor instead.
+func (*DiscardPlanDraftRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *DiscardPlanDraftRequest) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *DiscardPlanDraftRequest) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *DiscardPlanDraftRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+type DiscardPlanDraftResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PlanVersion   *PlanVersion           `protobuf:"bytes,1,opt,name=plan_version,json=planVersion,proto3" json:"plan_version,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiscardPlanDraftResponse) Reset() {
+	*x = DiscardPlanDraftResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiscardPlanDraftResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiscardPlanDraftResponse) ProtoMessage() {}
+
+func (x *DiscardPlanDraftResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiscardPlanDraftResponse.ProtoReflect.Descriptor instead.
+func (*DiscardPlanDraftResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *DiscardPlanDraftResponse) GetPlanVersion() *PlanVersion {
+	if x != nil {
+		return x.PlanVersion
+	}
+	return nil
+}
+
+func (x *DiscardPlanDraftResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type ExportCatalogRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportCatalogRequest) Reset() {
+	*x = ExportCatalogRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportCatalogRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportCatalogRequest) ProtoMessage() {}
+
+func (x *ExportCatalogRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportCatalogRequest.ProtoReflect.Descriptor instead.
+func (*ExportCatalogRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{51}
+}
+
+type ExportCatalogResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The catalog file's text.
+	Yaml          string `protobuf:"bytes,1,opt,name=yaml,proto3" json:"yaml,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportCatalogResponse) Reset() {
+	*x = ExportCatalogResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportCatalogResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportCatalogResponse) ProtoMessage() {}
+
+func (x *ExportCatalogResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportCatalogResponse.ProtoReflect.Descriptor instead.
+func (*ExportCatalogResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ExportCatalogResponse) GetYaml() string {
+	if x != nil {
+		return x.Yaml
+	}
+	return ""
+}
+
 type ApplyCatalogRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The catalog file's text.
 	Yaml string `protobuf:"bytes,1,opt,name=yaml,proto3" json:"yaml,omitempty"`
 	// Only says what would change.
-	DryRun        bool      `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
-	Migration     Migration `protobuf:"varint,3,opt,name=migration,proto3,enum=tollgate.admin.v1.Migration" json:"migration,omitempty"`
+	DryRun    bool      `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	Migration Migration `protobuf:"varint,3,opt,name=migration,proto3,enum=tollgate.admin.v1.Migration" json:"migration,omitempty"`
+	// Archives the features, meters, plans, services and routes that the file does
+	// not name; refused as a whole where one is in use.
+	Prune         bool `protobuf:"varint,4,opt,name=prune,proto3" json:"prune,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApplyCatalogRequest) Reset() {
 	*x = ApplyCatalogRequest{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[42]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2310,7 +2936,7 @@ func (x *ApplyCatalogRequest) String() string {
 func (*ApplyCatalogRequest) ProtoMessage() {}
 
 func (x *ApplyCatalogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[42]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2323,7 +2949,7 @@ func (x *ApplyCatalogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyCatalogRequest.ProtoReflect.Descriptor instead.
 func (*ApplyCatalogRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{42}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ApplyCatalogRequest) GetYaml() string {
@@ -2347,6 +2973,13 @@ func (x *ApplyCatalogRequest) GetMigration() Migration {
 	return Migration_MIGRATION_UNSPECIFIED
 }
 
+func (x *ApplyCatalogRequest) GetPrune() bool {
+	if x != nil {
+		return x.Prune
+	}
+	return false
+}
+
 type ApplyCatalogResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty where nothing changes.
@@ -2358,7 +2991,7 @@ type ApplyCatalogResponse struct {
 
 func (x *ApplyCatalogResponse) Reset() {
 	*x = ApplyCatalogResponse{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[43]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2370,7 +3003,7 @@ func (x *ApplyCatalogResponse) String() string {
 func (*ApplyCatalogResponse) ProtoMessage() {}
 
 func (x *ApplyCatalogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[43]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2383,7 +3016,7 @@ func (x *ApplyCatalogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyCatalogResponse.ProtoReflect.Descriptor instead.
 func (*ApplyCatalogResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{43}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ApplyCatalogResponse) GetChanges() []*CatalogChange {
@@ -2402,7 +3035,7 @@ func (x *ApplyCatalogResponse) GetEpoch() *Epoch {
 
 type CatalogChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `create`, `update`, `publish`.
+	// `create`, `update`, `publish`, `archive`.
 	Action string `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
 	// `feature`, `meter`, `plan`, `service`, `route`.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
@@ -2415,7 +3048,7 @@ type CatalogChange struct {
 
 func (x *CatalogChange) Reset() {
 	*x = CatalogChange{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[44]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2427,7 +3060,7 @@ func (x *CatalogChange) String() string {
 func (*CatalogChange) ProtoMessage() {}
 
 func (x *CatalogChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[44]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2440,7 +3073,7 @@ func (x *CatalogChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogChange.ProtoReflect.Descriptor instead.
 func (*CatalogChange) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{44}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *CatalogChange) GetAction() string {
@@ -2608,11 +3241,51 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x05epoch\x18\x03 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\x12\x12\n" +
 	"\x04done\x18\x04 \x01(\bR\x04done\x12:\n" +
 	"\tmigration\x18\x05 \x01(\x0e2\x1c.tollgate.admin.v1.MigrationR\tmigration\x12=\n" +
-	"\feffective_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\veffectiveAt\"\x96\x01\n" +
+	"\feffective_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\veffectiveAt\"z\n" +
+	"\x17DiffPlanVersionsRequest\x12\x1d\n" +
+	"\x04plan\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x04plan\x12!\n" +
+	"\ffrom_version\x18\x02 \x01(\rR\vfromVersion\x12\x1d\n" +
+	"\n" +
+	"to_version\x18\x03 \x01(\rR\ttoVersion\"Z\n" +
+	"\x18DiffPlanVersionsResponse\x12>\n" +
+	"\achanges\x18\x01 \x03(\v2$.tollgate.admin.v1.PlanVersionChangeR\achanges\"i\n" +
+	"\x11PlanVersionChange\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06before\x18\x03 \x01(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\x04 \x01(\tR\x05after\"Y\n" +
+	"\x15PreviewPublishRequest\x12\x1d\n" +
+	"\x04plan\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x04plan\x12!\n" +
+	"\aversion\x18\x02 \x01(\rB\a\xbaH\x04*\x02 \x00R\aversion\"\xa7\x01\n" +
+	"\x16PreviewPublishResponse\x12\x16\n" +
+	"\x06gained\x18\x01 \x03(\tR\x06gained\x12\x12\n" +
+	"\x04lost\x18\x02 \x03(\tR\x04lost\x12\x14\n" +
+	"\x05moved\x18\x03 \x01(\x03R\x05moved\x12\x1d\n" +
+	"\n" +
+	"over_quota\x18\x04 \x01(\x03R\toverQuota\x12,\n" +
+	"\x12over_quota_partial\x18\x05 \x01(\bR\x10overQuotaPartial\"z\n" +
+	"\x13RollbackPlanRequest\x12\x1d\n" +
+	"\x04plan\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x04plan\x12D\n" +
+	"\tmigration\x18\x02 \x01(\x0e2\x1c.tollgate.admin.v1.MigrationB\b\xbaH\x05\x82\x01\x02\x10\x01R\tmigration\"\x9f\x01\n" +
+	"\x14RollbackPlanResponse\x12A\n" +
+	"\fplan_version\x18\x01 \x01(\v2\x1e.tollgate.admin.v1.PlanVersionR\vplanVersion\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\x12\x14\n" +
+	"\x05moved\x18\x03 \x01(\x03R\x05moved\"x\n" +
+	"\x17DiscardPlanDraftRequest\x12\x1d\n" +
+	"\x04plan\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x04plan\x12!\n" +
+	"\aversion\x18\x02 \x01(\rB\a\xbaH\x04*\x02 \x00R\aversion\x12\x1b\n" +
+	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"\x8d\x01\n" +
+	"\x18DiscardPlanDraftResponse\x12A\n" +
+	"\fplan_version\x18\x01 \x01(\v2\x1e.tollgate.admin.v1.PlanVersionR\vplanVersion\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\x16\n" +
+	"\x14ExportCatalogRequest\"+\n" +
+	"\x15ExportCatalogResponse\x12\x12\n" +
+	"\x04yaml\x18\x01 \x01(\tR\x04yaml\"\xac\x01\n" +
 	"\x13ApplyCatalogRequest\x12 \n" +
 	"\x04yaml\x18\x01 \x01(\tB\f\xbaH\tr\a\x10\x01(\x80\x80\x80\x02R\x04yaml\x12\x17\n" +
 	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x12D\n" +
-	"\tmigration\x18\x03 \x01(\x0e2\x1c.tollgate.admin.v1.MigrationB\b\xbaH\x05\x82\x01\x02\x10\x01R\tmigration\"\x82\x01\n" +
+	"\tmigration\x18\x03 \x01(\x0e2\x1c.tollgate.admin.v1.MigrationB\b\xbaH\x05\x82\x01\x02\x10\x01R\tmigration\x12\x14\n" +
+	"\x05prune\x18\x04 \x01(\bR\x05prune\"\x82\x01\n" +
 	"\x14ApplyCatalogResponse\x12:\n" +
 	"\achanges\x18\x01 \x03(\v2 .tollgate.admin.v1.CatalogChangeR\achanges\x12.\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"e\n" +
@@ -2626,7 +3299,7 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x12MIGRATION_NEW_ONLY\x10\x01\x12\x19\n" +
 	"\x15MIGRATION_NEXT_PERIOD\x10\x02\x12\x11\n" +
 	"\rMIGRATION_NOW\x10\x03\x12\x14\n" +
-	"\x10MIGRATION_FILTER\x10\x042\x83\x18\n" +
+	"\x10MIGRATION_FILTER\x10\x042\xf9\x1d\n" +
 	"\x0eCatalogService\x12\x85\x01\n" +
 	"\rCreateFeature\x12'.tollgate.admin.v1.CreateFeatureRequest\x1a(.tollgate.admin.v1.CreateFeatureResponse\"!\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x17:\afeature\"\f/v1/features\x12|\n" +
 	"\n" +
@@ -2654,7 +3327,12 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x0eGetPlanVersion\x12(.tollgate.admin.v1.GetPlanVersionRequest\x1a).tollgate.admin.v1.GetPlanVersionResponse\"2\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02%\x12#/v1/plans/{plan}/versions/{version}\x90\x02\x01\x12\x95\x01\n" +
 	"\x10ListPlanVersions\x12*.tollgate.admin.v1.ListPlanVersionsRequest\x1a+.tollgate.admin.v1.ListPlanVersionsResponse\"(\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/plans/{plan}/versions\x90\x02\x01\x12\xad\x01\n" +
 	"\x12PublishPlanVersion\x12,.tollgate.admin.v1.PublishPlanVersionRequest\x1a-.tollgate.admin.v1.PublishPlanVersionResponse\":\x88\xb5\x18\x03\x82\xd3\xe4\x93\x020:\x01*\"+/v1/plans/{plan}/versions/{version}:publish\x12\x9d\x01\n" +
-	"\fGetMigration\x12&.tollgate.admin.v1.GetMigrationRequest\x1a'.tollgate.admin.v1.GetMigrationResponse\"<\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02/\x12-/v1/plans/{plan}/versions/{version}/migration\x90\x02\x01\x12\x81\x01\n" +
+	"\fGetMigration\x12&.tollgate.admin.v1.GetMigrationRequest\x1a'.tollgate.admin.v1.GetMigrationResponse\"<\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02/\x12-/v1/plans/{plan}/versions/{version}/migration\x90\x02\x01\x12\x91\x01\n" +
+	"\x10DiffPlanVersions\x12*.tollgate.admin.v1.DiffPlanVersionsRequest\x1a+.tollgate.admin.v1.DiffPlanVersionsResponse\"$\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/plans/{plan}/diff\x90\x02\x01\x12\xa1\x01\n" +
+	"\x0ePreviewPublish\x12(.tollgate.admin.v1.PreviewPublishRequest\x1a).tollgate.admin.v1.PreviewPublishResponse\":\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02-\x12+/v1/plans/{plan}/versions/{version}/preview\x90\x02\x01\x12\x89\x01\n" +
+	"\fRollbackPlan\x12&.tollgate.admin.v1.RollbackPlanRequest\x1a'.tollgate.admin.v1.RollbackPlanResponse\"(\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/plans/{plan}:rollback\x12\xa7\x01\n" +
+	"\x10DiscardPlanDraft\x12*.tollgate.admin.v1.DiscardPlanDraftRequest\x1a+.tollgate.admin.v1.DiscardPlanDraftResponse\":\x88\xb5\x18\x03\x82\xd3\xe4\x93\x020:\x01*\"+/v1/plans/{plan}/versions/{version}:discard\x12\x85\x01\n" +
+	"\rExportCatalog\x12'.tollgate.admin.v1.ExportCatalogRequest\x1a(.tollgate.admin.v1.ExportCatalogResponse\"!\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/catalog:export\x90\x02\x01\x12\x81\x01\n" +
 	"\fApplyCatalog\x12&.tollgate.admin.v1.ApplyCatalogRequest\x1a'.tollgate.admin.v1.ApplyCatalogResponse\" \x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/catalog:applyB\xbd\x01\n" +
 	"\x15com.tollgate.admin.v1B\x13CatalogServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
@@ -2671,7 +3349,7 @@ func file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_admin_v1_catalog_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_admin_v1_catalog_service_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_tollgate_admin_v1_catalog_service_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_tollgate_admin_v1_catalog_service_proto_goTypes = []any{
 	(Migration)(0),                     // 0: tollgate.admin.v1.Migration
 	(*CreateFeatureRequest)(nil),       // 1: tollgate.admin.v1.CreateFeatureRequest
@@ -2716,118 +3394,145 @@ var file_tollgate_admin_v1_catalog_service_proto_goTypes = []any{
 	(*PublishPlanVersionResponse)(nil), // 40: tollgate.admin.v1.PublishPlanVersionResponse
 	(*GetMigrationRequest)(nil),        // 41: tollgate.admin.v1.GetMigrationRequest
 	(*GetMigrationResponse)(nil),       // 42: tollgate.admin.v1.GetMigrationResponse
-	(*ApplyCatalogRequest)(nil),        // 43: tollgate.admin.v1.ApplyCatalogRequest
-	(*ApplyCatalogResponse)(nil),       // 44: tollgate.admin.v1.ApplyCatalogResponse
-	(*CatalogChange)(nil),              // 45: tollgate.admin.v1.CatalogChange
-	(*Feature)(nil),                    // 46: tollgate.admin.v1.Feature
-	(*Epoch)(nil),                      // 47: tollgate.admin.v1.Epoch
-	(*fieldmaskpb.FieldMask)(nil),      // 48: google.protobuf.FieldMask
-	(*Meter)(nil),                      // 49: tollgate.admin.v1.Meter
-	(*Plan)(nil),                       // 50: tollgate.admin.v1.Plan
-	(*PlanVersion)(nil),                // 51: tollgate.admin.v1.PlanVersion
-	(*timestamppb.Timestamp)(nil),      // 52: google.protobuf.Timestamp
+	(*DiffPlanVersionsRequest)(nil),    // 43: tollgate.admin.v1.DiffPlanVersionsRequest
+	(*DiffPlanVersionsResponse)(nil),   // 44: tollgate.admin.v1.DiffPlanVersionsResponse
+	(*PlanVersionChange)(nil),          // 45: tollgate.admin.v1.PlanVersionChange
+	(*PreviewPublishRequest)(nil),      // 46: tollgate.admin.v1.PreviewPublishRequest
+	(*PreviewPublishResponse)(nil),     // 47: tollgate.admin.v1.PreviewPublishResponse
+	(*RollbackPlanRequest)(nil),        // 48: tollgate.admin.v1.RollbackPlanRequest
+	(*RollbackPlanResponse)(nil),       // 49: tollgate.admin.v1.RollbackPlanResponse
+	(*DiscardPlanDraftRequest)(nil),    // 50: tollgate.admin.v1.DiscardPlanDraftRequest
+	(*DiscardPlanDraftResponse)(nil),   // 51: tollgate.admin.v1.DiscardPlanDraftResponse
+	(*ExportCatalogRequest)(nil),       // 52: tollgate.admin.v1.ExportCatalogRequest
+	(*ExportCatalogResponse)(nil),      // 53: tollgate.admin.v1.ExportCatalogResponse
+	(*ApplyCatalogRequest)(nil),        // 54: tollgate.admin.v1.ApplyCatalogRequest
+	(*ApplyCatalogResponse)(nil),       // 55: tollgate.admin.v1.ApplyCatalogResponse
+	(*CatalogChange)(nil),              // 56: tollgate.admin.v1.CatalogChange
+	(*Feature)(nil),                    // 57: tollgate.admin.v1.Feature
+	(*Epoch)(nil),                      // 58: tollgate.admin.v1.Epoch
+	(*fieldmaskpb.FieldMask)(nil),      // 59: google.protobuf.FieldMask
+	(*Meter)(nil),                      // 60: tollgate.admin.v1.Meter
+	(*Plan)(nil),                       // 61: tollgate.admin.v1.Plan
+	(*PlanVersion)(nil),                // 62: tollgate.admin.v1.PlanVersion
+	(*timestamppb.Timestamp)(nil),      // 63: google.protobuf.Timestamp
 }
 var file_tollgate_admin_v1_catalog_service_proto_depIdxs = []int32{
-	46, // 0: tollgate.admin.v1.CreateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
-	46, // 1: tollgate.admin.v1.CreateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	47, // 2: tollgate.admin.v1.CreateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	46, // 3: tollgate.admin.v1.GetFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	46, // 4: tollgate.admin.v1.ListFeaturesResponse.features:type_name -> tollgate.admin.v1.Feature
-	46, // 5: tollgate.admin.v1.UpdateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
-	48, // 6: tollgate.admin.v1.UpdateFeatureRequest.update_mask:type_name -> google.protobuf.FieldMask
-	46, // 7: tollgate.admin.v1.UpdateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	47, // 8: tollgate.admin.v1.UpdateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	46, // 9: tollgate.admin.v1.ArchiveFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	47, // 10: tollgate.admin.v1.ArchiveFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	49, // 11: tollgate.admin.v1.CreateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
-	49, // 12: tollgate.admin.v1.CreateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	47, // 13: tollgate.admin.v1.CreateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	49, // 14: tollgate.admin.v1.GetMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	49, // 15: tollgate.admin.v1.ListMetersResponse.meters:type_name -> tollgate.admin.v1.Meter
-	49, // 16: tollgate.admin.v1.UpdateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
-	48, // 17: tollgate.admin.v1.UpdateMeterRequest.update_mask:type_name -> google.protobuf.FieldMask
-	49, // 18: tollgate.admin.v1.UpdateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	47, // 19: tollgate.admin.v1.UpdateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	49, // 20: tollgate.admin.v1.ArchiveMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	47, // 21: tollgate.admin.v1.ArchiveMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	50, // 22: tollgate.admin.v1.CreatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
-	50, // 23: tollgate.admin.v1.CreatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	47, // 24: tollgate.admin.v1.CreatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	50, // 25: tollgate.admin.v1.GetPlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	50, // 26: tollgate.admin.v1.ListPlansResponse.plans:type_name -> tollgate.admin.v1.Plan
-	50, // 27: tollgate.admin.v1.UpdatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
-	48, // 28: tollgate.admin.v1.UpdatePlanRequest.update_mask:type_name -> google.protobuf.FieldMask
-	50, // 29: tollgate.admin.v1.UpdatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	47, // 30: tollgate.admin.v1.UpdatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	50, // 31: tollgate.admin.v1.ArchivePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	47, // 32: tollgate.admin.v1.ArchivePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	51, // 33: tollgate.admin.v1.CreatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	47, // 34: tollgate.admin.v1.CreatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	51, // 35: tollgate.admin.v1.UpdatePlanDraftRequest.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	48, // 36: tollgate.admin.v1.UpdatePlanDraftRequest.update_mask:type_name -> google.protobuf.FieldMask
-	51, // 37: tollgate.admin.v1.UpdatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	47, // 38: tollgate.admin.v1.UpdatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	51, // 39: tollgate.admin.v1.GetPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	51, // 40: tollgate.admin.v1.ListPlanVersionsResponse.plan_versions:type_name -> tollgate.admin.v1.PlanVersion
+	57, // 0: tollgate.admin.v1.CreateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
+	57, // 1: tollgate.admin.v1.CreateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	58, // 2: tollgate.admin.v1.CreateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	57, // 3: tollgate.admin.v1.GetFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	57, // 4: tollgate.admin.v1.ListFeaturesResponse.features:type_name -> tollgate.admin.v1.Feature
+	57, // 5: tollgate.admin.v1.UpdateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
+	59, // 6: tollgate.admin.v1.UpdateFeatureRequest.update_mask:type_name -> google.protobuf.FieldMask
+	57, // 7: tollgate.admin.v1.UpdateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	58, // 8: tollgate.admin.v1.UpdateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	57, // 9: tollgate.admin.v1.ArchiveFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	58, // 10: tollgate.admin.v1.ArchiveFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	60, // 11: tollgate.admin.v1.CreateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
+	60, // 12: tollgate.admin.v1.CreateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	58, // 13: tollgate.admin.v1.CreateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	60, // 14: tollgate.admin.v1.GetMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	60, // 15: tollgate.admin.v1.ListMetersResponse.meters:type_name -> tollgate.admin.v1.Meter
+	60, // 16: tollgate.admin.v1.UpdateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
+	59, // 17: tollgate.admin.v1.UpdateMeterRequest.update_mask:type_name -> google.protobuf.FieldMask
+	60, // 18: tollgate.admin.v1.UpdateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	58, // 19: tollgate.admin.v1.UpdateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	60, // 20: tollgate.admin.v1.ArchiveMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	58, // 21: tollgate.admin.v1.ArchiveMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	61, // 22: tollgate.admin.v1.CreatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
+	61, // 23: tollgate.admin.v1.CreatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	58, // 24: tollgate.admin.v1.CreatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	61, // 25: tollgate.admin.v1.GetPlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	61, // 26: tollgate.admin.v1.ListPlansResponse.plans:type_name -> tollgate.admin.v1.Plan
+	61, // 27: tollgate.admin.v1.UpdatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
+	59, // 28: tollgate.admin.v1.UpdatePlanRequest.update_mask:type_name -> google.protobuf.FieldMask
+	61, // 29: tollgate.admin.v1.UpdatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	58, // 30: tollgate.admin.v1.UpdatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	61, // 31: tollgate.admin.v1.ArchivePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	58, // 32: tollgate.admin.v1.ArchivePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	62, // 33: tollgate.admin.v1.CreatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	58, // 34: tollgate.admin.v1.CreatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	62, // 35: tollgate.admin.v1.UpdatePlanDraftRequest.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	59, // 36: tollgate.admin.v1.UpdatePlanDraftRequest.update_mask:type_name -> google.protobuf.FieldMask
+	62, // 37: tollgate.admin.v1.UpdatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	58, // 38: tollgate.admin.v1.UpdatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	62, // 39: tollgate.admin.v1.GetPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	62, // 40: tollgate.admin.v1.ListPlanVersionsResponse.plan_versions:type_name -> tollgate.admin.v1.PlanVersion
 	0,  // 41: tollgate.admin.v1.PublishPlanVersionRequest.migration:type_name -> tollgate.admin.v1.Migration
-	52, // 42: tollgate.admin.v1.PublishPlanVersionRequest.effective_at:type_name -> google.protobuf.Timestamp
-	51, // 43: tollgate.admin.v1.PublishPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	47, // 44: tollgate.admin.v1.PublishPlanVersionResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	47, // 45: tollgate.admin.v1.GetMigrationResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	63, // 42: tollgate.admin.v1.PublishPlanVersionRequest.effective_at:type_name -> google.protobuf.Timestamp
+	62, // 43: tollgate.admin.v1.PublishPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	58, // 44: tollgate.admin.v1.PublishPlanVersionResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	58, // 45: tollgate.admin.v1.GetMigrationResponse.epoch:type_name -> tollgate.admin.v1.Epoch
 	0,  // 46: tollgate.admin.v1.GetMigrationResponse.migration:type_name -> tollgate.admin.v1.Migration
-	52, // 47: tollgate.admin.v1.GetMigrationResponse.effective_at:type_name -> google.protobuf.Timestamp
-	0,  // 48: tollgate.admin.v1.ApplyCatalogRequest.migration:type_name -> tollgate.admin.v1.Migration
-	45, // 49: tollgate.admin.v1.ApplyCatalogResponse.changes:type_name -> tollgate.admin.v1.CatalogChange
-	47, // 50: tollgate.admin.v1.ApplyCatalogResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	1,  // 51: tollgate.admin.v1.CatalogService.CreateFeature:input_type -> tollgate.admin.v1.CreateFeatureRequest
-	3,  // 52: tollgate.admin.v1.CatalogService.GetFeature:input_type -> tollgate.admin.v1.GetFeatureRequest
-	5,  // 53: tollgate.admin.v1.CatalogService.ListFeatures:input_type -> tollgate.admin.v1.ListFeaturesRequest
-	7,  // 54: tollgate.admin.v1.CatalogService.UpdateFeature:input_type -> tollgate.admin.v1.UpdateFeatureRequest
-	9,  // 55: tollgate.admin.v1.CatalogService.ArchiveFeature:input_type -> tollgate.admin.v1.ArchiveFeatureRequest
-	11, // 56: tollgate.admin.v1.CatalogService.CreateMeter:input_type -> tollgate.admin.v1.CreateMeterRequest
-	13, // 57: tollgate.admin.v1.CatalogService.GetMeter:input_type -> tollgate.admin.v1.GetMeterRequest
-	15, // 58: tollgate.admin.v1.CatalogService.ListMeters:input_type -> tollgate.admin.v1.ListMetersRequest
-	17, // 59: tollgate.admin.v1.CatalogService.UpdateMeter:input_type -> tollgate.admin.v1.UpdateMeterRequest
-	19, // 60: tollgate.admin.v1.CatalogService.ArchiveMeter:input_type -> tollgate.admin.v1.ArchiveMeterRequest
-	21, // 61: tollgate.admin.v1.CatalogService.CreatePlan:input_type -> tollgate.admin.v1.CreatePlanRequest
-	23, // 62: tollgate.admin.v1.CatalogService.GetPlan:input_type -> tollgate.admin.v1.GetPlanRequest
-	25, // 63: tollgate.admin.v1.CatalogService.ListPlans:input_type -> tollgate.admin.v1.ListPlansRequest
-	27, // 64: tollgate.admin.v1.CatalogService.UpdatePlan:input_type -> tollgate.admin.v1.UpdatePlanRequest
-	29, // 65: tollgate.admin.v1.CatalogService.ArchivePlan:input_type -> tollgate.admin.v1.ArchivePlanRequest
-	31, // 66: tollgate.admin.v1.CatalogService.CreatePlanDraft:input_type -> tollgate.admin.v1.CreatePlanDraftRequest
-	33, // 67: tollgate.admin.v1.CatalogService.UpdatePlanDraft:input_type -> tollgate.admin.v1.UpdatePlanDraftRequest
-	35, // 68: tollgate.admin.v1.CatalogService.GetPlanVersion:input_type -> tollgate.admin.v1.GetPlanVersionRequest
-	37, // 69: tollgate.admin.v1.CatalogService.ListPlanVersions:input_type -> tollgate.admin.v1.ListPlanVersionsRequest
-	39, // 70: tollgate.admin.v1.CatalogService.PublishPlanVersion:input_type -> tollgate.admin.v1.PublishPlanVersionRequest
-	41, // 71: tollgate.admin.v1.CatalogService.GetMigration:input_type -> tollgate.admin.v1.GetMigrationRequest
-	43, // 72: tollgate.admin.v1.CatalogService.ApplyCatalog:input_type -> tollgate.admin.v1.ApplyCatalogRequest
-	2,  // 73: tollgate.admin.v1.CatalogService.CreateFeature:output_type -> tollgate.admin.v1.CreateFeatureResponse
-	4,  // 74: tollgate.admin.v1.CatalogService.GetFeature:output_type -> tollgate.admin.v1.GetFeatureResponse
-	6,  // 75: tollgate.admin.v1.CatalogService.ListFeatures:output_type -> tollgate.admin.v1.ListFeaturesResponse
-	8,  // 76: tollgate.admin.v1.CatalogService.UpdateFeature:output_type -> tollgate.admin.v1.UpdateFeatureResponse
-	10, // 77: tollgate.admin.v1.CatalogService.ArchiveFeature:output_type -> tollgate.admin.v1.ArchiveFeatureResponse
-	12, // 78: tollgate.admin.v1.CatalogService.CreateMeter:output_type -> tollgate.admin.v1.CreateMeterResponse
-	14, // 79: tollgate.admin.v1.CatalogService.GetMeter:output_type -> tollgate.admin.v1.GetMeterResponse
-	16, // 80: tollgate.admin.v1.CatalogService.ListMeters:output_type -> tollgate.admin.v1.ListMetersResponse
-	18, // 81: tollgate.admin.v1.CatalogService.UpdateMeter:output_type -> tollgate.admin.v1.UpdateMeterResponse
-	20, // 82: tollgate.admin.v1.CatalogService.ArchiveMeter:output_type -> tollgate.admin.v1.ArchiveMeterResponse
-	22, // 83: tollgate.admin.v1.CatalogService.CreatePlan:output_type -> tollgate.admin.v1.CreatePlanResponse
-	24, // 84: tollgate.admin.v1.CatalogService.GetPlan:output_type -> tollgate.admin.v1.GetPlanResponse
-	26, // 85: tollgate.admin.v1.CatalogService.ListPlans:output_type -> tollgate.admin.v1.ListPlansResponse
-	28, // 86: tollgate.admin.v1.CatalogService.UpdatePlan:output_type -> tollgate.admin.v1.UpdatePlanResponse
-	30, // 87: tollgate.admin.v1.CatalogService.ArchivePlan:output_type -> tollgate.admin.v1.ArchivePlanResponse
-	32, // 88: tollgate.admin.v1.CatalogService.CreatePlanDraft:output_type -> tollgate.admin.v1.CreatePlanDraftResponse
-	34, // 89: tollgate.admin.v1.CatalogService.UpdatePlanDraft:output_type -> tollgate.admin.v1.UpdatePlanDraftResponse
-	36, // 90: tollgate.admin.v1.CatalogService.GetPlanVersion:output_type -> tollgate.admin.v1.GetPlanVersionResponse
-	38, // 91: tollgate.admin.v1.CatalogService.ListPlanVersions:output_type -> tollgate.admin.v1.ListPlanVersionsResponse
-	40, // 92: tollgate.admin.v1.CatalogService.PublishPlanVersion:output_type -> tollgate.admin.v1.PublishPlanVersionResponse
-	42, // 93: tollgate.admin.v1.CatalogService.GetMigration:output_type -> tollgate.admin.v1.GetMigrationResponse
-	44, // 94: tollgate.admin.v1.CatalogService.ApplyCatalog:output_type -> tollgate.admin.v1.ApplyCatalogResponse
-	73, // [73:95] is the sub-list for method output_type
-	51, // [51:73] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	63, // 47: tollgate.admin.v1.GetMigrationResponse.effective_at:type_name -> google.protobuf.Timestamp
+	45, // 48: tollgate.admin.v1.DiffPlanVersionsResponse.changes:type_name -> tollgate.admin.v1.PlanVersionChange
+	0,  // 49: tollgate.admin.v1.RollbackPlanRequest.migration:type_name -> tollgate.admin.v1.Migration
+	62, // 50: tollgate.admin.v1.RollbackPlanResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	58, // 51: tollgate.admin.v1.RollbackPlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	62, // 52: tollgate.admin.v1.DiscardPlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	58, // 53: tollgate.admin.v1.DiscardPlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	0,  // 54: tollgate.admin.v1.ApplyCatalogRequest.migration:type_name -> tollgate.admin.v1.Migration
+	56, // 55: tollgate.admin.v1.ApplyCatalogResponse.changes:type_name -> tollgate.admin.v1.CatalogChange
+	58, // 56: tollgate.admin.v1.ApplyCatalogResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	1,  // 57: tollgate.admin.v1.CatalogService.CreateFeature:input_type -> tollgate.admin.v1.CreateFeatureRequest
+	3,  // 58: tollgate.admin.v1.CatalogService.GetFeature:input_type -> tollgate.admin.v1.GetFeatureRequest
+	5,  // 59: tollgate.admin.v1.CatalogService.ListFeatures:input_type -> tollgate.admin.v1.ListFeaturesRequest
+	7,  // 60: tollgate.admin.v1.CatalogService.UpdateFeature:input_type -> tollgate.admin.v1.UpdateFeatureRequest
+	9,  // 61: tollgate.admin.v1.CatalogService.ArchiveFeature:input_type -> tollgate.admin.v1.ArchiveFeatureRequest
+	11, // 62: tollgate.admin.v1.CatalogService.CreateMeter:input_type -> tollgate.admin.v1.CreateMeterRequest
+	13, // 63: tollgate.admin.v1.CatalogService.GetMeter:input_type -> tollgate.admin.v1.GetMeterRequest
+	15, // 64: tollgate.admin.v1.CatalogService.ListMeters:input_type -> tollgate.admin.v1.ListMetersRequest
+	17, // 65: tollgate.admin.v1.CatalogService.UpdateMeter:input_type -> tollgate.admin.v1.UpdateMeterRequest
+	19, // 66: tollgate.admin.v1.CatalogService.ArchiveMeter:input_type -> tollgate.admin.v1.ArchiveMeterRequest
+	21, // 67: tollgate.admin.v1.CatalogService.CreatePlan:input_type -> tollgate.admin.v1.CreatePlanRequest
+	23, // 68: tollgate.admin.v1.CatalogService.GetPlan:input_type -> tollgate.admin.v1.GetPlanRequest
+	25, // 69: tollgate.admin.v1.CatalogService.ListPlans:input_type -> tollgate.admin.v1.ListPlansRequest
+	27, // 70: tollgate.admin.v1.CatalogService.UpdatePlan:input_type -> tollgate.admin.v1.UpdatePlanRequest
+	29, // 71: tollgate.admin.v1.CatalogService.ArchivePlan:input_type -> tollgate.admin.v1.ArchivePlanRequest
+	31, // 72: tollgate.admin.v1.CatalogService.CreatePlanDraft:input_type -> tollgate.admin.v1.CreatePlanDraftRequest
+	33, // 73: tollgate.admin.v1.CatalogService.UpdatePlanDraft:input_type -> tollgate.admin.v1.UpdatePlanDraftRequest
+	35, // 74: tollgate.admin.v1.CatalogService.GetPlanVersion:input_type -> tollgate.admin.v1.GetPlanVersionRequest
+	37, // 75: tollgate.admin.v1.CatalogService.ListPlanVersions:input_type -> tollgate.admin.v1.ListPlanVersionsRequest
+	39, // 76: tollgate.admin.v1.CatalogService.PublishPlanVersion:input_type -> tollgate.admin.v1.PublishPlanVersionRequest
+	41, // 77: tollgate.admin.v1.CatalogService.GetMigration:input_type -> tollgate.admin.v1.GetMigrationRequest
+	43, // 78: tollgate.admin.v1.CatalogService.DiffPlanVersions:input_type -> tollgate.admin.v1.DiffPlanVersionsRequest
+	46, // 79: tollgate.admin.v1.CatalogService.PreviewPublish:input_type -> tollgate.admin.v1.PreviewPublishRequest
+	48, // 80: tollgate.admin.v1.CatalogService.RollbackPlan:input_type -> tollgate.admin.v1.RollbackPlanRequest
+	50, // 81: tollgate.admin.v1.CatalogService.DiscardPlanDraft:input_type -> tollgate.admin.v1.DiscardPlanDraftRequest
+	52, // 82: tollgate.admin.v1.CatalogService.ExportCatalog:input_type -> tollgate.admin.v1.ExportCatalogRequest
+	54, // 83: tollgate.admin.v1.CatalogService.ApplyCatalog:input_type -> tollgate.admin.v1.ApplyCatalogRequest
+	2,  // 84: tollgate.admin.v1.CatalogService.CreateFeature:output_type -> tollgate.admin.v1.CreateFeatureResponse
+	4,  // 85: tollgate.admin.v1.CatalogService.GetFeature:output_type -> tollgate.admin.v1.GetFeatureResponse
+	6,  // 86: tollgate.admin.v1.CatalogService.ListFeatures:output_type -> tollgate.admin.v1.ListFeaturesResponse
+	8,  // 87: tollgate.admin.v1.CatalogService.UpdateFeature:output_type -> tollgate.admin.v1.UpdateFeatureResponse
+	10, // 88: tollgate.admin.v1.CatalogService.ArchiveFeature:output_type -> tollgate.admin.v1.ArchiveFeatureResponse
+	12, // 89: tollgate.admin.v1.CatalogService.CreateMeter:output_type -> tollgate.admin.v1.CreateMeterResponse
+	14, // 90: tollgate.admin.v1.CatalogService.GetMeter:output_type -> tollgate.admin.v1.GetMeterResponse
+	16, // 91: tollgate.admin.v1.CatalogService.ListMeters:output_type -> tollgate.admin.v1.ListMetersResponse
+	18, // 92: tollgate.admin.v1.CatalogService.UpdateMeter:output_type -> tollgate.admin.v1.UpdateMeterResponse
+	20, // 93: tollgate.admin.v1.CatalogService.ArchiveMeter:output_type -> tollgate.admin.v1.ArchiveMeterResponse
+	22, // 94: tollgate.admin.v1.CatalogService.CreatePlan:output_type -> tollgate.admin.v1.CreatePlanResponse
+	24, // 95: tollgate.admin.v1.CatalogService.GetPlan:output_type -> tollgate.admin.v1.GetPlanResponse
+	26, // 96: tollgate.admin.v1.CatalogService.ListPlans:output_type -> tollgate.admin.v1.ListPlansResponse
+	28, // 97: tollgate.admin.v1.CatalogService.UpdatePlan:output_type -> tollgate.admin.v1.UpdatePlanResponse
+	30, // 98: tollgate.admin.v1.CatalogService.ArchivePlan:output_type -> tollgate.admin.v1.ArchivePlanResponse
+	32, // 99: tollgate.admin.v1.CatalogService.CreatePlanDraft:output_type -> tollgate.admin.v1.CreatePlanDraftResponse
+	34, // 100: tollgate.admin.v1.CatalogService.UpdatePlanDraft:output_type -> tollgate.admin.v1.UpdatePlanDraftResponse
+	36, // 101: tollgate.admin.v1.CatalogService.GetPlanVersion:output_type -> tollgate.admin.v1.GetPlanVersionResponse
+	38, // 102: tollgate.admin.v1.CatalogService.ListPlanVersions:output_type -> tollgate.admin.v1.ListPlanVersionsResponse
+	40, // 103: tollgate.admin.v1.CatalogService.PublishPlanVersion:output_type -> tollgate.admin.v1.PublishPlanVersionResponse
+	42, // 104: tollgate.admin.v1.CatalogService.GetMigration:output_type -> tollgate.admin.v1.GetMigrationResponse
+	44, // 105: tollgate.admin.v1.CatalogService.DiffPlanVersions:output_type -> tollgate.admin.v1.DiffPlanVersionsResponse
+	47, // 106: tollgate.admin.v1.CatalogService.PreviewPublish:output_type -> tollgate.admin.v1.PreviewPublishResponse
+	49, // 107: tollgate.admin.v1.CatalogService.RollbackPlan:output_type -> tollgate.admin.v1.RollbackPlanResponse
+	51, // 108: tollgate.admin.v1.CatalogService.DiscardPlanDraft:output_type -> tollgate.admin.v1.DiscardPlanDraftResponse
+	53, // 109: tollgate.admin.v1.CatalogService.ExportCatalog:output_type -> tollgate.admin.v1.ExportCatalogResponse
+	55, // 110: tollgate.admin.v1.CatalogService.ApplyCatalog:output_type -> tollgate.admin.v1.ApplyCatalogResponse
+	84, // [84:111] is the sub-list for method output_type
+	57, // [57:84] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_catalog_service_proto_init() }
@@ -2846,7 +3551,7 @@ func file_tollgate_admin_v1_catalog_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_catalog_service_proto_rawDesc), len(file_tollgate_admin_v1_catalog_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   45,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,7 +29,7 @@ const (
 	FeatureType_FEATURE_TYPE_UNSPECIFIED FeatureType = 0
 	// On or off.
 	FeatureType_FEATURE_TYPE_BOOLEAN FeatureType = 1
-	// Reserved for features that carry a value; refused for now.
+	// Carries a value: text, a number or a bool.
 	FeatureType_FEATURE_TYPE_STATIC FeatureType = 2
 	// Counted by a meter.
 	FeatureType_FEATURE_TYPE_METERED FeatureType = 3

@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -364,9 +365,11 @@ type Override struct {
 	RateLimit *RateLimit             `protobuf:"bytes,6,opt,name=rate_limit,json=rateLimit,proto3" json:"rate_limit,omitempty"`
 	StartsAt  *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=starts_at,json=startsAt,proto3" json:"starts_at,omitempty"`
 	// Exclusive. Unset: for good.
-	EndsAt        *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
-	Reason        string                 `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	EndsAt     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
+	Reason     string                 `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Of a static feature.
+	Value         *structpb.Value `protobuf:"bytes,11,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -467,6 +470,13 @@ func (x *Override) GetReason() string {
 func (x *Override) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Override) GetValue() *structpb.Value {
+	if x != nil {
+		return x.Value
 	}
 	return nil
 }
@@ -684,7 +694,7 @@ var File_tollgate_admin_v1_license_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_license_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftollgate/admin/v1/license.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctollgate/admin/v1/plan.proto\"\xca\x06\n" +
+	"\x1ftollgate/admin/v1/license.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctollgate/admin/v1/plan.proto\"\xca\x06\n" +
 	"\aLicense\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\bcustomer\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\bcustomer\x12\x1b\n" +
@@ -712,7 +722,7 @@ const file_tollgate_admin_v1_license_proto_rawDesc = "" +
 	"\tstarts_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\tR\x04plan\x12!\n" +
 	"\fplan_version\x18\x03 \x01(\rR\vplanVersion\x12!\n" +
-	"\fresets_usage\x18\x04 \x01(\bR\vresetsUsage\"\x98\x03\n" +
+	"\fresets_usage\x18\x04 \x01(\bR\vresetsUsage\"\xc6\x03\n" +
 	"\bOverride\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\alicense\x18\x02 \x01(\tR\alicense\x12\x18\n" +
@@ -726,7 +736,8 @@ const file_tollgate_admin_v1_license_proto_rawDesc = "" +
 	"\x06reason\x18\t \x01(\tR\x06reason\x12;\n" +
 	"\vcreate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xc6\x02\n" +
+	"createTime\x12,\n" +
+	"\x05value\x18\v \x01(\v2\x16.google.protobuf.ValueR\x05value\"\xc6\x02\n" +
 	"\x05Grant\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\alicense\x18\x02 \x01(\tR\alicense\x12\x18\n" +
@@ -786,6 +797,7 @@ var file_tollgate_admin_v1_license_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 	(*Quota)(nil),                 // 8: tollgate.admin.v1.Quota
 	(*RateLimit)(nil),             // 9: tollgate.admin.v1.RateLimit
+	(*structpb.Value)(nil),        // 10: google.protobuf.Value
 }
 var file_tollgate_admin_v1_license_proto_depIdxs = []int32{
 	0,  // 0: tollgate.admin.v1.License.status:type_name -> tollgate.admin.v1.LicenseStatus
@@ -806,17 +818,18 @@ var file_tollgate_admin_v1_license_proto_depIdxs = []int32{
 	7,  // 15: tollgate.admin.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
 	7,  // 16: tollgate.admin.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
 	7,  // 17: tollgate.admin.v1.Override.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 18: tollgate.admin.v1.Grant.starts_at:type_name -> google.protobuf.Timestamp
-	7,  // 19: tollgate.admin.v1.Grant.expires_at:type_name -> google.protobuf.Timestamp
-	7,  // 20: tollgate.admin.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 21: tollgate.admin.v1.LicenseEvent.time:type_name -> google.protobuf.Timestamp
-	0,  // 22: tollgate.admin.v1.LicenseEvent.status:type_name -> tollgate.admin.v1.LicenseStatus
-	6,  // 23: tollgate.admin.v1.LicenseEvent.detail:type_name -> tollgate.admin.v1.LicenseEvent.DetailEntry
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	10, // 18: tollgate.admin.v1.Override.value:type_name -> google.protobuf.Value
+	7,  // 19: tollgate.admin.v1.Grant.starts_at:type_name -> google.protobuf.Timestamp
+	7,  // 20: tollgate.admin.v1.Grant.expires_at:type_name -> google.protobuf.Timestamp
+	7,  // 21: tollgate.admin.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
+	7,  // 22: tollgate.admin.v1.LicenseEvent.time:type_name -> google.protobuf.Timestamp
+	0,  // 23: tollgate.admin.v1.LicenseEvent.status:type_name -> tollgate.admin.v1.LicenseStatus
+	6,  // 24: tollgate.admin.v1.LicenseEvent.detail:type_name -> tollgate.admin.v1.LicenseEvent.DetailEntry
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_license_proto_init() }

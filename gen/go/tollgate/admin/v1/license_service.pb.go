@@ -1113,8 +1113,8 @@ type CreateOverrideRequest struct {
 	License string `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
 	// The feature's key. Unset where `rate_limit` is replaced.
 	Feature string `protobuf:"bytes,2,opt,name=feature,proto3" json:"feature,omitempty"`
-	// true grants the feature (a metered one without limit), false withholds it. A number
-	// is the limit of the quota; period and mode stay as the plan has them. An object
+	// true grants the feature (a metered one without limit), false withholds it. Of a
+	// static feature, its value. Of a metered one, a number is the limit of the quota; period and mode stay as the plan has them. An object
 	// `{limit, period, mode}` is a quota of its own.
 	Value *structpb.Value `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
 	// Replaces the plan's rate limit of that key.

@@ -29,8 +29,9 @@ const (
 	Aggregation_AGGREGATION_UNSPECIFIED Aggregation = 0
 	Aggregation_AGGREGATION_COUNT       Aggregation = 1
 	Aggregation_AGGREGATION_SUM         Aggregation = 2
-	// Refused for now, as AGGREGATION_UNIQUE is.
-	Aggregation_AGGREGATION_MAX    Aggregation = 3
+	// The highest value in a period. Takes soft quotas only.
+	Aggregation_AGGREGATION_MAX Aggregation = 3
+	// How many different values there are in a period. Takes no quota.
 	Aggregation_AGGREGATION_UNIQUE Aggregation = 4
 )
 

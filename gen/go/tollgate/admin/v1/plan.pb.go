@@ -11,6 +11,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -359,7 +360,9 @@ type PlanVersion struct {
 	PublishTime  *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=publish_time,json=publishTime,proto3" json:"publish_time,omitempty"`
 	RateCards    []*RateCard            `protobuf:"bytes,9,rep,name=rate_cards,json=rateCards,proto3" json:"rate_cards,omitempty"`
 	// From when on new licences are issued on it. Output only.
-	EffectiveAt   *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=effective_at,json=effectiveAt,proto3" json:"effective_at,omitempty"`
+	EffectiveAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=effective_at,json=effectiveAt,proto3" json:"effective_at,omitempty"`
+	// Days that a new licence is free for. 0: none.
+	TrialDays     int32 `protobuf:"varint,11,opt,name=trial_days,json=trialDays,proto3" json:"trial_days,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -464,6 +467,13 @@ func (x *PlanVersion) GetEffectiveAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *PlanVersion) GetTrialDays() int32 {
+	if x != nil {
+		return x.TrialDays
+	}
+	return 0
+}
+
 // Entitlement is what a version grants for one feature.
 type Entitlement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -472,7 +482,10 @@ type Entitlement struct {
 	// Of a boolean feature. An entitlement that is absent or false denies.
 	Enabled bool `protobuf:"varint,2,opt,name=enabled,proto3" json:"enabled,omitempty"`
 	// Of a metered feature. Unset: unlimited, and counted.
-	Quota         *Quota `protobuf:"bytes,3,opt,name=quota,proto3" json:"quota,omitempty"`
+	Quota *Quota `protobuf:"bytes,3,opt,name=quota,proto3" json:"quota,omitempty"`
+	// Of a static feature, required there: text of at most 1,000 bytes, a finite
+	// number, or a bool.
+	Value         *structpb.Value `protobuf:"bytes,4,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -528,11 +541,21 @@ func (x *Entitlement) GetQuota() *Quota {
 	return nil
 }
 
+func (x *Entitlement) GetValue() *structpb.Value {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
 type Quota struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Limit         int64                  `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
-	Period        Period                 `protobuf:"varint,2,opt,name=period,proto3,enum=tollgate.admin.v1.Period" json:"period,omitempty"`
-	Mode          QuotaMode              `protobuf:"varint,3,opt,name=mode,proto3,enum=tollgate.admin.v1.QuotaMode" json:"mode,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Limit  int64                  `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	Period Period                 `protobuf:"varint,2,opt,name=period,proto3,enum=tollgate.admin.v1.Period" json:"period,omitempty"`
+	Mode   QuotaMode              `protobuf:"varint,3,opt,name=mode,proto3,enum=tollgate.admin.v1.QuotaMode" json:"mode,omitempty"`
+	// At most so many units that a period left unused are carried to the next. 0:
+	// none. Of hard quotas whose periods end.
+	Rollover      int64 `protobuf:"varint,4,opt,name=rollover,proto3" json:"rollover,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -586,6 +609,13 @@ func (x *Quota) GetMode() QuotaMode {
 		return x.Mode
 	}
 	return QuotaMode_QUOTA_MODE_UNSPECIFIED
+}
+
+func (x *Quota) GetRollover() int64 {
+	if x != nil {
+		return x.Rollover
+	}
+	return 0
 }
 
 // RateLimit admits at most `burst` + `limit` / `per` · t requests in any window t.
@@ -666,15 +696,29 @@ func (x *RateLimit) GetScope() RateLimitScope {
 	return RateLimitScope_RATE_LIMIT_SCOPE_UNSPECIFIED
 }
 
-// RateCard is a price. Stored as it came; nothing is rated yet.
+// RateCard is a price. Amounts are decimals: up to 15 digits, and 12 after the
+// point. Nothing is rated yet.
 type RateCard struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	Kind  string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
-	// Decimal, like "49.00".
+	// `flat`: once a billing period. `per_unit`: for each `unit_size` units, in
+	// proportion. `package`: for each begun `unit_size` units. `graduated`: each
+	// tier's price for the units in it. `volume`: the price of the tier that all
+	// units together reach, for all of them.
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Like "49.00". Of `flat`, `per_unit` and `package`.
 	Amount string `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
-	// ISO 4217.
-	Currency      string `protobuf:"bytes,4,opt,name=currency,proto3" json:"currency,omitempty"`
+	// ISO 4217. One for all cards of a version.
+	Currency string `protobuf:"bytes,4,opt,name=currency,proto3" json:"currency,omitempty"`
+	// The metered feature that is priced; the version has to grant it. Of all kinds
+	// but `flat`.
+	Feature string `protobuf:"bytes,5,opt,name=feature,proto3" json:"feature,omitempty"`
+	// Of `per_unit` (0: 1) and `package`.
+	UnitSize int64 `protobuf:"varint,6,opt,name=unit_size,json=unitSize,proto3" json:"unit_size,omitempty"`
+	// Units of a period that cost nothing. Of all kinds but `flat`.
+	Included int64 `protobuf:"varint,7,opt,name=included,proto3" json:"included,omitempty"`
+	// Of `graduated` and `volume`.
+	Tiers         []*Tier `protobuf:"bytes,8,rep,name=tiers,proto3" json:"tiers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -737,11 +781,103 @@ func (x *RateCard) GetCurrency() string {
 	return ""
 }
 
+func (x *RateCard) GetFeature() string {
+	if x != nil {
+		return x.Feature
+	}
+	return ""
+}
+
+func (x *RateCard) GetUnitSize() int64 {
+	if x != nil {
+		return x.UnitSize
+	}
+	return 0
+}
+
+func (x *RateCard) GetIncluded() int64 {
+	if x != nil {
+		return x.Included
+	}
+	return 0
+}
+
+func (x *RateCard) GetTiers() []*Tier {
+	if x != nil {
+		return x.Tiers
+	}
+	return nil
+}
+
+// Tier is a range of units, from the one before it on.
+type Tier struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Inclusive. The last tier is open: 0.
+	UpTo int64 `protobuf:"varint,1,opt,name=up_to,json=upTo,proto3" json:"up_to,omitempty"`
+	// For each unit. Empty: nothing.
+	UnitPrice string `protobuf:"bytes,2,opt,name=unit_price,json=unitPrice,proto3" json:"unit_price,omitempty"`
+	// Once, where the tier is reached. Empty: nothing.
+	FlatPrice     string `protobuf:"bytes,3,opt,name=flat_price,json=flatPrice,proto3" json:"flat_price,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Tier) Reset() {
+	*x = Tier{}
+	mi := &file_tollgate_admin_v1_plan_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tier) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tier) ProtoMessage() {}
+
+func (x *Tier) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_plan_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tier.ProtoReflect.Descriptor instead.
+func (*Tier) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_plan_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Tier) GetUpTo() int64 {
+	if x != nil {
+		return x.UpTo
+	}
+	return 0
+}
+
+func (x *Tier) GetUnitPrice() string {
+	if x != nil {
+		return x.UnitPrice
+	}
+	return ""
+}
+
+func (x *Tier) GetFlatPrice() string {
+	if x != nil {
+		return x.FlatPrice
+	}
+	return ""
+}
+
 var File_tollgate_admin_v1_plan_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_plan_proto_rawDesc = "" +
 	"\n" +
-	"\x1ctollgate/admin/v1/plan.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xed\x02\n" +
+	"\x1ctollgate/admin/v1/plan.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xed\x02\n" +
 	"\x04Plan\x12\x19\n" +
 	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x03key\x12+\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xc8\x01R\vdisplayName\x12+\n" +
@@ -752,7 +888,7 @@ const file_tollgate_admin_v1_plan_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12=\n" +
-	"\farchive_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\varchiveTime\"\xad\x04\n" +
+	"\farchive_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\varchiveTime\"\xd8\x04\n" +
 	"\vPlanVersion\x12\x1b\n" +
 	"\x04plan\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x04plan\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x129\n" +
@@ -767,16 +903,21 @@ const file_tollgate_admin_v1_plan_proto_rawDesc = "" +
 	"\n" +
 	"rate_cards\x18\t \x03(\v2\x1b.tollgate.admin.v1.RateCardB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\trateCards\x12=\n" +
 	"\feffective_at\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\veffectiveAt\"|\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\veffectiveAt\x12)\n" +
+	"\n" +
+	"trial_days\x18\v \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xee\x02(\x00R\ttrialDays\"\xaa\x01\n" +
 	"\vEntitlement\x12#\n" +
 	"\afeature\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\afeature\x12\x18\n" +
 	"\aenabled\x18\x02 \x01(\bR\aenabled\x12.\n" +
-	"\x05quota\x18\x03 \x01(\v2\x18.tollgate.admin.v1.QuotaR\x05quota\"\xa1\x01\n" +
+	"\x05quota\x18\x03 \x01(\v2\x18.tollgate.admin.v1.QuotaR\x05quota\x12,\n" +
+	"\x05value\x18\x04 \x01(\v2\x16.google.protobuf.ValueR\x05value\"\xc6\x01\n" +
 	"\x05Quota\x12\x1d\n" +
 	"\x05limit\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x05limit\x12=\n" +
 	"\x06period\x18\x02 \x01(\x0e2\x19.tollgate.admin.v1.PeriodB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06period\x12:\n" +
-	"\x04mode\x18\x03 \x01(\x0e2\x1c.tollgate.admin.v1.QuotaModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\"\xfa\x01\n" +
+	"\x04mode\x18\x03 \x01(\x0e2\x1c.tollgate.admin.v1.QuotaModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\x12#\n" +
+	"\brollover\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\brollover\"\xfa\x01\n" +
 	"\tRateLimit\x12\x1b\n" +
 	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\x12#\n" +
 	"\x05limit\x18\x02 \x01(\x03B\r\xbaH\n" +
@@ -784,13 +925,23 @@ const file_tollgate_admin_v1_plan_proto_rawDesc = "" +
 	"\x03per\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x16\xbaH\x13\xc8\x01\x01\xaa\x01\r\"\x05\b\x80\x8a\x8a\x0f2\x04\x10\xc0\x84=R\x03per\x12#\n" +
 	"\x05burst\x18\x04 \x01(\x03B\r\xbaH\n" +
 	"\"\b\x18\x80\x94\xeb\xdc\x03(\x00R\x05burst\x12A\n" +
-	"\x05scope\x18\x05 \x01(\x0e2!.tollgate.admin.v1.RateLimitScopeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05scope\"\xb4\x01\n" +
+	"\x05scope\x18\x05 \x01(\x0e2!.tollgate.admin.v1.RateLimitScopeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05scope\"\x85\x03\n" +
 	"\bRateCard\x12\x1b\n" +
-	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\x12\x1f\n" +
-	"\x04kind\x18\x02 \x01(\tB\v\xbaH\br\x06R\x04flatR\x04kind\x12;\n" +
-	"\x06amount\x18\x03 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{1,15}(\\.[0-9]{1,6})?$R\x06amount\x12-\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\x12E\n" +
+	"\x04kind\x18\x02 \x01(\tB1\xbaH.r,R\x04flatR\bper_unitR\apackageR\tgraduatedR\x06volumeR\x04kind\x12?\n" +
+	"\x06amount\x18\x03 \x01(\tB'\xbaH$r\"2 ^([0-9]{1,15}(\\.[0-9]{1,12})?)?$R\x06amount\x12-\n" +
 	"\bcurrency\x18\x04 \x01(\tB\x11\xbaH\x0er\f2\n" +
-	"^[A-Z]{3}$R\bcurrency*\x97\x01\n" +
+	"^[A-Z]{3}$R\bcurrency\x12!\n" +
+	"\afeature\x18\x05 \x01(\tB\a\xbaH\x04r\x02(@R\afeature\x12$\n" +
+	"\tunit_size\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\bunitSize\x12#\n" +
+	"\bincluded\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x00R\bincluded\x127\n" +
+	"\x05tiers\x18\b \x03(\v2\x17.tollgate.admin.v1.TierB\b\xbaH\x05\x92\x01\x02\x10dR\x05tiers\"\xb4\x01\n" +
+	"\x04Tier\x12\x1c\n" +
+	"\x05up_to\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x04upTo\x12F\n" +
+	"\n" +
+	"unit_price\x18\x02 \x01(\tB'\xbaH$r\"2 ^([0-9]{1,15}(\\.[0-9]{1,12})?)?$R\tunitPrice\x12F\n" +
+	"\n" +
+	"flat_price\x18\x03 \x01(\tB'\xbaH$r\"2 ^([0-9]{1,15}(\\.[0-9]{1,12})?)?$R\tflatPrice*\x97\x01\n" +
 	"\x10PlanVersionState\x12\"\n" +
 	"\x1ePLAN_VERSION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18PLAN_VERSION_STATE_DRAFT\x10\x01\x12 \n" +
@@ -829,7 +980,7 @@ func file_tollgate_admin_v1_plan_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_admin_v1_plan_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tollgate_admin_v1_plan_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_tollgate_admin_v1_plan_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_tollgate_admin_v1_plan_proto_goTypes = []any{
 	(PlanVersionState)(0),         // 0: tollgate.admin.v1.PlanVersionState
 	(Period)(0),                   // 1: tollgate.admin.v1.Period
@@ -841,30 +992,34 @@ var file_tollgate_admin_v1_plan_proto_goTypes = []any{
 	(*Quota)(nil),                 // 7: tollgate.admin.v1.Quota
 	(*RateLimit)(nil),             // 8: tollgate.admin.v1.RateLimit
 	(*RateCard)(nil),              // 9: tollgate.admin.v1.RateCard
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 11: google.protobuf.Duration
+	(*Tier)(nil),                  // 10: tollgate.admin.v1.Tier
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*structpb.Value)(nil),        // 12: google.protobuf.Value
+	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
 }
 var file_tollgate_admin_v1_plan_proto_depIdxs = []int32{
-	10, // 0: tollgate.admin.v1.Plan.create_time:type_name -> google.protobuf.Timestamp
-	10, // 1: tollgate.admin.v1.Plan.update_time:type_name -> google.protobuf.Timestamp
-	10, // 2: tollgate.admin.v1.Plan.archive_time:type_name -> google.protobuf.Timestamp
+	11, // 0: tollgate.admin.v1.Plan.create_time:type_name -> google.protobuf.Timestamp
+	11, // 1: tollgate.admin.v1.Plan.update_time:type_name -> google.protobuf.Timestamp
+	11, // 2: tollgate.admin.v1.Plan.archive_time:type_name -> google.protobuf.Timestamp
 	0,  // 3: tollgate.admin.v1.PlanVersion.state:type_name -> tollgate.admin.v1.PlanVersionState
 	6,  // 4: tollgate.admin.v1.PlanVersion.entitlements:type_name -> tollgate.admin.v1.Entitlement
 	8,  // 5: tollgate.admin.v1.PlanVersion.rate_limits:type_name -> tollgate.admin.v1.RateLimit
-	10, // 6: tollgate.admin.v1.PlanVersion.create_time:type_name -> google.protobuf.Timestamp
-	10, // 7: tollgate.admin.v1.PlanVersion.publish_time:type_name -> google.protobuf.Timestamp
+	11, // 6: tollgate.admin.v1.PlanVersion.create_time:type_name -> google.protobuf.Timestamp
+	11, // 7: tollgate.admin.v1.PlanVersion.publish_time:type_name -> google.protobuf.Timestamp
 	9,  // 8: tollgate.admin.v1.PlanVersion.rate_cards:type_name -> tollgate.admin.v1.RateCard
-	10, // 9: tollgate.admin.v1.PlanVersion.effective_at:type_name -> google.protobuf.Timestamp
+	11, // 9: tollgate.admin.v1.PlanVersion.effective_at:type_name -> google.protobuf.Timestamp
 	7,  // 10: tollgate.admin.v1.Entitlement.quota:type_name -> tollgate.admin.v1.Quota
-	1,  // 11: tollgate.admin.v1.Quota.period:type_name -> tollgate.admin.v1.Period
-	2,  // 12: tollgate.admin.v1.Quota.mode:type_name -> tollgate.admin.v1.QuotaMode
-	11, // 13: tollgate.admin.v1.RateLimit.per:type_name -> google.protobuf.Duration
-	3,  // 14: tollgate.admin.v1.RateLimit.scope:type_name -> tollgate.admin.v1.RateLimitScope
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	12, // 11: tollgate.admin.v1.Entitlement.value:type_name -> google.protobuf.Value
+	1,  // 12: tollgate.admin.v1.Quota.period:type_name -> tollgate.admin.v1.Period
+	2,  // 13: tollgate.admin.v1.Quota.mode:type_name -> tollgate.admin.v1.QuotaMode
+	13, // 14: tollgate.admin.v1.RateLimit.per:type_name -> google.protobuf.Duration
+	3,  // 15: tollgate.admin.v1.RateLimit.scope:type_name -> tollgate.admin.v1.RateLimitScope
+	10, // 16: tollgate.admin.v1.RateCard.tiers:type_name -> tollgate.admin.v1.Tier
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_plan_proto_init() }
@@ -878,7 +1033,7 @@ func file_tollgate_admin_v1_plan_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_plan_proto_rawDesc), len(file_tollgate_admin_v1_plan_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1059,6 +1059,7 @@ type Entitlement struct {
 	//
 	//	*Entitlement_Enabled
 	//	*Entitlement_Quota
+	//	*Entitlement_StaticValue
 	Grant         isEntitlement_Grant `protobuf_oneof:"grant"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1126,6 +1127,15 @@ func (x *Entitlement) GetQuota() *Quota {
 	return nil
 }
 
+func (x *Entitlement) GetStaticValue() string {
+	if x != nil {
+		if x, ok := x.Grant.(*Entitlement_StaticValue); ok {
+			return x.StaticValue
+		}
+	}
+	return ""
+}
+
 type isEntitlement_Grant interface {
 	isEntitlement_Grant()
 }
@@ -1138,16 +1148,25 @@ type Entitlement_Quota struct {
 	Quota *Quota `protobuf:"bytes,3,opt,name=quota,proto3,oneof"`
 }
 
+type Entitlement_StaticValue struct {
+	// Of a static feature: its value as JSON.
+	StaticValue string `protobuf:"bytes,4,opt,name=static_value,json=staticValue,proto3,oneof"`
+}
+
 func (*Entitlement_Enabled) isEntitlement_Grant() {}
 
 func (*Entitlement_Quota) isEntitlement_Grant() {}
+
+func (*Entitlement_StaticValue) isEntitlement_Grant() {}
 
 type Quota struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Limit  int64                  `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
 	Period Period                 `protobuf:"varint,2,opt,name=period,proto3,enum=tollgate.rules.v1.Period" json:"period,omitempty"`
 	// Hard: never exceeded. Otherwise soft: counted, and forwarded as overage.
-	Hard          bool `protobuf:"varint,3,opt,name=hard,proto3" json:"hard,omitempty"`
+	Hard bool `protobuf:"varint,3,opt,name=hard,proto3" json:"hard,omitempty"`
+	// At most so many unused units are carried to the next period. 0: none.
+	Rollover      int64 `protobuf:"varint,4,opt,name=rollover,proto3" json:"rollover,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1201,6 +1220,13 @@ func (x *Quota) GetHard() bool {
 		return x.Hard
 	}
 	return false
+}
+
+func (x *Quota) GetRollover() int64 {
+	if x != nil {
+		return x.Rollover
+	}
+	return 0
 }
 
 type RateLimit struct {
@@ -1897,16 +1923,18 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12B\n" +
 	"\fentitlements\x18\x03 \x03(\v2\x1e.tollgate.rules.v1.EntitlementR\fentitlements\x12=\n" +
 	"\vrate_limits\x18\x04 \x03(\v2\x1c.tollgate.rules.v1.RateLimitR\n" +
-	"rateLimits\"~\n" +
+	"rateLimits\"\xa3\x01\n" +
 	"\vEntitlement\x12\x18\n" +
 	"\afeature\x18\x01 \x01(\tR\afeature\x12\x1a\n" +
 	"\aenabled\x18\x02 \x01(\bH\x00R\aenabled\x120\n" +
-	"\x05quota\x18\x03 \x01(\v2\x18.tollgate.rules.v1.QuotaH\x00R\x05quotaB\a\n" +
-	"\x05grant\"d\n" +
+	"\x05quota\x18\x03 \x01(\v2\x18.tollgate.rules.v1.QuotaH\x00R\x05quota\x12#\n" +
+	"\fstatic_value\x18\x04 \x01(\tH\x00R\vstaticValueB\a\n" +
+	"\x05grant\"\x80\x01\n" +
 	"\x05Quota\x12\x14\n" +
 	"\x05limit\x18\x01 \x01(\x03R\x05limit\x121\n" +
 	"\x06period\x18\x02 \x01(\x0e2\x19.tollgate.rules.v1.PeriodR\x06period\x12\x12\n" +
-	"\x04hard\x18\x03 \x01(\bR\x04hard\"v\n" +
+	"\x04hard\x18\x03 \x01(\bR\x04hard\x12\x1a\n" +
+	"\brollover\x18\x04 \x01(\x03R\brollover\"v\n" +
 	"\tRateLimit\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\x03R\x05limit\x12+\n" +
@@ -2114,6 +2142,7 @@ func file_tollgate_rules_v1_record_proto_init() {
 	file_tollgate_rules_v1_record_proto_msgTypes[8].OneofWrappers = []any{
 		(*Entitlement_Enabled)(nil),
 		(*Entitlement_Quota)(nil),
+		(*Entitlement_StaticValue)(nil),
 	}
 	file_tollgate_rules_v1_record_proto_msgTypes[15].OneofWrappers = []any{
 		(*Override_Entitlement)(nil),

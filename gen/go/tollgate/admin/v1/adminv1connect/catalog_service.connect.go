@@ -94,6 +94,21 @@ const (
 	// CatalogServiceGetMigrationProcedure is the fully-qualified name of the CatalogService's
 	// GetMigration RPC.
 	CatalogServiceGetMigrationProcedure = "/tollgate.admin.v1.CatalogService/GetMigration"
+	// CatalogServiceDiffPlanVersionsProcedure is the fully-qualified name of the CatalogService's
+	// DiffPlanVersions RPC.
+	CatalogServiceDiffPlanVersionsProcedure = "/tollgate.admin.v1.CatalogService/DiffPlanVersions"
+	// CatalogServicePreviewPublishProcedure is the fully-qualified name of the CatalogService's
+	// PreviewPublish RPC.
+	CatalogServicePreviewPublishProcedure = "/tollgate.admin.v1.CatalogService/PreviewPublish"
+	// CatalogServiceRollbackPlanProcedure is the fully-qualified name of the CatalogService's
+	// RollbackPlan RPC.
+	CatalogServiceRollbackPlanProcedure = "/tollgate.admin.v1.CatalogService/RollbackPlan"
+	// CatalogServiceDiscardPlanDraftProcedure is the fully-qualified name of the CatalogService's
+	// DiscardPlanDraft RPC.
+	CatalogServiceDiscardPlanDraftProcedure = "/tollgate.admin.v1.CatalogService/DiscardPlanDraft"
+	// CatalogServiceExportCatalogProcedure is the fully-qualified name of the CatalogService's
+	// ExportCatalog RPC.
+	CatalogServiceExportCatalogProcedure = "/tollgate.admin.v1.CatalogService/ExportCatalog"
 	// CatalogServiceApplyCatalogProcedure is the fully-qualified name of the CatalogService's
 	// ApplyCatalog RPC.
 	CatalogServiceApplyCatalogProcedure = "/tollgate.admin.v1.CatalogService/ApplyCatalog"
@@ -143,7 +158,19 @@ type CatalogServiceClient interface {
 	PublishPlanVersion(context.Context, *v1.PublishPlanVersionRequest) (*v1.PublishPlanVersionResponse, error)
 	// Says how far existing licences have moved to a published version.
 	GetMigration(context.Context, *v1.GetMigrationRequest) (*v1.GetMigrationResponse, error)
-	// Makes the catalog match a file, in one transaction. Deletes nothing.
+	// Says what differs between two versions of a plan.
+	DiffPlanVersions(context.Context, *v1.DiffPlanVersionsRequest) (*v1.DiffPlanVersionsResponse, error)
+	// Says what publishing a draft would mean to those who are on the plan.
+	PreviewPublish(context.Context, *v1.PreviewPublishRequest) (*v1.PreviewPublishResponse, error)
+	// Publishes, as a new version, what the version before the newest granted.
+	RollbackPlan(context.Context, *v1.RollbackPlanRequest) (*v1.RollbackPlanResponse, error)
+	// Gives a draft up. It stays listed as archived, so that its number is not used
+	// again.
+	DiscardPlanDraft(context.Context, *v1.DiscardPlanDraftRequest) (*v1.DiscardPlanDraftResponse, error)
+	// The catalog as a file. Applying it changes nothing.
+	ExportCatalog(context.Context, *v1.ExportCatalogRequest) (*v1.ExportCatalogResponse, error)
+	// Makes the catalog match a file, in one transaction. Deletes nothing; archives
+	// what the file does not name where `prune` says so.
 	ApplyCatalog(context.Context, *v1.ApplyCatalogRequest) (*v1.ApplyCatalogResponse, error)
 }
 
@@ -293,6 +320,39 @@ func NewCatalogServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		diffPlanVersions: connect.NewClient[v1.DiffPlanVersionsRequest, v1.DiffPlanVersionsResponse](
+			httpClient,
+			baseURL+CatalogServiceDiffPlanVersionsProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("DiffPlanVersions")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		previewPublish: connect.NewClient[v1.PreviewPublishRequest, v1.PreviewPublishResponse](
+			httpClient,
+			baseURL+CatalogServicePreviewPublishProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("PreviewPublish")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		rollbackPlan: connect.NewClient[v1.RollbackPlanRequest, v1.RollbackPlanResponse](
+			httpClient,
+			baseURL+CatalogServiceRollbackPlanProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("RollbackPlan")),
+			connect.WithClientOptions(opts...),
+		),
+		discardPlanDraft: connect.NewClient[v1.DiscardPlanDraftRequest, v1.DiscardPlanDraftResponse](
+			httpClient,
+			baseURL+CatalogServiceDiscardPlanDraftProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("DiscardPlanDraft")),
+			connect.WithClientOptions(opts...),
+		),
+		exportCatalog: connect.NewClient[v1.ExportCatalogRequest, v1.ExportCatalogResponse](
+			httpClient,
+			baseURL+CatalogServiceExportCatalogProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("ExportCatalog")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		applyCatalog: connect.NewClient[v1.ApplyCatalogRequest, v1.ApplyCatalogResponse](
 			httpClient,
 			baseURL+CatalogServiceApplyCatalogProcedure,
@@ -325,6 +385,11 @@ type catalogServiceClient struct {
 	listPlanVersions   *connect.Client[v1.ListPlanVersionsRequest, v1.ListPlanVersionsResponse]
 	publishPlanVersion *connect.Client[v1.PublishPlanVersionRequest, v1.PublishPlanVersionResponse]
 	getMigration       *connect.Client[v1.GetMigrationRequest, v1.GetMigrationResponse]
+	diffPlanVersions   *connect.Client[v1.DiffPlanVersionsRequest, v1.DiffPlanVersionsResponse]
+	previewPublish     *connect.Client[v1.PreviewPublishRequest, v1.PreviewPublishResponse]
+	rollbackPlan       *connect.Client[v1.RollbackPlanRequest, v1.RollbackPlanResponse]
+	discardPlanDraft   *connect.Client[v1.DiscardPlanDraftRequest, v1.DiscardPlanDraftResponse]
+	exportCatalog      *connect.Client[v1.ExportCatalogRequest, v1.ExportCatalogResponse]
 	applyCatalog       *connect.Client[v1.ApplyCatalogRequest, v1.ApplyCatalogResponse]
 }
 
@@ -517,6 +582,51 @@ func (c *catalogServiceClient) GetMigration(ctx context.Context, req *v1.GetMigr
 	return nil, err
 }
 
+// DiffPlanVersions calls tollgate.admin.v1.CatalogService.DiffPlanVersions.
+func (c *catalogServiceClient) DiffPlanVersions(ctx context.Context, req *v1.DiffPlanVersionsRequest) (*v1.DiffPlanVersionsResponse, error) {
+	response, err := c.diffPlanVersions.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// PreviewPublish calls tollgate.admin.v1.CatalogService.PreviewPublish.
+func (c *catalogServiceClient) PreviewPublish(ctx context.Context, req *v1.PreviewPublishRequest) (*v1.PreviewPublishResponse, error) {
+	response, err := c.previewPublish.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RollbackPlan calls tollgate.admin.v1.CatalogService.RollbackPlan.
+func (c *catalogServiceClient) RollbackPlan(ctx context.Context, req *v1.RollbackPlanRequest) (*v1.RollbackPlanResponse, error) {
+	response, err := c.rollbackPlan.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DiscardPlanDraft calls tollgate.admin.v1.CatalogService.DiscardPlanDraft.
+func (c *catalogServiceClient) DiscardPlanDraft(ctx context.Context, req *v1.DiscardPlanDraftRequest) (*v1.DiscardPlanDraftResponse, error) {
+	response, err := c.discardPlanDraft.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ExportCatalog calls tollgate.admin.v1.CatalogService.ExportCatalog.
+func (c *catalogServiceClient) ExportCatalog(ctx context.Context, req *v1.ExportCatalogRequest) (*v1.ExportCatalogResponse, error) {
+	response, err := c.exportCatalog.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ApplyCatalog calls tollgate.admin.v1.CatalogService.ApplyCatalog.
 func (c *catalogServiceClient) ApplyCatalog(ctx context.Context, req *v1.ApplyCatalogRequest) (*v1.ApplyCatalogResponse, error) {
 	response, err := c.applyCatalog.CallUnary(ctx, connect.NewRequest(req))
@@ -570,7 +680,19 @@ type CatalogServiceHandler interface {
 	PublishPlanVersion(context.Context, *v1.PublishPlanVersionRequest) (*v1.PublishPlanVersionResponse, error)
 	// Says how far existing licences have moved to a published version.
 	GetMigration(context.Context, *v1.GetMigrationRequest) (*v1.GetMigrationResponse, error)
-	// Makes the catalog match a file, in one transaction. Deletes nothing.
+	// Says what differs between two versions of a plan.
+	DiffPlanVersions(context.Context, *v1.DiffPlanVersionsRequest) (*v1.DiffPlanVersionsResponse, error)
+	// Says what publishing a draft would mean to those who are on the plan.
+	PreviewPublish(context.Context, *v1.PreviewPublishRequest) (*v1.PreviewPublishResponse, error)
+	// Publishes, as a new version, what the version before the newest granted.
+	RollbackPlan(context.Context, *v1.RollbackPlanRequest) (*v1.RollbackPlanResponse, error)
+	// Gives a draft up. It stays listed as archived, so that its number is not used
+	// again.
+	DiscardPlanDraft(context.Context, *v1.DiscardPlanDraftRequest) (*v1.DiscardPlanDraftResponse, error)
+	// The catalog as a file. Applying it changes nothing.
+	ExportCatalog(context.Context, *v1.ExportCatalogRequest) (*v1.ExportCatalogResponse, error)
+	// Makes the catalog match a file, in one transaction. Deletes nothing; archives
+	// what the file does not name where `prune` says so.
 	ApplyCatalog(context.Context, *v1.ApplyCatalogRequest) (*v1.ApplyCatalogResponse, error)
 }
 
@@ -716,6 +838,39 @@ func NewCatalogServiceHandler(svc CatalogServiceHandler, opts ...connect.Handler
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	catalogServiceDiffPlanVersionsHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceDiffPlanVersionsProcedure,
+		svc.DiffPlanVersions,
+		connect.WithSchema(catalogServiceMethods.ByName("DiffPlanVersions")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogServicePreviewPublishHandler := connect.NewUnaryHandlerSimple(
+		CatalogServicePreviewPublishProcedure,
+		svc.PreviewPublish,
+		connect.WithSchema(catalogServiceMethods.ByName("PreviewPublish")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogServiceRollbackPlanHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceRollbackPlanProcedure,
+		svc.RollbackPlan,
+		connect.WithSchema(catalogServiceMethods.ByName("RollbackPlan")),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogServiceDiscardPlanDraftHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceDiscardPlanDraftProcedure,
+		svc.DiscardPlanDraft,
+		connect.WithSchema(catalogServiceMethods.ByName("DiscardPlanDraft")),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogServiceExportCatalogHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceExportCatalogProcedure,
+		svc.ExportCatalog,
+		connect.WithSchema(catalogServiceMethods.ByName("ExportCatalog")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	catalogServiceApplyCatalogHandler := connect.NewUnaryHandlerSimple(
 		CatalogServiceApplyCatalogProcedure,
 		svc.ApplyCatalog,
@@ -766,6 +921,16 @@ func NewCatalogServiceHandler(svc CatalogServiceHandler, opts ...connect.Handler
 			catalogServicePublishPlanVersionHandler.ServeHTTP(w, r)
 		case CatalogServiceGetMigrationProcedure:
 			catalogServiceGetMigrationHandler.ServeHTTP(w, r)
+		case CatalogServiceDiffPlanVersionsProcedure:
+			catalogServiceDiffPlanVersionsHandler.ServeHTTP(w, r)
+		case CatalogServicePreviewPublishProcedure:
+			catalogServicePreviewPublishHandler.ServeHTTP(w, r)
+		case CatalogServiceRollbackPlanProcedure:
+			catalogServiceRollbackPlanHandler.ServeHTTP(w, r)
+		case CatalogServiceDiscardPlanDraftProcedure:
+			catalogServiceDiscardPlanDraftHandler.ServeHTTP(w, r)
+		case CatalogServiceExportCatalogProcedure:
+			catalogServiceExportCatalogHandler.ServeHTTP(w, r)
 		case CatalogServiceApplyCatalogProcedure:
 			catalogServiceApplyCatalogHandler.ServeHTTP(w, r)
 		default:
@@ -859,6 +1024,26 @@ func (UnimplementedCatalogServiceHandler) PublishPlanVersion(context.Context, *v
 
 func (UnimplementedCatalogServiceHandler) GetMigration(context.Context, *v1.GetMigrationRequest) (*v1.GetMigrationResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.GetMigration is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) DiffPlanVersions(context.Context, *v1.DiffPlanVersionsRequest) (*v1.DiffPlanVersionsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.DiffPlanVersions is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) PreviewPublish(context.Context, *v1.PreviewPublishRequest) (*v1.PreviewPublishResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.PreviewPublish is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) RollbackPlan(context.Context, *v1.RollbackPlanRequest) (*v1.RollbackPlanResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.RollbackPlan is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) DiscardPlanDraft(context.Context, *v1.DiscardPlanDraftRequest) (*v1.DiscardPlanDraftResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.DiscardPlanDraft is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) ExportCatalog(context.Context, *v1.ExportCatalogRequest) (*v1.ExportCatalogResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.ExportCatalog is not implemented"))
 }
 
 func (UnimplementedCatalogServiceHandler) ApplyCatalog(context.Context, *v1.ApplyCatalogRequest) (*v1.ApplyCatalogResponse, error) {

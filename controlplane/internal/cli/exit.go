@@ -1,0 +1,25 @@
+package cli
+
+import "errors"
+
+// exitStatus is an error that is no failure, but a finding that a script wants to tell from one.
+type exitStatus struct {
+	status  int
+	message string
+}
+
+func (e *exitStatus) Error() string { return e.message }
+
+// Status is the exit status of a command that returned err.
+func Status(err error) int {
+	if e, ok := errors.AsType[*exitStatus](err); ok {
+		return e.status
+	}
+	if err != nil {
+		return 1
+	}
+	return 0
+}
+
+// statusDiffers is diff's where there are differences.
+const statusDiffers = 2

@@ -1,0 +1,39 @@
+package licensing
+
+// fits checks an entitlement against its feature and, of a metered one, the meter. It makes explicit what the feature's type
+// leaves open.
+func (e *Entitlement) fits(f *Feature, m *Meter) error {
+	if f.Type != Static && e.Value.Kind != NoValue {
+		return invalid("value", "the feature %q is %s: it takes no value", e.Feature, f.Type)
+	}
+	if f.Type != Metered && e.Quota != nil {
+		return invalid("quota", "the feature %q is %s: it takes no quota", e.Feature, f.Type)
+	}
+	if f.Type == Boolean {
+		return nil
+	}
+	e.Enabled = false // Of boolean features only.
+	switch {
+	case f.Type == Static:
+		if e.Value.Kind == NoValue {
+			return invalid("value", "is required: the feature %q is static", e.Feature)
+		}
+	case e.Quota == nil || m == nil:
+	case m.Aggregation == Unique:
+		return invalid("quota", "the meter %q counts different values: no quota can be put on it", m.Key)
+	case e.Quota.Mode == Hard && !m.Aggregation.Adds():
+		return invalid("quota.mode", "the meter %q is of aggregation %s: a hard quota needs count or sum", m.Key, m.Aggregation)
+	}
+	return nil
+}
+
+// granted are the features that a version grants, as nodes see it.
+func (v *PlanVersion) granted(types map[string]FeatureType) map[string]bool {
+	all := map[string]bool{}
+	for _, e := range v.Entitlements {
+		if t := types[e.Feature]; t == Boolean && e.Enabled || t == Static || t == Metered {
+			all[e.Feature] = true
+		}
+	}
+	return all
+}
