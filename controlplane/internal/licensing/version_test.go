@@ -288,4 +288,3 @@ func TestMinorUnits_OfSome(t *testing.T) {
 		}
 	}
 }
-
