@@ -2126,6 +2126,294 @@ func (x *PublishPlanVersionResponse) GetMoved() int64 {
 	return 0
 }
 
+type UnarchiveFeatureRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnarchiveFeatureRequest) Reset() {
+	*x = UnarchiveFeatureRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnarchiveFeatureRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnarchiveFeatureRequest) ProtoMessage() {}
+
+func (x *UnarchiveFeatureRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnarchiveFeatureRequest.ProtoReflect.Descriptor instead.
+func (*UnarchiveFeatureRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *UnarchiveFeatureRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type UnarchiveFeatureResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Feature       *Feature               `protobuf:"bytes,1,opt,name=feature,proto3" json:"feature,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnarchiveFeatureResponse) Reset() {
+	*x = UnarchiveFeatureResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnarchiveFeatureResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnarchiveFeatureResponse) ProtoMessage() {}
+
+func (x *UnarchiveFeatureResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnarchiveFeatureResponse.ProtoReflect.Descriptor instead.
+func (*UnarchiveFeatureResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *UnarchiveFeatureResponse) GetFeature() *Feature {
+	if x != nil {
+		return x.Feature
+	}
+	return nil
+}
+
+func (x *UnarchiveFeatureResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type UnarchiveMeterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnarchiveMeterRequest) Reset() {
+	*x = UnarchiveMeterRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnarchiveMeterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnarchiveMeterRequest) ProtoMessage() {}
+
+func (x *UnarchiveMeterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnarchiveMeterRequest.ProtoReflect.Descriptor instead.
+func (*UnarchiveMeterRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *UnarchiveMeterRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type UnarchiveMeterResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Meter         *Meter                 `protobuf:"bytes,1,opt,name=meter,proto3" json:"meter,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnarchiveMeterResponse) Reset() {
+	*x = UnarchiveMeterResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnarchiveMeterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnarchiveMeterResponse) ProtoMessage() {}
+
+func (x *UnarchiveMeterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnarchiveMeterResponse.ProtoReflect.Descriptor instead.
+func (*UnarchiveMeterResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *UnarchiveMeterResponse) GetMeter() *Meter {
+	if x != nil {
+		return x.Meter
+	}
+	return nil
+}
+
+func (x *UnarchiveMeterResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type UnarchivePlanRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnarchivePlanRequest) Reset() {
+	*x = UnarchivePlanRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnarchivePlanRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnarchivePlanRequest) ProtoMessage() {}
+
+func (x *UnarchivePlanRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnarchivePlanRequest.ProtoReflect.Descriptor instead.
+func (*UnarchivePlanRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *UnarchivePlanRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type UnarchivePlanResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Plan          *Plan                  `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnarchivePlanResponse) Reset() {
+	*x = UnarchivePlanResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnarchivePlanResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnarchivePlanResponse) ProtoMessage() {}
+
+func (x *UnarchivePlanResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnarchivePlanResponse.ProtoReflect.Descriptor instead.
+func (*UnarchivePlanResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *UnarchivePlanResponse) GetPlan() *Plan {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+func (x *UnarchivePlanResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
 type DiffPlanVersionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Plan  string                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
@@ -2139,7 +2427,7 @@ type DiffPlanVersionsRequest struct {
 
 func (x *DiffPlanVersionsRequest) Reset() {
 	*x = DiffPlanVersionsRequest{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[40]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2151,7 +2439,7 @@ func (x *DiffPlanVersionsRequest) String() string {
 func (*DiffPlanVersionsRequest) ProtoMessage() {}
 
 func (x *DiffPlanVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[40]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2164,7 +2452,7 @@ func (x *DiffPlanVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffPlanVersionsRequest.ProtoReflect.Descriptor instead.
 func (*DiffPlanVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{40}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *DiffPlanVersionsRequest) GetPlan() string {
@@ -2198,7 +2486,7 @@ type DiffPlanVersionsResponse struct {
 
 func (x *DiffPlanVersionsResponse) Reset() {
 	*x = DiffPlanVersionsResponse{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[41]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2210,7 +2498,7 @@ func (x *DiffPlanVersionsResponse) String() string {
 func (*DiffPlanVersionsResponse) ProtoMessage() {}
 
 func (x *DiffPlanVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[41]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2223,7 +2511,7 @@ func (x *DiffPlanVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffPlanVersionsResponse.ProtoReflect.Descriptor instead.
 func (*DiffPlanVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{41}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *DiffPlanVersionsResponse) GetChanges() []*PlanVersionChange {
@@ -2249,7 +2537,7 @@ type PlanVersionChange struct {
 
 func (x *PlanVersionChange) Reset() {
 	*x = PlanVersionChange{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[42]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2261,7 +2549,7 @@ func (x *PlanVersionChange) String() string {
 func (*PlanVersionChange) ProtoMessage() {}
 
 func (x *PlanVersionChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[42]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2274,7 +2562,7 @@ func (x *PlanVersionChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanVersionChange.ProtoReflect.Descriptor instead.
 func (*PlanVersionChange) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{42}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *PlanVersionChange) GetPath() string {
@@ -2316,7 +2604,7 @@ type PreviewPublishRequest struct {
 
 func (x *PreviewPublishRequest) Reset() {
 	*x = PreviewPublishRequest{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[43]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2328,7 +2616,7 @@ func (x *PreviewPublishRequest) String() string {
 func (*PreviewPublishRequest) ProtoMessage() {}
 
 func (x *PreviewPublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[43]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2341,7 +2629,7 @@ func (x *PreviewPublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewPublishRequest.ProtoReflect.Descriptor instead.
 func (*PreviewPublishRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{43}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PreviewPublishRequest) GetPlan() string {
@@ -2378,7 +2666,7 @@ type PreviewPublishResponse struct {
 
 func (x *PreviewPublishResponse) Reset() {
 	*x = PreviewPublishResponse{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[44]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2390,7 +2678,7 @@ func (x *PreviewPublishResponse) String() string {
 func (*PreviewPublishResponse) ProtoMessage() {}
 
 func (x *PreviewPublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[44]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2403,7 +2691,7 @@ func (x *PreviewPublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewPublishResponse.ProtoReflect.Descriptor instead.
 func (*PreviewPublishResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{44}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PreviewPublishResponse) GetGained() []string {
@@ -2451,7 +2739,7 @@ type RollbackPlanRequest struct {
 
 func (x *RollbackPlanRequest) Reset() {
 	*x = RollbackPlanRequest{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[45]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2463,7 +2751,7 @@ func (x *RollbackPlanRequest) String() string {
 func (*RollbackPlanRequest) ProtoMessage() {}
 
 func (x *RollbackPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[45]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2476,7 +2764,7 @@ func (x *RollbackPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackPlanRequest.ProtoReflect.Descriptor instead.
 func (*RollbackPlanRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{45}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *RollbackPlanRequest) GetPlan() string {
@@ -2505,7 +2793,7 @@ type RollbackPlanResponse struct {
 
 func (x *RollbackPlanResponse) Reset() {
 	*x = RollbackPlanResponse{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[46]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2805,7 @@ func (x *RollbackPlanResponse) String() string {
 func (*RollbackPlanResponse) ProtoMessage() {}
 
 func (x *RollbackPlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[46]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2818,7 @@ func (x *RollbackPlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackPlanResponse.ProtoReflect.Descriptor instead.
 func (*RollbackPlanResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{46}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *RollbackPlanResponse) GetPlanVersion() *PlanVersion {
@@ -2567,7 +2855,7 @@ type DiscardPlanDraftRequest struct {
 
 func (x *DiscardPlanDraftRequest) Reset() {
 	*x = DiscardPlanDraftRequest{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[47]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2579,7 +2867,7 @@ func (x *DiscardPlanDraftRequest) String() string {
 func (*DiscardPlanDraftRequest) ProtoMessage() {}
 
 func (x *DiscardPlanDraftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[47]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2592,7 +2880,7 @@ func (x *DiscardPlanDraftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscardPlanDraftRequest.ProtoReflect.Descriptor instead.
 func (*DiscardPlanDraftRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{47}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *DiscardPlanDraftRequest) GetPlan() string {
@@ -2626,7 +2914,7 @@ type DiscardPlanDraftResponse struct {
 
 func (x *DiscardPlanDraftResponse) Reset() {
 	*x = DiscardPlanDraftResponse{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[48]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2638,7 +2926,7 @@ func (x *DiscardPlanDraftResponse) String() string {
 func (*DiscardPlanDraftResponse) ProtoMessage() {}
 
 func (x *DiscardPlanDraftResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[48]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2651,7 +2939,7 @@ func (x *DiscardPlanDraftResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscardPlanDraftResponse.ProtoReflect.Descriptor instead.
 func (*DiscardPlanDraftResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{48}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *DiscardPlanDraftResponse) GetPlanVersion() *PlanVersion {
@@ -2676,7 +2964,7 @@ type ExportCatalogRequest struct {
 
 func (x *ExportCatalogRequest) Reset() {
 	*x = ExportCatalogRequest{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[49]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2688,7 +2976,7 @@ func (x *ExportCatalogRequest) String() string {
 func (*ExportCatalogRequest) ProtoMessage() {}
 
 func (x *ExportCatalogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[49]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2701,7 +2989,7 @@ func (x *ExportCatalogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportCatalogRequest.ProtoReflect.Descriptor instead.
 func (*ExportCatalogRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{49}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{55}
 }
 
 type ExportCatalogResponse struct {
@@ -2714,7 +3002,7 @@ type ExportCatalogResponse struct {
 
 func (x *ExportCatalogResponse) Reset() {
 	*x = ExportCatalogResponse{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[50]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2726,7 +3014,7 @@ func (x *ExportCatalogResponse) String() string {
 func (*ExportCatalogResponse) ProtoMessage() {}
 
 func (x *ExportCatalogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[50]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2739,7 +3027,7 @@ func (x *ExportCatalogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportCatalogResponse.ProtoReflect.Descriptor instead.
 func (*ExportCatalogResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{50}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ExportCatalogResponse) GetYaml() string {
@@ -2765,7 +3053,7 @@ type ApplyCatalogRequest struct {
 
 func (x *ApplyCatalogRequest) Reset() {
 	*x = ApplyCatalogRequest{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[51]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2777,7 +3065,7 @@ func (x *ApplyCatalogRequest) String() string {
 func (*ApplyCatalogRequest) ProtoMessage() {}
 
 func (x *ApplyCatalogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[51]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2790,7 +3078,7 @@ func (x *ApplyCatalogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyCatalogRequest.ProtoReflect.Descriptor instead.
 func (*ApplyCatalogRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{51}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ApplyCatalogRequest) GetYaml() string {
@@ -2832,7 +3120,7 @@ type ApplyCatalogResponse struct {
 
 func (x *ApplyCatalogResponse) Reset() {
 	*x = ApplyCatalogResponse{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[52]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2844,7 +3132,7 @@ func (x *ApplyCatalogResponse) String() string {
 func (*ApplyCatalogResponse) ProtoMessage() {}
 
 func (x *ApplyCatalogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[52]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2857,7 +3145,7 @@ func (x *ApplyCatalogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyCatalogResponse.ProtoReflect.Descriptor instead.
 func (*ApplyCatalogResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{52}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ApplyCatalogResponse) GetChanges() []*CatalogChange {
@@ -2889,7 +3177,7 @@ type CatalogChange struct {
 
 func (x *CatalogChange) Reset() {
 	*x = CatalogChange{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[53]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2901,7 +3189,7 @@ func (x *CatalogChange) String() string {
 func (*CatalogChange) ProtoMessage() {}
 
 func (x *CatalogChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[53]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2914,7 +3202,7 @@ func (x *CatalogChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogChange.ProtoReflect.Descriptor instead.
 func (*CatalogChange) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{53}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *CatalogChange) GetAction() string {
@@ -3070,7 +3358,22 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x1aPublishPlanVersionResponse\x12A\n" +
 	"\fplan_version\x18\x01 \x01(\v2\x1e.tollgate.admin.v1.PlanVersionR\vplanVersion\x12.\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\x12\x14\n" +
-	"\x05moved\x18\x03 \x01(\x03R\x05moved\"z\n" +
+	"\x05moved\x18\x03 \x01(\x03R\x05moved\"6\n" +
+	"\x17UnarchiveFeatureRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\"\x80\x01\n" +
+	"\x18UnarchiveFeatureResponse\x124\n" +
+	"\afeature\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.FeatureR\afeature\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"4\n" +
+	"\x15UnarchiveMeterRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\"x\n" +
+	"\x16UnarchiveMeterResponse\x12.\n" +
+	"\x05meter\x18\x01 \x01(\v2\x18.tollgate.admin.v1.MeterR\x05meter\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"3\n" +
+	"\x14UnarchivePlanRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\"t\n" +
+	"\x15UnarchivePlanResponse\x12+\n" +
+	"\x04plan\x18\x01 \x01(\v2\x17.tollgate.admin.v1.PlanR\x04plan\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"z\n" +
 	"\x17DiffPlanVersionsRequest\x12\x1d\n" +
 	"\x04plan\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x04plan\x12!\n" +
 	"\ffrom_version\x18\x02 \x01(\rR\vfromVersion\x12\x1d\n" +
@@ -3128,7 +3431,7 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x12MIGRATION_NEW_ONLY\x10\x01\x12\x19\n" +
 	"\x15MIGRATION_NEXT_PERIOD\x10\x02\x12\x11\n" +
 	"\rMIGRATION_NOW\x10\x03\x12\x14\n" +
-	"\x10MIGRATION_FILTER\x10\x042\xc5\x15\n" +
+	"\x10MIGRATION_FILTER\x10\x042\x8f\x18\n" +
 	"\x0eCatalogService\x12h\n" +
 	"\rCreateFeature\x12'.tollgate.admin.v1.CreateFeatureRequest\x1a(.tollgate.admin.v1.CreateFeatureResponse\"\x04\x88\xb5\x18\x03\x12b\n" +
 	"\n" +
@@ -3153,7 +3456,10 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x0fUpdatePlanDraft\x12).tollgate.admin.v1.UpdatePlanDraftRequest\x1a*.tollgate.admin.v1.UpdatePlanDraftResponse\"\x04\x88\xb5\x18\x03\x12n\n" +
 	"\x0eGetPlanVersion\x12(.tollgate.admin.v1.GetPlanVersionRequest\x1a).tollgate.admin.v1.GetPlanVersionResponse\"\a\x88\xb5\x18\x02\x90\x02\x01\x12t\n" +
 	"\x10ListPlanVersions\x12*.tollgate.admin.v1.ListPlanVersionsRequest\x1a+.tollgate.admin.v1.ListPlanVersionsResponse\"\a\x88\xb5\x18\x02\x90\x02\x01\x12w\n" +
-	"\x12PublishPlanVersion\x12,.tollgate.admin.v1.PublishPlanVersionRequest\x1a-.tollgate.admin.v1.PublishPlanVersionResponse\"\x04\x88\xb5\x18\x03\x12t\n" +
+	"\x12PublishPlanVersion\x12,.tollgate.admin.v1.PublishPlanVersionRequest\x1a-.tollgate.admin.v1.PublishPlanVersionResponse\"\x04\x88\xb5\x18\x03\x12q\n" +
+	"\x10UnarchiveFeature\x12*.tollgate.admin.v1.UnarchiveFeatureRequest\x1a+.tollgate.admin.v1.UnarchiveFeatureResponse\"\x04\x88\xb5\x18\x03\x12k\n" +
+	"\x0eUnarchiveMeter\x12(.tollgate.admin.v1.UnarchiveMeterRequest\x1a).tollgate.admin.v1.UnarchiveMeterResponse\"\x04\x88\xb5\x18\x03\x12h\n" +
+	"\rUnarchivePlan\x12'.tollgate.admin.v1.UnarchivePlanRequest\x1a(.tollgate.admin.v1.UnarchivePlanResponse\"\x04\x88\xb5\x18\x03\x12t\n" +
 	"\x10DiffPlanVersions\x12*.tollgate.admin.v1.DiffPlanVersionsRequest\x1a+.tollgate.admin.v1.DiffPlanVersionsResponse\"\a\x88\xb5\x18\x02\x90\x02\x01\x12n\n" +
 	"\x0ePreviewPublish\x12(.tollgate.admin.v1.PreviewPublishRequest\x1a).tollgate.admin.v1.PreviewPublishResponse\"\a\x88\xb5\x18\x02\x90\x02\x01\x12e\n" +
 	"\fRollbackPlan\x12&.tollgate.admin.v1.RollbackPlanRequest\x1a'.tollgate.admin.v1.RollbackPlanResponse\"\x04\x88\xb5\x18\x03\x12q\n" +
@@ -3175,7 +3481,7 @@ func file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_admin_v1_catalog_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_admin_v1_catalog_service_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
+var file_tollgate_admin_v1_catalog_service_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_tollgate_admin_v1_catalog_service_proto_goTypes = []any{
 	(Migration)(0),                     // 0: tollgate.admin.v1.Migration
 	(*CreateFeatureRequest)(nil),       // 1: tollgate.admin.v1.CreateFeatureRequest
@@ -3218,138 +3524,156 @@ var file_tollgate_admin_v1_catalog_service_proto_goTypes = []any{
 	(*ListPlanVersionsResponse)(nil),   // 38: tollgate.admin.v1.ListPlanVersionsResponse
 	(*PublishPlanVersionRequest)(nil),  // 39: tollgate.admin.v1.PublishPlanVersionRequest
 	(*PublishPlanVersionResponse)(nil), // 40: tollgate.admin.v1.PublishPlanVersionResponse
-	(*DiffPlanVersionsRequest)(nil),    // 41: tollgate.admin.v1.DiffPlanVersionsRequest
-	(*DiffPlanVersionsResponse)(nil),   // 42: tollgate.admin.v1.DiffPlanVersionsResponse
-	(*PlanVersionChange)(nil),          // 43: tollgate.admin.v1.PlanVersionChange
-	(*PreviewPublishRequest)(nil),      // 44: tollgate.admin.v1.PreviewPublishRequest
-	(*PreviewPublishResponse)(nil),     // 45: tollgate.admin.v1.PreviewPublishResponse
-	(*RollbackPlanRequest)(nil),        // 46: tollgate.admin.v1.RollbackPlanRequest
-	(*RollbackPlanResponse)(nil),       // 47: tollgate.admin.v1.RollbackPlanResponse
-	(*DiscardPlanDraftRequest)(nil),    // 48: tollgate.admin.v1.DiscardPlanDraftRequest
-	(*DiscardPlanDraftResponse)(nil),   // 49: tollgate.admin.v1.DiscardPlanDraftResponse
-	(*ExportCatalogRequest)(nil),       // 50: tollgate.admin.v1.ExportCatalogRequest
-	(*ExportCatalogResponse)(nil),      // 51: tollgate.admin.v1.ExportCatalogResponse
-	(*ApplyCatalogRequest)(nil),        // 52: tollgate.admin.v1.ApplyCatalogRequest
-	(*ApplyCatalogResponse)(nil),       // 53: tollgate.admin.v1.ApplyCatalogResponse
-	(*CatalogChange)(nil),              // 54: tollgate.admin.v1.CatalogChange
-	(*Feature)(nil),                    // 55: tollgate.admin.v1.Feature
-	(*Epoch)(nil),                      // 56: tollgate.admin.v1.Epoch
-	(*fieldmaskpb.FieldMask)(nil),      // 57: google.protobuf.FieldMask
-	(*Meter)(nil),                      // 58: tollgate.admin.v1.Meter
-	(*Plan)(nil),                       // 59: tollgate.admin.v1.Plan
-	(*PlanVersion)(nil),                // 60: tollgate.admin.v1.PlanVersion
+	(*UnarchiveFeatureRequest)(nil),    // 41: tollgate.admin.v1.UnarchiveFeatureRequest
+	(*UnarchiveFeatureResponse)(nil),   // 42: tollgate.admin.v1.UnarchiveFeatureResponse
+	(*UnarchiveMeterRequest)(nil),      // 43: tollgate.admin.v1.UnarchiveMeterRequest
+	(*UnarchiveMeterResponse)(nil),     // 44: tollgate.admin.v1.UnarchiveMeterResponse
+	(*UnarchivePlanRequest)(nil),       // 45: tollgate.admin.v1.UnarchivePlanRequest
+	(*UnarchivePlanResponse)(nil),      // 46: tollgate.admin.v1.UnarchivePlanResponse
+	(*DiffPlanVersionsRequest)(nil),    // 47: tollgate.admin.v1.DiffPlanVersionsRequest
+	(*DiffPlanVersionsResponse)(nil),   // 48: tollgate.admin.v1.DiffPlanVersionsResponse
+	(*PlanVersionChange)(nil),          // 49: tollgate.admin.v1.PlanVersionChange
+	(*PreviewPublishRequest)(nil),      // 50: tollgate.admin.v1.PreviewPublishRequest
+	(*PreviewPublishResponse)(nil),     // 51: tollgate.admin.v1.PreviewPublishResponse
+	(*RollbackPlanRequest)(nil),        // 52: tollgate.admin.v1.RollbackPlanRequest
+	(*RollbackPlanResponse)(nil),       // 53: tollgate.admin.v1.RollbackPlanResponse
+	(*DiscardPlanDraftRequest)(nil),    // 54: tollgate.admin.v1.DiscardPlanDraftRequest
+	(*DiscardPlanDraftResponse)(nil),   // 55: tollgate.admin.v1.DiscardPlanDraftResponse
+	(*ExportCatalogRequest)(nil),       // 56: tollgate.admin.v1.ExportCatalogRequest
+	(*ExportCatalogResponse)(nil),      // 57: tollgate.admin.v1.ExportCatalogResponse
+	(*ApplyCatalogRequest)(nil),        // 58: tollgate.admin.v1.ApplyCatalogRequest
+	(*ApplyCatalogResponse)(nil),       // 59: tollgate.admin.v1.ApplyCatalogResponse
+	(*CatalogChange)(nil),              // 60: tollgate.admin.v1.CatalogChange
+	(*Feature)(nil),                    // 61: tollgate.admin.v1.Feature
+	(*Epoch)(nil),                      // 62: tollgate.admin.v1.Epoch
+	(*fieldmaskpb.FieldMask)(nil),      // 63: google.protobuf.FieldMask
+	(*Meter)(nil),                      // 64: tollgate.admin.v1.Meter
+	(*Plan)(nil),                       // 65: tollgate.admin.v1.Plan
+	(*PlanVersion)(nil),                // 66: tollgate.admin.v1.PlanVersion
 }
 var file_tollgate_admin_v1_catalog_service_proto_depIdxs = []int32{
-	55, // 0: tollgate.admin.v1.CreateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
-	55, // 1: tollgate.admin.v1.CreateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	56, // 2: tollgate.admin.v1.CreateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	55, // 3: tollgate.admin.v1.GetFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	55, // 4: tollgate.admin.v1.ListFeaturesResponse.features:type_name -> tollgate.admin.v1.Feature
-	55, // 5: tollgate.admin.v1.UpdateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
-	57, // 6: tollgate.admin.v1.UpdateFeatureRequest.update_mask:type_name -> google.protobuf.FieldMask
-	55, // 7: tollgate.admin.v1.UpdateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	56, // 8: tollgate.admin.v1.UpdateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	55, // 9: tollgate.admin.v1.ArchiveFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	56, // 10: tollgate.admin.v1.ArchiveFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	58, // 11: tollgate.admin.v1.CreateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
-	58, // 12: tollgate.admin.v1.CreateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	56, // 13: tollgate.admin.v1.CreateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	58, // 14: tollgate.admin.v1.GetMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	58, // 15: tollgate.admin.v1.ListMetersResponse.meters:type_name -> tollgate.admin.v1.Meter
-	58, // 16: tollgate.admin.v1.UpdateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
-	57, // 17: tollgate.admin.v1.UpdateMeterRequest.update_mask:type_name -> google.protobuf.FieldMask
-	58, // 18: tollgate.admin.v1.UpdateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	56, // 19: tollgate.admin.v1.UpdateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	58, // 20: tollgate.admin.v1.ArchiveMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	56, // 21: tollgate.admin.v1.ArchiveMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	59, // 22: tollgate.admin.v1.CreatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
-	59, // 23: tollgate.admin.v1.CreatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	56, // 24: tollgate.admin.v1.CreatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	59, // 25: tollgate.admin.v1.GetPlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	59, // 26: tollgate.admin.v1.ListPlansResponse.plans:type_name -> tollgate.admin.v1.Plan
-	59, // 27: tollgate.admin.v1.UpdatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
-	57, // 28: tollgate.admin.v1.UpdatePlanRequest.update_mask:type_name -> google.protobuf.FieldMask
-	59, // 29: tollgate.admin.v1.UpdatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	56, // 30: tollgate.admin.v1.UpdatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	59, // 31: tollgate.admin.v1.ArchivePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	56, // 32: tollgate.admin.v1.ArchivePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	60, // 33: tollgate.admin.v1.CreatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	56, // 34: tollgate.admin.v1.CreatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	60, // 35: tollgate.admin.v1.UpdatePlanDraftRequest.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	57, // 36: tollgate.admin.v1.UpdatePlanDraftRequest.update_mask:type_name -> google.protobuf.FieldMask
-	60, // 37: tollgate.admin.v1.UpdatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	56, // 38: tollgate.admin.v1.UpdatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	60, // 39: tollgate.admin.v1.GetPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	60, // 40: tollgate.admin.v1.ListPlanVersionsResponse.plan_versions:type_name -> tollgate.admin.v1.PlanVersion
+	61, // 0: tollgate.admin.v1.CreateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
+	61, // 1: tollgate.admin.v1.CreateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	62, // 2: tollgate.admin.v1.CreateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	61, // 3: tollgate.admin.v1.GetFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	61, // 4: tollgate.admin.v1.ListFeaturesResponse.features:type_name -> tollgate.admin.v1.Feature
+	61, // 5: tollgate.admin.v1.UpdateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
+	63, // 6: tollgate.admin.v1.UpdateFeatureRequest.update_mask:type_name -> google.protobuf.FieldMask
+	61, // 7: tollgate.admin.v1.UpdateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	62, // 8: tollgate.admin.v1.UpdateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	61, // 9: tollgate.admin.v1.ArchiveFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	62, // 10: tollgate.admin.v1.ArchiveFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	64, // 11: tollgate.admin.v1.CreateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
+	64, // 12: tollgate.admin.v1.CreateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	62, // 13: tollgate.admin.v1.CreateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	64, // 14: tollgate.admin.v1.GetMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	64, // 15: tollgate.admin.v1.ListMetersResponse.meters:type_name -> tollgate.admin.v1.Meter
+	64, // 16: tollgate.admin.v1.UpdateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
+	63, // 17: tollgate.admin.v1.UpdateMeterRequest.update_mask:type_name -> google.protobuf.FieldMask
+	64, // 18: tollgate.admin.v1.UpdateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	62, // 19: tollgate.admin.v1.UpdateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	64, // 20: tollgate.admin.v1.ArchiveMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	62, // 21: tollgate.admin.v1.ArchiveMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	65, // 22: tollgate.admin.v1.CreatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
+	65, // 23: tollgate.admin.v1.CreatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	62, // 24: tollgate.admin.v1.CreatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	65, // 25: tollgate.admin.v1.GetPlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	65, // 26: tollgate.admin.v1.ListPlansResponse.plans:type_name -> tollgate.admin.v1.Plan
+	65, // 27: tollgate.admin.v1.UpdatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
+	63, // 28: tollgate.admin.v1.UpdatePlanRequest.update_mask:type_name -> google.protobuf.FieldMask
+	65, // 29: tollgate.admin.v1.UpdatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	62, // 30: tollgate.admin.v1.UpdatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	65, // 31: tollgate.admin.v1.ArchivePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	62, // 32: tollgate.admin.v1.ArchivePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	66, // 33: tollgate.admin.v1.CreatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	62, // 34: tollgate.admin.v1.CreatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	66, // 35: tollgate.admin.v1.UpdatePlanDraftRequest.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	63, // 36: tollgate.admin.v1.UpdatePlanDraftRequest.update_mask:type_name -> google.protobuf.FieldMask
+	66, // 37: tollgate.admin.v1.UpdatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	62, // 38: tollgate.admin.v1.UpdatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	66, // 39: tollgate.admin.v1.GetPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	66, // 40: tollgate.admin.v1.ListPlanVersionsResponse.plan_versions:type_name -> tollgate.admin.v1.PlanVersion
 	0,  // 41: tollgate.admin.v1.PublishPlanVersionRequest.migration:type_name -> tollgate.admin.v1.Migration
-	60, // 42: tollgate.admin.v1.PublishPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	56, // 43: tollgate.admin.v1.PublishPlanVersionResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	43, // 44: tollgate.admin.v1.DiffPlanVersionsResponse.changes:type_name -> tollgate.admin.v1.PlanVersionChange
-	0,  // 45: tollgate.admin.v1.RollbackPlanRequest.migration:type_name -> tollgate.admin.v1.Migration
-	60, // 46: tollgate.admin.v1.RollbackPlanResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	56, // 47: tollgate.admin.v1.RollbackPlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	60, // 48: tollgate.admin.v1.DiscardPlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	56, // 49: tollgate.admin.v1.DiscardPlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	0,  // 50: tollgate.admin.v1.ApplyCatalogRequest.migration:type_name -> tollgate.admin.v1.Migration
-	54, // 51: tollgate.admin.v1.ApplyCatalogResponse.changes:type_name -> tollgate.admin.v1.CatalogChange
-	56, // 52: tollgate.admin.v1.ApplyCatalogResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	1,  // 53: tollgate.admin.v1.CatalogService.CreateFeature:input_type -> tollgate.admin.v1.CreateFeatureRequest
-	3,  // 54: tollgate.admin.v1.CatalogService.GetFeature:input_type -> tollgate.admin.v1.GetFeatureRequest
-	5,  // 55: tollgate.admin.v1.CatalogService.ListFeatures:input_type -> tollgate.admin.v1.ListFeaturesRequest
-	7,  // 56: tollgate.admin.v1.CatalogService.UpdateFeature:input_type -> tollgate.admin.v1.UpdateFeatureRequest
-	9,  // 57: tollgate.admin.v1.CatalogService.ArchiveFeature:input_type -> tollgate.admin.v1.ArchiveFeatureRequest
-	11, // 58: tollgate.admin.v1.CatalogService.CreateMeter:input_type -> tollgate.admin.v1.CreateMeterRequest
-	13, // 59: tollgate.admin.v1.CatalogService.GetMeter:input_type -> tollgate.admin.v1.GetMeterRequest
-	15, // 60: tollgate.admin.v1.CatalogService.ListMeters:input_type -> tollgate.admin.v1.ListMetersRequest
-	17, // 61: tollgate.admin.v1.CatalogService.UpdateMeter:input_type -> tollgate.admin.v1.UpdateMeterRequest
-	19, // 62: tollgate.admin.v1.CatalogService.ArchiveMeter:input_type -> tollgate.admin.v1.ArchiveMeterRequest
-	21, // 63: tollgate.admin.v1.CatalogService.CreatePlan:input_type -> tollgate.admin.v1.CreatePlanRequest
-	23, // 64: tollgate.admin.v1.CatalogService.GetPlan:input_type -> tollgate.admin.v1.GetPlanRequest
-	25, // 65: tollgate.admin.v1.CatalogService.ListPlans:input_type -> tollgate.admin.v1.ListPlansRequest
-	27, // 66: tollgate.admin.v1.CatalogService.UpdatePlan:input_type -> tollgate.admin.v1.UpdatePlanRequest
-	29, // 67: tollgate.admin.v1.CatalogService.ArchivePlan:input_type -> tollgate.admin.v1.ArchivePlanRequest
-	31, // 68: tollgate.admin.v1.CatalogService.CreatePlanDraft:input_type -> tollgate.admin.v1.CreatePlanDraftRequest
-	33, // 69: tollgate.admin.v1.CatalogService.UpdatePlanDraft:input_type -> tollgate.admin.v1.UpdatePlanDraftRequest
-	35, // 70: tollgate.admin.v1.CatalogService.GetPlanVersion:input_type -> tollgate.admin.v1.GetPlanVersionRequest
-	37, // 71: tollgate.admin.v1.CatalogService.ListPlanVersions:input_type -> tollgate.admin.v1.ListPlanVersionsRequest
-	39, // 72: tollgate.admin.v1.CatalogService.PublishPlanVersion:input_type -> tollgate.admin.v1.PublishPlanVersionRequest
-	41, // 73: tollgate.admin.v1.CatalogService.DiffPlanVersions:input_type -> tollgate.admin.v1.DiffPlanVersionsRequest
-	44, // 74: tollgate.admin.v1.CatalogService.PreviewPublish:input_type -> tollgate.admin.v1.PreviewPublishRequest
-	46, // 75: tollgate.admin.v1.CatalogService.RollbackPlan:input_type -> tollgate.admin.v1.RollbackPlanRequest
-	48, // 76: tollgate.admin.v1.CatalogService.DiscardPlanDraft:input_type -> tollgate.admin.v1.DiscardPlanDraftRequest
-	50, // 77: tollgate.admin.v1.CatalogService.ExportCatalog:input_type -> tollgate.admin.v1.ExportCatalogRequest
-	52, // 78: tollgate.admin.v1.CatalogService.ApplyCatalog:input_type -> tollgate.admin.v1.ApplyCatalogRequest
-	2,  // 79: tollgate.admin.v1.CatalogService.CreateFeature:output_type -> tollgate.admin.v1.CreateFeatureResponse
-	4,  // 80: tollgate.admin.v1.CatalogService.GetFeature:output_type -> tollgate.admin.v1.GetFeatureResponse
-	6,  // 81: tollgate.admin.v1.CatalogService.ListFeatures:output_type -> tollgate.admin.v1.ListFeaturesResponse
-	8,  // 82: tollgate.admin.v1.CatalogService.UpdateFeature:output_type -> tollgate.admin.v1.UpdateFeatureResponse
-	10, // 83: tollgate.admin.v1.CatalogService.ArchiveFeature:output_type -> tollgate.admin.v1.ArchiveFeatureResponse
-	12, // 84: tollgate.admin.v1.CatalogService.CreateMeter:output_type -> tollgate.admin.v1.CreateMeterResponse
-	14, // 85: tollgate.admin.v1.CatalogService.GetMeter:output_type -> tollgate.admin.v1.GetMeterResponse
-	16, // 86: tollgate.admin.v1.CatalogService.ListMeters:output_type -> tollgate.admin.v1.ListMetersResponse
-	18, // 87: tollgate.admin.v1.CatalogService.UpdateMeter:output_type -> tollgate.admin.v1.UpdateMeterResponse
-	20, // 88: tollgate.admin.v1.CatalogService.ArchiveMeter:output_type -> tollgate.admin.v1.ArchiveMeterResponse
-	22, // 89: tollgate.admin.v1.CatalogService.CreatePlan:output_type -> tollgate.admin.v1.CreatePlanResponse
-	24, // 90: tollgate.admin.v1.CatalogService.GetPlan:output_type -> tollgate.admin.v1.GetPlanResponse
-	26, // 91: tollgate.admin.v1.CatalogService.ListPlans:output_type -> tollgate.admin.v1.ListPlansResponse
-	28, // 92: tollgate.admin.v1.CatalogService.UpdatePlan:output_type -> tollgate.admin.v1.UpdatePlanResponse
-	30, // 93: tollgate.admin.v1.CatalogService.ArchivePlan:output_type -> tollgate.admin.v1.ArchivePlanResponse
-	32, // 94: tollgate.admin.v1.CatalogService.CreatePlanDraft:output_type -> tollgate.admin.v1.CreatePlanDraftResponse
-	34, // 95: tollgate.admin.v1.CatalogService.UpdatePlanDraft:output_type -> tollgate.admin.v1.UpdatePlanDraftResponse
-	36, // 96: tollgate.admin.v1.CatalogService.GetPlanVersion:output_type -> tollgate.admin.v1.GetPlanVersionResponse
-	38, // 97: tollgate.admin.v1.CatalogService.ListPlanVersions:output_type -> tollgate.admin.v1.ListPlanVersionsResponse
-	40, // 98: tollgate.admin.v1.CatalogService.PublishPlanVersion:output_type -> tollgate.admin.v1.PublishPlanVersionResponse
-	42, // 99: tollgate.admin.v1.CatalogService.DiffPlanVersions:output_type -> tollgate.admin.v1.DiffPlanVersionsResponse
-	45, // 100: tollgate.admin.v1.CatalogService.PreviewPublish:output_type -> tollgate.admin.v1.PreviewPublishResponse
-	47, // 101: tollgate.admin.v1.CatalogService.RollbackPlan:output_type -> tollgate.admin.v1.RollbackPlanResponse
-	49, // 102: tollgate.admin.v1.CatalogService.DiscardPlanDraft:output_type -> tollgate.admin.v1.DiscardPlanDraftResponse
-	51, // 103: tollgate.admin.v1.CatalogService.ExportCatalog:output_type -> tollgate.admin.v1.ExportCatalogResponse
-	53, // 104: tollgate.admin.v1.CatalogService.ApplyCatalog:output_type -> tollgate.admin.v1.ApplyCatalogResponse
-	79, // [79:105] is the sub-list for method output_type
-	53, // [53:79] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	66, // 42: tollgate.admin.v1.PublishPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	62, // 43: tollgate.admin.v1.PublishPlanVersionResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	61, // 44: tollgate.admin.v1.UnarchiveFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	62, // 45: tollgate.admin.v1.UnarchiveFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	64, // 46: tollgate.admin.v1.UnarchiveMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	62, // 47: tollgate.admin.v1.UnarchiveMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	65, // 48: tollgate.admin.v1.UnarchivePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	62, // 49: tollgate.admin.v1.UnarchivePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	49, // 50: tollgate.admin.v1.DiffPlanVersionsResponse.changes:type_name -> tollgate.admin.v1.PlanVersionChange
+	0,  // 51: tollgate.admin.v1.RollbackPlanRequest.migration:type_name -> tollgate.admin.v1.Migration
+	66, // 52: tollgate.admin.v1.RollbackPlanResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	62, // 53: tollgate.admin.v1.RollbackPlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	66, // 54: tollgate.admin.v1.DiscardPlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	62, // 55: tollgate.admin.v1.DiscardPlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	0,  // 56: tollgate.admin.v1.ApplyCatalogRequest.migration:type_name -> tollgate.admin.v1.Migration
+	60, // 57: tollgate.admin.v1.ApplyCatalogResponse.changes:type_name -> tollgate.admin.v1.CatalogChange
+	62, // 58: tollgate.admin.v1.ApplyCatalogResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	1,  // 59: tollgate.admin.v1.CatalogService.CreateFeature:input_type -> tollgate.admin.v1.CreateFeatureRequest
+	3,  // 60: tollgate.admin.v1.CatalogService.GetFeature:input_type -> tollgate.admin.v1.GetFeatureRequest
+	5,  // 61: tollgate.admin.v1.CatalogService.ListFeatures:input_type -> tollgate.admin.v1.ListFeaturesRequest
+	7,  // 62: tollgate.admin.v1.CatalogService.UpdateFeature:input_type -> tollgate.admin.v1.UpdateFeatureRequest
+	9,  // 63: tollgate.admin.v1.CatalogService.ArchiveFeature:input_type -> tollgate.admin.v1.ArchiveFeatureRequest
+	11, // 64: tollgate.admin.v1.CatalogService.CreateMeter:input_type -> tollgate.admin.v1.CreateMeterRequest
+	13, // 65: tollgate.admin.v1.CatalogService.GetMeter:input_type -> tollgate.admin.v1.GetMeterRequest
+	15, // 66: tollgate.admin.v1.CatalogService.ListMeters:input_type -> tollgate.admin.v1.ListMetersRequest
+	17, // 67: tollgate.admin.v1.CatalogService.UpdateMeter:input_type -> tollgate.admin.v1.UpdateMeterRequest
+	19, // 68: tollgate.admin.v1.CatalogService.ArchiveMeter:input_type -> tollgate.admin.v1.ArchiveMeterRequest
+	21, // 69: tollgate.admin.v1.CatalogService.CreatePlan:input_type -> tollgate.admin.v1.CreatePlanRequest
+	23, // 70: tollgate.admin.v1.CatalogService.GetPlan:input_type -> tollgate.admin.v1.GetPlanRequest
+	25, // 71: tollgate.admin.v1.CatalogService.ListPlans:input_type -> tollgate.admin.v1.ListPlansRequest
+	27, // 72: tollgate.admin.v1.CatalogService.UpdatePlan:input_type -> tollgate.admin.v1.UpdatePlanRequest
+	29, // 73: tollgate.admin.v1.CatalogService.ArchivePlan:input_type -> tollgate.admin.v1.ArchivePlanRequest
+	31, // 74: tollgate.admin.v1.CatalogService.CreatePlanDraft:input_type -> tollgate.admin.v1.CreatePlanDraftRequest
+	33, // 75: tollgate.admin.v1.CatalogService.UpdatePlanDraft:input_type -> tollgate.admin.v1.UpdatePlanDraftRequest
+	35, // 76: tollgate.admin.v1.CatalogService.GetPlanVersion:input_type -> tollgate.admin.v1.GetPlanVersionRequest
+	37, // 77: tollgate.admin.v1.CatalogService.ListPlanVersions:input_type -> tollgate.admin.v1.ListPlanVersionsRequest
+	39, // 78: tollgate.admin.v1.CatalogService.PublishPlanVersion:input_type -> tollgate.admin.v1.PublishPlanVersionRequest
+	41, // 79: tollgate.admin.v1.CatalogService.UnarchiveFeature:input_type -> tollgate.admin.v1.UnarchiveFeatureRequest
+	43, // 80: tollgate.admin.v1.CatalogService.UnarchiveMeter:input_type -> tollgate.admin.v1.UnarchiveMeterRequest
+	45, // 81: tollgate.admin.v1.CatalogService.UnarchivePlan:input_type -> tollgate.admin.v1.UnarchivePlanRequest
+	47, // 82: tollgate.admin.v1.CatalogService.DiffPlanVersions:input_type -> tollgate.admin.v1.DiffPlanVersionsRequest
+	50, // 83: tollgate.admin.v1.CatalogService.PreviewPublish:input_type -> tollgate.admin.v1.PreviewPublishRequest
+	52, // 84: tollgate.admin.v1.CatalogService.RollbackPlan:input_type -> tollgate.admin.v1.RollbackPlanRequest
+	54, // 85: tollgate.admin.v1.CatalogService.DiscardPlanDraft:input_type -> tollgate.admin.v1.DiscardPlanDraftRequest
+	56, // 86: tollgate.admin.v1.CatalogService.ExportCatalog:input_type -> tollgate.admin.v1.ExportCatalogRequest
+	58, // 87: tollgate.admin.v1.CatalogService.ApplyCatalog:input_type -> tollgate.admin.v1.ApplyCatalogRequest
+	2,  // 88: tollgate.admin.v1.CatalogService.CreateFeature:output_type -> tollgate.admin.v1.CreateFeatureResponse
+	4,  // 89: tollgate.admin.v1.CatalogService.GetFeature:output_type -> tollgate.admin.v1.GetFeatureResponse
+	6,  // 90: tollgate.admin.v1.CatalogService.ListFeatures:output_type -> tollgate.admin.v1.ListFeaturesResponse
+	8,  // 91: tollgate.admin.v1.CatalogService.UpdateFeature:output_type -> tollgate.admin.v1.UpdateFeatureResponse
+	10, // 92: tollgate.admin.v1.CatalogService.ArchiveFeature:output_type -> tollgate.admin.v1.ArchiveFeatureResponse
+	12, // 93: tollgate.admin.v1.CatalogService.CreateMeter:output_type -> tollgate.admin.v1.CreateMeterResponse
+	14, // 94: tollgate.admin.v1.CatalogService.GetMeter:output_type -> tollgate.admin.v1.GetMeterResponse
+	16, // 95: tollgate.admin.v1.CatalogService.ListMeters:output_type -> tollgate.admin.v1.ListMetersResponse
+	18, // 96: tollgate.admin.v1.CatalogService.UpdateMeter:output_type -> tollgate.admin.v1.UpdateMeterResponse
+	20, // 97: tollgate.admin.v1.CatalogService.ArchiveMeter:output_type -> tollgate.admin.v1.ArchiveMeterResponse
+	22, // 98: tollgate.admin.v1.CatalogService.CreatePlan:output_type -> tollgate.admin.v1.CreatePlanResponse
+	24, // 99: tollgate.admin.v1.CatalogService.GetPlan:output_type -> tollgate.admin.v1.GetPlanResponse
+	26, // 100: tollgate.admin.v1.CatalogService.ListPlans:output_type -> tollgate.admin.v1.ListPlansResponse
+	28, // 101: tollgate.admin.v1.CatalogService.UpdatePlan:output_type -> tollgate.admin.v1.UpdatePlanResponse
+	30, // 102: tollgate.admin.v1.CatalogService.ArchivePlan:output_type -> tollgate.admin.v1.ArchivePlanResponse
+	32, // 103: tollgate.admin.v1.CatalogService.CreatePlanDraft:output_type -> tollgate.admin.v1.CreatePlanDraftResponse
+	34, // 104: tollgate.admin.v1.CatalogService.UpdatePlanDraft:output_type -> tollgate.admin.v1.UpdatePlanDraftResponse
+	36, // 105: tollgate.admin.v1.CatalogService.GetPlanVersion:output_type -> tollgate.admin.v1.GetPlanVersionResponse
+	38, // 106: tollgate.admin.v1.CatalogService.ListPlanVersions:output_type -> tollgate.admin.v1.ListPlanVersionsResponse
+	40, // 107: tollgate.admin.v1.CatalogService.PublishPlanVersion:output_type -> tollgate.admin.v1.PublishPlanVersionResponse
+	42, // 108: tollgate.admin.v1.CatalogService.UnarchiveFeature:output_type -> tollgate.admin.v1.UnarchiveFeatureResponse
+	44, // 109: tollgate.admin.v1.CatalogService.UnarchiveMeter:output_type -> tollgate.admin.v1.UnarchiveMeterResponse
+	46, // 110: tollgate.admin.v1.CatalogService.UnarchivePlan:output_type -> tollgate.admin.v1.UnarchivePlanResponse
+	48, // 111: tollgate.admin.v1.CatalogService.DiffPlanVersions:output_type -> tollgate.admin.v1.DiffPlanVersionsResponse
+	51, // 112: tollgate.admin.v1.CatalogService.PreviewPublish:output_type -> tollgate.admin.v1.PreviewPublishResponse
+	53, // 113: tollgate.admin.v1.CatalogService.RollbackPlan:output_type -> tollgate.admin.v1.RollbackPlanResponse
+	55, // 114: tollgate.admin.v1.CatalogService.DiscardPlanDraft:output_type -> tollgate.admin.v1.DiscardPlanDraftResponse
+	57, // 115: tollgate.admin.v1.CatalogService.ExportCatalog:output_type -> tollgate.admin.v1.ExportCatalogResponse
+	59, // 116: tollgate.admin.v1.CatalogService.ApplyCatalog:output_type -> tollgate.admin.v1.ApplyCatalogResponse
+	88, // [88:117] is the sub-list for method output_type
+	59, // [59:88] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_catalog_service_proto_init() }
@@ -3368,7 +3692,7 @@ func file_tollgate_admin_v1_catalog_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_catalog_service_proto_rawDesc), len(file_tollgate_admin_v1_catalog_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   54,
+			NumMessages:   60,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

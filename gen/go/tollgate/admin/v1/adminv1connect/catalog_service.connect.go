@@ -91,6 +91,15 @@ const (
 	// CatalogServicePublishPlanVersionProcedure is the fully-qualified name of the CatalogService's
 	// PublishPlanVersion RPC.
 	CatalogServicePublishPlanVersionProcedure = "/tollgate.admin.v1.CatalogService/PublishPlanVersion"
+	// CatalogServiceUnarchiveFeatureProcedure is the fully-qualified name of the CatalogService's
+	// UnarchiveFeature RPC.
+	CatalogServiceUnarchiveFeatureProcedure = "/tollgate.admin.v1.CatalogService/UnarchiveFeature"
+	// CatalogServiceUnarchiveMeterProcedure is the fully-qualified name of the CatalogService's
+	// UnarchiveMeter RPC.
+	CatalogServiceUnarchiveMeterProcedure = "/tollgate.admin.v1.CatalogService/UnarchiveMeter"
+	// CatalogServiceUnarchivePlanProcedure is the fully-qualified name of the CatalogService's
+	// UnarchivePlan RPC.
+	CatalogServiceUnarchivePlanProcedure = "/tollgate.admin.v1.CatalogService/UnarchivePlan"
 	// CatalogServiceDiffPlanVersionsProcedure is the fully-qualified name of the CatalogService's
 	// DiffPlanVersions RPC.
 	CatalogServiceDiffPlanVersionsProcedure = "/tollgate.admin.v1.CatalogService/DiffPlanVersions"
@@ -135,6 +144,13 @@ type CatalogServiceClient interface {
 	ListPlanVersions(context.Context, *v1.ListPlanVersionsRequest) (*v1.ListPlanVersionsResponse, error)
 	// Publishes a draft, and says which licences move to it.
 	PublishPlanVersion(context.Context, *v1.PublishPlanVersionRequest) (*v1.PublishPlanVersionResponse, error)
+	// Takes a feature into use again.
+	UnarchiveFeature(context.Context, *v1.UnarchiveFeatureRequest) (*v1.UnarchiveFeatureResponse, error)
+	// Takes a meter into use again.
+	UnarchiveMeter(context.Context, *v1.UnarchiveMeterRequest) (*v1.UnarchiveMeterResponse, error)
+	// Takes a plan into use again, with the versions that were published. Refused where
+	// the newest of them grants what is archived.
+	UnarchivePlan(context.Context, *v1.UnarchivePlanRequest) (*v1.UnarchivePlanResponse, error)
 	// Says what differs between two versions of a plan.
 	DiffPlanVersions(context.Context, *v1.DiffPlanVersionsRequest) (*v1.DiffPlanVersionsResponse, error)
 	// Says what publishing a draft would mean to those who are on the plan.
@@ -290,6 +306,24 @@ func NewCatalogServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(catalogServiceMethods.ByName("PublishPlanVersion")),
 			connect.WithClientOptions(opts...),
 		),
+		unarchiveFeature: connect.NewClient[v1.UnarchiveFeatureRequest, v1.UnarchiveFeatureResponse](
+			httpClient,
+			baseURL+CatalogServiceUnarchiveFeatureProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("UnarchiveFeature")),
+			connect.WithClientOptions(opts...),
+		),
+		unarchiveMeter: connect.NewClient[v1.UnarchiveMeterRequest, v1.UnarchiveMeterResponse](
+			httpClient,
+			baseURL+CatalogServiceUnarchiveMeterProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("UnarchiveMeter")),
+			connect.WithClientOptions(opts...),
+		),
+		unarchivePlan: connect.NewClient[v1.UnarchivePlanRequest, v1.UnarchivePlanResponse](
+			httpClient,
+			baseURL+CatalogServiceUnarchivePlanProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("UnarchivePlan")),
+			connect.WithClientOptions(opts...),
+		),
 		diffPlanVersions: connect.NewClient[v1.DiffPlanVersionsRequest, v1.DiffPlanVersionsResponse](
 			httpClient,
 			baseURL+CatalogServiceDiffPlanVersionsProcedure,
@@ -354,6 +388,9 @@ type catalogServiceClient struct {
 	getPlanVersion     *connect.Client[v1.GetPlanVersionRequest, v1.GetPlanVersionResponse]
 	listPlanVersions   *connect.Client[v1.ListPlanVersionsRequest, v1.ListPlanVersionsResponse]
 	publishPlanVersion *connect.Client[v1.PublishPlanVersionRequest, v1.PublishPlanVersionResponse]
+	unarchiveFeature   *connect.Client[v1.UnarchiveFeatureRequest, v1.UnarchiveFeatureResponse]
+	unarchiveMeter     *connect.Client[v1.UnarchiveMeterRequest, v1.UnarchiveMeterResponse]
+	unarchivePlan      *connect.Client[v1.UnarchivePlanRequest, v1.UnarchivePlanResponse]
 	diffPlanVersions   *connect.Client[v1.DiffPlanVersionsRequest, v1.DiffPlanVersionsResponse]
 	previewPublish     *connect.Client[v1.PreviewPublishRequest, v1.PreviewPublishResponse]
 	rollbackPlan       *connect.Client[v1.RollbackPlanRequest, v1.RollbackPlanResponse]
@@ -542,6 +579,33 @@ func (c *catalogServiceClient) PublishPlanVersion(ctx context.Context, req *v1.P
 	return nil, err
 }
 
+// UnarchiveFeature calls tollgate.admin.v1.CatalogService.UnarchiveFeature.
+func (c *catalogServiceClient) UnarchiveFeature(ctx context.Context, req *v1.UnarchiveFeatureRequest) (*v1.UnarchiveFeatureResponse, error) {
+	response, err := c.unarchiveFeature.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UnarchiveMeter calls tollgate.admin.v1.CatalogService.UnarchiveMeter.
+func (c *catalogServiceClient) UnarchiveMeter(ctx context.Context, req *v1.UnarchiveMeterRequest) (*v1.UnarchiveMeterResponse, error) {
+	response, err := c.unarchiveMeter.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UnarchivePlan calls tollgate.admin.v1.CatalogService.UnarchivePlan.
+func (c *catalogServiceClient) UnarchivePlan(ctx context.Context, req *v1.UnarchivePlanRequest) (*v1.UnarchivePlanResponse, error) {
+	response, err := c.unarchivePlan.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // DiffPlanVersions calls tollgate.admin.v1.CatalogService.DiffPlanVersions.
 func (c *catalogServiceClient) DiffPlanVersions(ctx context.Context, req *v1.DiffPlanVersionsRequest) (*v1.DiffPlanVersionsResponse, error) {
 	response, err := c.diffPlanVersions.CallUnary(ctx, connect.NewRequest(req))
@@ -620,6 +684,13 @@ type CatalogServiceHandler interface {
 	ListPlanVersions(context.Context, *v1.ListPlanVersionsRequest) (*v1.ListPlanVersionsResponse, error)
 	// Publishes a draft, and says which licences move to it.
 	PublishPlanVersion(context.Context, *v1.PublishPlanVersionRequest) (*v1.PublishPlanVersionResponse, error)
+	// Takes a feature into use again.
+	UnarchiveFeature(context.Context, *v1.UnarchiveFeatureRequest) (*v1.UnarchiveFeatureResponse, error)
+	// Takes a meter into use again.
+	UnarchiveMeter(context.Context, *v1.UnarchiveMeterRequest) (*v1.UnarchiveMeterResponse, error)
+	// Takes a plan into use again, with the versions that were published. Refused where
+	// the newest of them grants what is archived.
+	UnarchivePlan(context.Context, *v1.UnarchivePlanRequest) (*v1.UnarchivePlanResponse, error)
 	// Says what differs between two versions of a plan.
 	DiffPlanVersions(context.Context, *v1.DiffPlanVersionsRequest) (*v1.DiffPlanVersionsResponse, error)
 	// Says what publishing a draft would mean to those who are on the plan.
@@ -771,6 +842,24 @@ func NewCatalogServiceHandler(svc CatalogServiceHandler, opts ...connect.Handler
 		connect.WithSchema(catalogServiceMethods.ByName("PublishPlanVersion")),
 		connect.WithHandlerOptions(opts...),
 	)
+	catalogServiceUnarchiveFeatureHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceUnarchiveFeatureProcedure,
+		svc.UnarchiveFeature,
+		connect.WithSchema(catalogServiceMethods.ByName("UnarchiveFeature")),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogServiceUnarchiveMeterHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceUnarchiveMeterProcedure,
+		svc.UnarchiveMeter,
+		connect.WithSchema(catalogServiceMethods.ByName("UnarchiveMeter")),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogServiceUnarchivePlanHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceUnarchivePlanProcedure,
+		svc.UnarchivePlan,
+		connect.WithSchema(catalogServiceMethods.ByName("UnarchivePlan")),
+		connect.WithHandlerOptions(opts...),
+	)
 	catalogServiceDiffPlanVersionsHandler := connect.NewUnaryHandlerSimple(
 		CatalogServiceDiffPlanVersionsProcedure,
 		svc.DiffPlanVersions,
@@ -852,6 +941,12 @@ func NewCatalogServiceHandler(svc CatalogServiceHandler, opts ...connect.Handler
 			catalogServiceListPlanVersionsHandler.ServeHTTP(w, r)
 		case CatalogServicePublishPlanVersionProcedure:
 			catalogServicePublishPlanVersionHandler.ServeHTTP(w, r)
+		case CatalogServiceUnarchiveFeatureProcedure:
+			catalogServiceUnarchiveFeatureHandler.ServeHTTP(w, r)
+		case CatalogServiceUnarchiveMeterProcedure:
+			catalogServiceUnarchiveMeterHandler.ServeHTTP(w, r)
+		case CatalogServiceUnarchivePlanProcedure:
+			catalogServiceUnarchivePlanHandler.ServeHTTP(w, r)
 		case CatalogServiceDiffPlanVersionsProcedure:
 			catalogServiceDiffPlanVersionsHandler.ServeHTTP(w, r)
 		case CatalogServicePreviewPublishProcedure:
@@ -951,6 +1046,18 @@ func (UnimplementedCatalogServiceHandler) ListPlanVersions(context.Context, *v1.
 
 func (UnimplementedCatalogServiceHandler) PublishPlanVersion(context.Context, *v1.PublishPlanVersionRequest) (*v1.PublishPlanVersionResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.PublishPlanVersion is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) UnarchiveFeature(context.Context, *v1.UnarchiveFeatureRequest) (*v1.UnarchiveFeatureResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.UnarchiveFeature is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) UnarchiveMeter(context.Context, *v1.UnarchiveMeterRequest) (*v1.UnarchiveMeterResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.UnarchiveMeter is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) UnarchivePlan(context.Context, *v1.UnarchivePlanRequest) (*v1.UnarchivePlanResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.UnarchivePlan is not implemented"))
 }
 
 func (UnimplementedCatalogServiceHandler) DiffPlanVersions(context.Context, *v1.DiffPlanVersionsRequest) (*v1.DiffPlanVersionsResponse, error) {
