@@ -13,13 +13,14 @@ import (
 
 const whole = `version: 1
 meters: [{key: requests, aggregation: count}]
-features: [{key: reports, type: boolean}, {key: calls, type: metered, meter: requests}]
+features: [{key: reports, type: boolean}, {key: calls, type: metered, meter: requests}, {key: seats, type: static}]
 plans:
 - key: free
   name: Free
-  entitlements: [{feature: calls, quota: {limit: 1000, period: month, mode: hard}}, {feature: reports}, {feature: beta, enabled: false}]
+  entitlements: [{feature: calls, quota: {limit: 1000, period: month, mode: hard, rollover: 5}}, {feature: reports}, {feature: beta, enabled: false}, {feature: seats, value: 10}, {feature: region, value: eu}, {feature: sso, value: false}, {feature: share, value: 0.5}]
+  trial_days: 14
   rate_limits: [{key: free-rate, limit: 5, per: 500ms, burst: 7, scope: license}]
-  rate_cards: [{key: base, kind: flat, amount: 49.00, currency: USD}]
+  rate_cards: [{key: base, kind: flat, amount: 49.00, currency: USD}, {key: use, kind: volume, feature: calls, currency: USD, included: 3, tiers: [{up_to: 5, unit_price: 0.10}, {flat_price: "1"}]}]
 services: [{key: sample, endpoints: ["http://127.0.0.1:9000"]}]
 routes: [{key: reports, service: sample, match: {path: "/reports/*", methods: [GET]}, requires: [reports], meter: requests, cost: {fixed: 2}, bill_open_intents: false}]
 terms: []
@@ -33,15 +34,22 @@ func TestParse_ReadsTheWholeFile(t *testing.T) {
 	}
 	want := licensing.Catalog{
 		Meters:   []licensing.Meter{{Key: "requests", Aggregation: licensing.Count}},
-		Features: []licensing.Feature{{Key: "reports", Type: licensing.Boolean}, {Key: "calls", Type: licensing.Metered, Meter: "requests"}},
+		Features: []licensing.Feature{{Key: "reports", Type: licensing.Boolean}, {Key: "calls", Type: licensing.Metered, Meter: "requests"}, {Key: "seats", Type: licensing.Static}},
 		Plans: []licensing.CatalogPlan{{
-			Key: "free", DisplayName: "Free",
+			Key: "free", DisplayName: "Free", TrialDays: 14,
 			Entitlements: []licensing.Entitlement{
-				{Feature: "calls", Enabled: true, Quota: &licensing.Quota{Limit: 1000, Period: licensing.Month, Mode: licensing.Hard}},
+				{Feature: "calls", Enabled: true, Quota: &licensing.Quota{Limit: 1000, Period: licensing.Month, Mode: licensing.Hard, Rollover: 5}},
 				{Feature: "reports", Enabled: true}, {Feature: "beta"},
+				{Feature: "seats", Enabled: true, Value: licensing.Value{Kind: licensing.NumberValue, Number: 10}},
+				{Feature: "region", Enabled: true, Value: licensing.Value{Kind: licensing.TextValue, Text: "eu"}},
+				{Feature: "sso", Enabled: true, Value: licensing.Value{Kind: licensing.BoolValue}},
+				{Feature: "share", Enabled: true, Value: licensing.Value{Kind: licensing.NumberValue, Number: 0.5}},
 			},
 			RateLimits: []licensing.RateLimit{{Key: "free-rate", Limit: 5, Per: 500 * time.Millisecond, Burst: 7, Scope: licensing.ScopeLicense}},
-			RateCards:  []licensing.RateCard{{Key: "base", Kind: "flat", Amount: "49.00", Currency: "USD"}},
+			RateCards: []licensing.RateCard{{Key: "base", Kind: "flat", Amount: "49.00", Currency: "USD"}, {
+				Key: "use", Kind: licensing.Volume, Feature: "calls", Currency: "USD", Included: 3,
+				Tiers: []licensing.Tier{{UpTo: 5, UnitPrice: "0.10"}, {FlatPrice: "1"}},
+			}},
 		}},
 		Services: []licensing.Upstream{{Key: "sample", Endpoints: []string{"http://127.0.0.1:9000"}}},
 		Routes: []licensing.Route{{
@@ -74,6 +82,10 @@ func TestParse_RefusesWithTheLine(t *testing.T) {
 		"overflow":          {"version: 1\nplans: [{key: p, rate_limits: [{key: r,\n  limit: 9223372036854775808}]}]\n", "line 3"},
 		"number for a time": {"version: 1\nplans: [{key: p, rate_limits: [{key: r,\n  per: 1}]}]\n", `line 3: "1" is not a duration`},
 		"quota sans limit":  {"version: 1\nplans: [{key: p, entitlements: [{feature: f, quota: {period: day}}]}]\n", `plan "p": the quota of feature "f" has no limit`},
+		"value of a list":   {"version: 1\nplans: [{key: p, entitlements: [{feature: f,\n  value: [1]}]}]\n", "line 3: a list is neither text, a number nor a bool"},
+		"value of a date":   {"version: 1\nplans: [{key: p, entitlements: [{feature: f,\n  value: 2026-01-01}]}]\n", "line 3"},
+		"value not exact":   {"version: 1\nplans: [{key: p, entitlements: [{feature: f,\n  value: 9007199254740993}]}]\n", "line 3: \"9007199254740993\" is beyond"},
+		"half a day":        {"version: 1\nplans: [{key: p, trial_days: 0.5}]\n", "line 2"},
 		"issuers":           {"version: 1\nissuers: [{key: idp}]\n", "line 2: issuers are not supported yet"},
 		"terms":             {"version: 1\nterms:\n- key: t\n", "terms are not supported yet"},
 		"addons":            {"version: 1\naddons: [{key: a}]\n", "line 2: addons are not supported yet"},

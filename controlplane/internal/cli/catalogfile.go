@@ -51,7 +51,7 @@ func diffCommand() *cobra.Command {
 			return err
 		}
 		if n := len(res.GetChanges()); n > 0 {
-			return &exitStatus{statusDiffers, fmt.Sprintf("the catalog differs from the file (%d)", n)}
+			return &statusError{statusDiffers, fmt.Sprintf("the catalog differs from the file (%d)", n)}
 		}
 		fmt.Fprintln(cmd.ErrOrStderr(), "Nothing differs from the file.")
 		return nil

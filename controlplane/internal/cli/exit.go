@@ -2,17 +2,17 @@ package cli
 
 import "errors"
 
-// exitStatus is an error that is no failure, but a finding that a script wants to tell from one.
-type exitStatus struct {
+// statusError is an error that is no failure, but a finding that a script wants to tell from one.
+type statusError struct {
 	status  int
 	message string
 }
 
-func (e *exitStatus) Error() string { return e.message }
+func (e *statusError) Error() string { return e.message }
 
 // Status is the exit status of a command that returned err.
 func Status(err error) int {
-	if e, ok := errors.AsType[*exitStatus](err); ok {
+	if e, ok := errors.AsType[*statusError](err); ok {
 		return e.status
 	}
 	if err != nil {

@@ -98,6 +98,8 @@ type Tx interface {
 	RenumberDraft(ctx context.Context, plan string, to uint32) error
 	// ArchivePlanVersions archives all versions of a plan, and returns the numbers of those that were published.
 	ArchivePlanVersions(ctx context.Context, plan string) ([]uint32, error)
+	// RestorePlanVersions publishes again what ArchivePlanVersions archived and was published, and returns it, oldest first.
+	RestorePlanVersions(ctx context.Context, plan string) ([]PlanVersion, error)
 	InsertUpstream(ctx context.Context, u Upstream) (Upstream, error)
 	UpdateUpstream(ctx context.Context, u Upstream) (Upstream, error)
 	InsertRoute(ctx context.Context, r Route) (Route, error)

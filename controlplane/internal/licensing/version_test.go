@@ -32,7 +32,7 @@ func priced() licensing.Catalog {
 }
 
 // 49.0 is 49.00: an amount that is only spelt differently is no difference, and what is stored stays as it came.
-func TestApply_ComparesAmountsByValue(t *testing.T) {
+func TestI9_AmountsAreComparedByValue(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	ctx := t.Context()

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -165,6 +166,15 @@ func (t *licensingTx) ArchivePlanVersions(ctx context.Context, plan string) ([]u
 	}
 	slices.Sort(published)
 	return published, failed(err, "archive", licensing.KindPlanVersion)
+}
+
+func (t *licensingTx) RestorePlanVersions(ctx context.Context, plan string) ([]licensing.PlanVersion, error) {
+	rows, err := t.q.RestorePlanVersions(ctx, plan)
+	if err != nil {
+		return nil, failed(err, "restore", licensing.KindPlanVersion)
+	}
+	slices.SortFunc(rows, func(a, b query.PlanVersion) int { return cmp.Compare(a.Version, b.Version) })
+	return all(rows, toPlanVersion)
 }
 
 func (t *licensingTx) InsertUpstream(ctx context.Context, u licensing.Upstream) (licensing.Upstream, error) {

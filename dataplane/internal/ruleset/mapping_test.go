@@ -166,3 +166,19 @@ func TestMapping_MeteredFeatureThatIsSwitchedOffIsNotGranted(t *testing.T) {
 		t.Errorf("decided %s %s", v.Outcome, v.Code)
 	}
 }
+
+func TestMapping_StaticFeatureKeepsItsValue(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	n := s.node()
+	s.publish(1, append(everything(),
+		&rulesv1.Record{Value: &rulesv1.Record_Feature{Feature: &rulesv1.Feature{Key: "seats", Type: rulesv1.FeatureType_FEATURE_TYPE_STATIC}}},
+		&rulesv1.Record{Value: &rulesv1.Record_PlanVersion{PlanVersion: &rulesv1.PlanVersion{
+			Plan: "plan", Version: 3, Entitlements: []*rulesv1.Entitlement{{Feature: "seats", Grant: &rulesv1.Entitlement_StaticValue{StaticValue: `"many"`}}},
+		}}})...)
+	n.enforces(1, 1)
+	state, _ := n.Current()
+	if got := state.PlanVersion("plan", 3); got == nil || len(got.Entitlements) != 1 || got.Entitlements[0].Value != `"many"` {
+		t.Errorf("plan version %+v", got)
+	}
+}

@@ -53,6 +53,13 @@ SET state = 'archived', revision = revision + 1
 WHERE plan = @plan AND state IN ('draft', 'published')
 RETURNING version, published_at;
 
+-- name: RestorePlanVersions :many
+-- A draft that was given up, or was open when its plan was archived, stays as it is.
+UPDATE plan_version
+SET state = 'published', revision = revision + 1
+WHERE plan = @plan AND state = 'archived' AND published_at IS NOT NULL
+RETURNING *;
+
 -- name: PlanVersion :one
 SELECT * FROM plan_version WHERE plan = @plan AND version = @version;
 

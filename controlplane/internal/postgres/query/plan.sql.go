@@ -300,6 +300,46 @@ func (q *Queries) RenumberDraft(ctx context.Context, arg RenumberDraftParams) (i
 	return result.RowsAffected(), nil
 }
 
+const restorePlanVersions = `-- name: RestorePlanVersions :many
+UPDATE plan_version
+SET state = 'published', revision = revision + 1
+WHERE plan = $1 AND state = 'archived' AND published_at IS NOT NULL
+RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, trial_days, effective_at
+`
+
+// A draft that was given up, or was open when its plan was archived, stays as it is.
+func (q *Queries) RestorePlanVersions(ctx context.Context, plan string) ([]PlanVersion, error) {
+	rows, err := q.db.Query(ctx, restorePlanVersions, plan)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PlanVersion
+	for rows.Next() {
+		var i PlanVersion
+		if err := rows.Scan(
+			&i.Plan,
+			&i.Version,
+			&i.State,
+			&i.Entitlements,
+			&i.RateLimits,
+			&i.RateCards,
+			&i.Revision,
+			&i.CreatedAt,
+			&i.PublishedAt,
+			&i.TrialDays,
+			&i.EffectiveAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const updatePlan = `-- name: UpdatePlan :execrows
 UPDATE plan
 SET display_name = $1, updated_at = $2, archived_at = $3, revision = revision + 1

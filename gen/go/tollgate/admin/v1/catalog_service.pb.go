@@ -2285,6 +2285,294 @@ func (x *GetMigrationResponse) GetEffectiveAt() *timestamppb.Timestamp {
 	return nil
 }
 
+type UnarchiveFeatureRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnarchiveFeatureRequest) Reset() {
+	*x = UnarchiveFeatureRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnarchiveFeatureRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnarchiveFeatureRequest) ProtoMessage() {}
+
+func (x *UnarchiveFeatureRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnarchiveFeatureRequest.ProtoReflect.Descriptor instead.
+func (*UnarchiveFeatureRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *UnarchiveFeatureRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type UnarchiveFeatureResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Feature       *Feature               `protobuf:"bytes,1,opt,name=feature,proto3" json:"feature,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnarchiveFeatureResponse) Reset() {
+	*x = UnarchiveFeatureResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnarchiveFeatureResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnarchiveFeatureResponse) ProtoMessage() {}
+
+func (x *UnarchiveFeatureResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnarchiveFeatureResponse.ProtoReflect.Descriptor instead.
+func (*UnarchiveFeatureResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *UnarchiveFeatureResponse) GetFeature() *Feature {
+	if x != nil {
+		return x.Feature
+	}
+	return nil
+}
+
+func (x *UnarchiveFeatureResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type UnarchiveMeterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnarchiveMeterRequest) Reset() {
+	*x = UnarchiveMeterRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnarchiveMeterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnarchiveMeterRequest) ProtoMessage() {}
+
+func (x *UnarchiveMeterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnarchiveMeterRequest.ProtoReflect.Descriptor instead.
+func (*UnarchiveMeterRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *UnarchiveMeterRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type UnarchiveMeterResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Meter         *Meter                 `protobuf:"bytes,1,opt,name=meter,proto3" json:"meter,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnarchiveMeterResponse) Reset() {
+	*x = UnarchiveMeterResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnarchiveMeterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnarchiveMeterResponse) ProtoMessage() {}
+
+func (x *UnarchiveMeterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnarchiveMeterResponse.ProtoReflect.Descriptor instead.
+func (*UnarchiveMeterResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *UnarchiveMeterResponse) GetMeter() *Meter {
+	if x != nil {
+		return x.Meter
+	}
+	return nil
+}
+
+func (x *UnarchiveMeterResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type UnarchivePlanRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnarchivePlanRequest) Reset() {
+	*x = UnarchivePlanRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnarchivePlanRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnarchivePlanRequest) ProtoMessage() {}
+
+func (x *UnarchivePlanRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnarchivePlanRequest.ProtoReflect.Descriptor instead.
+func (*UnarchivePlanRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *UnarchivePlanRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type UnarchivePlanResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Plan          *Plan                  `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnarchivePlanResponse) Reset() {
+	*x = UnarchivePlanResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnarchivePlanResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnarchivePlanResponse) ProtoMessage() {}
+
+func (x *UnarchivePlanResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnarchivePlanResponse.ProtoReflect.Descriptor instead.
+func (*UnarchivePlanResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *UnarchivePlanResponse) GetPlan() *Plan {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+func (x *UnarchivePlanResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
 type DiffPlanVersionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Plan  string                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
@@ -2298,7 +2586,7 @@ type DiffPlanVersionsRequest struct {
 
 func (x *DiffPlanVersionsRequest) Reset() {
 	*x = DiffPlanVersionsRequest{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[42]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2310,7 +2598,7 @@ func (x *DiffPlanVersionsRequest) String() string {
 func (*DiffPlanVersionsRequest) ProtoMessage() {}
 
 func (x *DiffPlanVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[42]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2323,7 +2611,7 @@ func (x *DiffPlanVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffPlanVersionsRequest.ProtoReflect.Descriptor instead.
 func (*DiffPlanVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{42}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *DiffPlanVersionsRequest) GetPlan() string {
@@ -2357,7 +2645,7 @@ type DiffPlanVersionsResponse struct {
 
 func (x *DiffPlanVersionsResponse) Reset() {
 	*x = DiffPlanVersionsResponse{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[43]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2369,7 +2657,7 @@ func (x *DiffPlanVersionsResponse) String() string {
 func (*DiffPlanVersionsResponse) ProtoMessage() {}
 
 func (x *DiffPlanVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[43]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2382,7 +2670,7 @@ func (x *DiffPlanVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffPlanVersionsResponse.ProtoReflect.Descriptor instead.
 func (*DiffPlanVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{43}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *DiffPlanVersionsResponse) GetChanges() []*PlanVersionChange {
@@ -2408,7 +2696,7 @@ type PlanVersionChange struct {
 
 func (x *PlanVersionChange) Reset() {
 	*x = PlanVersionChange{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[44]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2420,7 +2708,7 @@ func (x *PlanVersionChange) String() string {
 func (*PlanVersionChange) ProtoMessage() {}
 
 func (x *PlanVersionChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[44]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2433,7 +2721,7 @@ func (x *PlanVersionChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanVersionChange.ProtoReflect.Descriptor instead.
 func (*PlanVersionChange) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{44}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PlanVersionChange) GetPath() string {
@@ -2475,7 +2763,7 @@ type PreviewPublishRequest struct {
 
 func (x *PreviewPublishRequest) Reset() {
 	*x = PreviewPublishRequest{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[45]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2487,7 +2775,7 @@ func (x *PreviewPublishRequest) String() string {
 func (*PreviewPublishRequest) ProtoMessage() {}
 
 func (x *PreviewPublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[45]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2500,7 +2788,7 @@ func (x *PreviewPublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewPublishRequest.ProtoReflect.Descriptor instead.
 func (*PreviewPublishRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{45}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PreviewPublishRequest) GetPlan() string {
@@ -2537,7 +2825,7 @@ type PreviewPublishResponse struct {
 
 func (x *PreviewPublishResponse) Reset() {
 	*x = PreviewPublishResponse{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[46]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2549,7 +2837,7 @@ func (x *PreviewPublishResponse) String() string {
 func (*PreviewPublishResponse) ProtoMessage() {}
 
 func (x *PreviewPublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[46]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2562,7 +2850,7 @@ func (x *PreviewPublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewPublishResponse.ProtoReflect.Descriptor instead.
 func (*PreviewPublishResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{46}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PreviewPublishResponse) GetGained() []string {
@@ -2610,7 +2898,7 @@ type RollbackPlanRequest struct {
 
 func (x *RollbackPlanRequest) Reset() {
 	*x = RollbackPlanRequest{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[47]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2622,7 +2910,7 @@ func (x *RollbackPlanRequest) String() string {
 func (*RollbackPlanRequest) ProtoMessage() {}
 
 func (x *RollbackPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[47]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2635,7 +2923,7 @@ func (x *RollbackPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackPlanRequest.ProtoReflect.Descriptor instead.
 func (*RollbackPlanRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{47}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *RollbackPlanRequest) GetPlan() string {
@@ -2664,7 +2952,7 @@ type RollbackPlanResponse struct {
 
 func (x *RollbackPlanResponse) Reset() {
 	*x = RollbackPlanResponse{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[48]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2676,7 +2964,7 @@ func (x *RollbackPlanResponse) String() string {
 func (*RollbackPlanResponse) ProtoMessage() {}
 
 func (x *RollbackPlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[48]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2689,7 +2977,7 @@ func (x *RollbackPlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackPlanResponse.ProtoReflect.Descriptor instead.
 func (*RollbackPlanResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{48}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RollbackPlanResponse) GetPlanVersion() *PlanVersion {
@@ -2726,7 +3014,7 @@ type DiscardPlanDraftRequest struct {
 
 func (x *DiscardPlanDraftRequest) Reset() {
 	*x = DiscardPlanDraftRequest{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[49]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2738,7 +3026,7 @@ func (x *DiscardPlanDraftRequest) String() string {
 func (*DiscardPlanDraftRequest) ProtoMessage() {}
 
 func (x *DiscardPlanDraftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[49]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2751,7 +3039,7 @@ func (x *DiscardPlanDraftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscardPlanDraftRequest.ProtoReflect.Descriptor instead.
 func (*DiscardPlanDraftRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{49}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *DiscardPlanDraftRequest) GetPlan() string {
@@ -2785,7 +3073,7 @@ type DiscardPlanDraftResponse struct {
 
 func (x *DiscardPlanDraftResponse) Reset() {
 	*x = DiscardPlanDraftResponse{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[50]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2797,7 +3085,7 @@ func (x *DiscardPlanDraftResponse) String() string {
 func (*DiscardPlanDraftResponse) ProtoMessage() {}
 
 func (x *DiscardPlanDraftResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[50]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2810,7 +3098,7 @@ func (x *DiscardPlanDraftResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscardPlanDraftResponse.ProtoReflect.Descriptor instead.
 func (*DiscardPlanDraftResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{50}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DiscardPlanDraftResponse) GetPlanVersion() *PlanVersion {
@@ -2835,7 +3123,7 @@ type ExportCatalogRequest struct {
 
 func (x *ExportCatalogRequest) Reset() {
 	*x = ExportCatalogRequest{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[51]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2847,7 +3135,7 @@ func (x *ExportCatalogRequest) String() string {
 func (*ExportCatalogRequest) ProtoMessage() {}
 
 func (x *ExportCatalogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[51]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2860,7 +3148,7 @@ func (x *ExportCatalogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportCatalogRequest.ProtoReflect.Descriptor instead.
 func (*ExportCatalogRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{51}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{57}
 }
 
 type ExportCatalogResponse struct {
@@ -2873,7 +3161,7 @@ type ExportCatalogResponse struct {
 
 func (x *ExportCatalogResponse) Reset() {
 	*x = ExportCatalogResponse{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[52]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2885,7 +3173,7 @@ func (x *ExportCatalogResponse) String() string {
 func (*ExportCatalogResponse) ProtoMessage() {}
 
 func (x *ExportCatalogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[52]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2898,7 +3186,7 @@ func (x *ExportCatalogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportCatalogResponse.ProtoReflect.Descriptor instead.
 func (*ExportCatalogResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{52}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ExportCatalogResponse) GetYaml() string {
@@ -2924,7 +3212,7 @@ type ApplyCatalogRequest struct {
 
 func (x *ApplyCatalogRequest) Reset() {
 	*x = ApplyCatalogRequest{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[53]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2936,7 +3224,7 @@ func (x *ApplyCatalogRequest) String() string {
 func (*ApplyCatalogRequest) ProtoMessage() {}
 
 func (x *ApplyCatalogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[53]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2949,7 +3237,7 @@ func (x *ApplyCatalogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyCatalogRequest.ProtoReflect.Descriptor instead.
 func (*ApplyCatalogRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{53}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ApplyCatalogRequest) GetYaml() string {
@@ -2991,7 +3279,7 @@ type ApplyCatalogResponse struct {
 
 func (x *ApplyCatalogResponse) Reset() {
 	*x = ApplyCatalogResponse{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[54]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3003,7 +3291,7 @@ func (x *ApplyCatalogResponse) String() string {
 func (*ApplyCatalogResponse) ProtoMessage() {}
 
 func (x *ApplyCatalogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[54]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3016,7 +3304,7 @@ func (x *ApplyCatalogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyCatalogResponse.ProtoReflect.Descriptor instead.
 func (*ApplyCatalogResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{54}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ApplyCatalogResponse) GetChanges() []*CatalogChange {
@@ -3048,7 +3336,7 @@ type CatalogChange struct {
 
 func (x *CatalogChange) Reset() {
 	*x = CatalogChange{}
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[55]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3060,7 +3348,7 @@ func (x *CatalogChange) String() string {
 func (*CatalogChange) ProtoMessage() {}
 
 func (x *CatalogChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[55]
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3073,7 +3361,7 @@ func (x *CatalogChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogChange.ProtoReflect.Descriptor instead.
 func (*CatalogChange) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{55}
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *CatalogChange) GetAction() string {
@@ -3241,7 +3529,22 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x05epoch\x18\x03 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\x12\x12\n" +
 	"\x04done\x18\x04 \x01(\bR\x04done\x12:\n" +
 	"\tmigration\x18\x05 \x01(\x0e2\x1c.tollgate.admin.v1.MigrationR\tmigration\x12=\n" +
-	"\feffective_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\veffectiveAt\"z\n" +
+	"\feffective_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\veffectiveAt\"6\n" +
+	"\x17UnarchiveFeatureRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\"\x80\x01\n" +
+	"\x18UnarchiveFeatureResponse\x124\n" +
+	"\afeature\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.FeatureR\afeature\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"4\n" +
+	"\x15UnarchiveMeterRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\"x\n" +
+	"\x16UnarchiveMeterResponse\x12.\n" +
+	"\x05meter\x18\x01 \x01(\v2\x18.tollgate.admin.v1.MeterR\x05meter\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"3\n" +
+	"\x14UnarchivePlanRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\"t\n" +
+	"\x15UnarchivePlanResponse\x12+\n" +
+	"\x04plan\x18\x01 \x01(\v2\x17.tollgate.admin.v1.PlanR\x04plan\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"z\n" +
 	"\x17DiffPlanVersionsRequest\x12\x1d\n" +
 	"\x04plan\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x04plan\x12!\n" +
 	"\ffrom_version\x18\x02 \x01(\rR\vfromVersion\x12\x1d\n" +
@@ -3299,7 +3602,7 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x12MIGRATION_NEW_ONLY\x10\x01\x12\x19\n" +
 	"\x15MIGRATION_NEXT_PERIOD\x10\x02\x12\x11\n" +
 	"\rMIGRATION_NOW\x10\x03\x12\x14\n" +
-	"\x10MIGRATION_FILTER\x10\x042\xf9\x1d\n" +
+	"\x10MIGRATION_FILTER\x10\x042\xb6!\n" +
 	"\x0eCatalogService\x12\x85\x01\n" +
 	"\rCreateFeature\x12'.tollgate.admin.v1.CreateFeatureRequest\x1a(.tollgate.admin.v1.CreateFeatureResponse\"!\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x17:\afeature\"\f/v1/features\x12|\n" +
 	"\n" +
@@ -3327,7 +3630,10 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x0eGetPlanVersion\x12(.tollgate.admin.v1.GetPlanVersionRequest\x1a).tollgate.admin.v1.GetPlanVersionResponse\"2\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02%\x12#/v1/plans/{plan}/versions/{version}\x90\x02\x01\x12\x95\x01\n" +
 	"\x10ListPlanVersions\x12*.tollgate.admin.v1.ListPlanVersionsRequest\x1a+.tollgate.admin.v1.ListPlanVersionsResponse\"(\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/plans/{plan}/versions\x90\x02\x01\x12\xad\x01\n" +
 	"\x12PublishPlanVersion\x12,.tollgate.admin.v1.PublishPlanVersionRequest\x1a-.tollgate.admin.v1.PublishPlanVersionResponse\":\x88\xb5\x18\x03\x82\xd3\xe4\x93\x020:\x01*\"+/v1/plans/{plan}/versions/{version}:publish\x12\x9d\x01\n" +
-	"\fGetMigration\x12&.tollgate.admin.v1.GetMigrationRequest\x1a'.tollgate.admin.v1.GetMigrationResponse\"<\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02/\x12-/v1/plans/{plan}/versions/{version}/migration\x90\x02\x01\x12\x91\x01\n" +
+	"\fGetMigration\x12&.tollgate.admin.v1.GetMigrationRequest\x1a'.tollgate.admin.v1.GetMigrationResponse\"<\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02/\x12-/v1/plans/{plan}/versions/{version}/migration\x90\x02\x01\x12\x98\x01\n" +
+	"\x10UnarchiveFeature\x12*.tollgate.admin.v1.UnarchiveFeatureRequest\x1a+.tollgate.admin.v1.UnarchiveFeatureResponse\"+\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/features/{key}:unarchive\x12\x90\x01\n" +
+	"\x0eUnarchiveMeter\x12(.tollgate.admin.v1.UnarchiveMeterRequest\x1a).tollgate.admin.v1.UnarchiveMeterResponse\")\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/meters/{key}:unarchive\x12\x8c\x01\n" +
+	"\rUnarchivePlan\x12'.tollgate.admin.v1.UnarchivePlanRequest\x1a(.tollgate.admin.v1.UnarchivePlanResponse\"(\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/plans/{key}:unarchive\x12\x91\x01\n" +
 	"\x10DiffPlanVersions\x12*.tollgate.admin.v1.DiffPlanVersionsRequest\x1a+.tollgate.admin.v1.DiffPlanVersionsResponse\"$\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/plans/{plan}/diff\x90\x02\x01\x12\xa1\x01\n" +
 	"\x0ePreviewPublish\x12(.tollgate.admin.v1.PreviewPublishRequest\x1a).tollgate.admin.v1.PreviewPublishResponse\":\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02-\x12+/v1/plans/{plan}/versions/{version}/preview\x90\x02\x01\x12\x89\x01\n" +
 	"\fRollbackPlan\x12&.tollgate.admin.v1.RollbackPlanRequest\x1a'.tollgate.admin.v1.RollbackPlanResponse\"(\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/plans/{plan}:rollback\x12\xa7\x01\n" +
@@ -3349,7 +3655,7 @@ func file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_admin_v1_catalog_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_admin_v1_catalog_service_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
+var file_tollgate_admin_v1_catalog_service_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_tollgate_admin_v1_catalog_service_proto_goTypes = []any{
 	(Migration)(0),                     // 0: tollgate.admin.v1.Migration
 	(*CreateFeatureRequest)(nil),       // 1: tollgate.admin.v1.CreateFeatureRequest
@@ -3394,145 +3700,163 @@ var file_tollgate_admin_v1_catalog_service_proto_goTypes = []any{
 	(*PublishPlanVersionResponse)(nil), // 40: tollgate.admin.v1.PublishPlanVersionResponse
 	(*GetMigrationRequest)(nil),        // 41: tollgate.admin.v1.GetMigrationRequest
 	(*GetMigrationResponse)(nil),       // 42: tollgate.admin.v1.GetMigrationResponse
-	(*DiffPlanVersionsRequest)(nil),    // 43: tollgate.admin.v1.DiffPlanVersionsRequest
-	(*DiffPlanVersionsResponse)(nil),   // 44: tollgate.admin.v1.DiffPlanVersionsResponse
-	(*PlanVersionChange)(nil),          // 45: tollgate.admin.v1.PlanVersionChange
-	(*PreviewPublishRequest)(nil),      // 46: tollgate.admin.v1.PreviewPublishRequest
-	(*PreviewPublishResponse)(nil),     // 47: tollgate.admin.v1.PreviewPublishResponse
-	(*RollbackPlanRequest)(nil),        // 48: tollgate.admin.v1.RollbackPlanRequest
-	(*RollbackPlanResponse)(nil),       // 49: tollgate.admin.v1.RollbackPlanResponse
-	(*DiscardPlanDraftRequest)(nil),    // 50: tollgate.admin.v1.DiscardPlanDraftRequest
-	(*DiscardPlanDraftResponse)(nil),   // 51: tollgate.admin.v1.DiscardPlanDraftResponse
-	(*ExportCatalogRequest)(nil),       // 52: tollgate.admin.v1.ExportCatalogRequest
-	(*ExportCatalogResponse)(nil),      // 53: tollgate.admin.v1.ExportCatalogResponse
-	(*ApplyCatalogRequest)(nil),        // 54: tollgate.admin.v1.ApplyCatalogRequest
-	(*ApplyCatalogResponse)(nil),       // 55: tollgate.admin.v1.ApplyCatalogResponse
-	(*CatalogChange)(nil),              // 56: tollgate.admin.v1.CatalogChange
-	(*Feature)(nil),                    // 57: tollgate.admin.v1.Feature
-	(*Epoch)(nil),                      // 58: tollgate.admin.v1.Epoch
-	(*fieldmaskpb.FieldMask)(nil),      // 59: google.protobuf.FieldMask
-	(*Meter)(nil),                      // 60: tollgate.admin.v1.Meter
-	(*Plan)(nil),                       // 61: tollgate.admin.v1.Plan
-	(*PlanVersion)(nil),                // 62: tollgate.admin.v1.PlanVersion
-	(*timestamppb.Timestamp)(nil),      // 63: google.protobuf.Timestamp
+	(*UnarchiveFeatureRequest)(nil),    // 43: tollgate.admin.v1.UnarchiveFeatureRequest
+	(*UnarchiveFeatureResponse)(nil),   // 44: tollgate.admin.v1.UnarchiveFeatureResponse
+	(*UnarchiveMeterRequest)(nil),      // 45: tollgate.admin.v1.UnarchiveMeterRequest
+	(*UnarchiveMeterResponse)(nil),     // 46: tollgate.admin.v1.UnarchiveMeterResponse
+	(*UnarchivePlanRequest)(nil),       // 47: tollgate.admin.v1.UnarchivePlanRequest
+	(*UnarchivePlanResponse)(nil),      // 48: tollgate.admin.v1.UnarchivePlanResponse
+	(*DiffPlanVersionsRequest)(nil),    // 49: tollgate.admin.v1.DiffPlanVersionsRequest
+	(*DiffPlanVersionsResponse)(nil),   // 50: tollgate.admin.v1.DiffPlanVersionsResponse
+	(*PlanVersionChange)(nil),          // 51: tollgate.admin.v1.PlanVersionChange
+	(*PreviewPublishRequest)(nil),      // 52: tollgate.admin.v1.PreviewPublishRequest
+	(*PreviewPublishResponse)(nil),     // 53: tollgate.admin.v1.PreviewPublishResponse
+	(*RollbackPlanRequest)(nil),        // 54: tollgate.admin.v1.RollbackPlanRequest
+	(*RollbackPlanResponse)(nil),       // 55: tollgate.admin.v1.RollbackPlanResponse
+	(*DiscardPlanDraftRequest)(nil),    // 56: tollgate.admin.v1.DiscardPlanDraftRequest
+	(*DiscardPlanDraftResponse)(nil),   // 57: tollgate.admin.v1.DiscardPlanDraftResponse
+	(*ExportCatalogRequest)(nil),       // 58: tollgate.admin.v1.ExportCatalogRequest
+	(*ExportCatalogResponse)(nil),      // 59: tollgate.admin.v1.ExportCatalogResponse
+	(*ApplyCatalogRequest)(nil),        // 60: tollgate.admin.v1.ApplyCatalogRequest
+	(*ApplyCatalogResponse)(nil),       // 61: tollgate.admin.v1.ApplyCatalogResponse
+	(*CatalogChange)(nil),              // 62: tollgate.admin.v1.CatalogChange
+	(*Feature)(nil),                    // 63: tollgate.admin.v1.Feature
+	(*Epoch)(nil),                      // 64: tollgate.admin.v1.Epoch
+	(*fieldmaskpb.FieldMask)(nil),      // 65: google.protobuf.FieldMask
+	(*Meter)(nil),                      // 66: tollgate.admin.v1.Meter
+	(*Plan)(nil),                       // 67: tollgate.admin.v1.Plan
+	(*PlanVersion)(nil),                // 68: tollgate.admin.v1.PlanVersion
+	(*timestamppb.Timestamp)(nil),      // 69: google.protobuf.Timestamp
 }
 var file_tollgate_admin_v1_catalog_service_proto_depIdxs = []int32{
-	57, // 0: tollgate.admin.v1.CreateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
-	57, // 1: tollgate.admin.v1.CreateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	58, // 2: tollgate.admin.v1.CreateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	57, // 3: tollgate.admin.v1.GetFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	57, // 4: tollgate.admin.v1.ListFeaturesResponse.features:type_name -> tollgate.admin.v1.Feature
-	57, // 5: tollgate.admin.v1.UpdateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
-	59, // 6: tollgate.admin.v1.UpdateFeatureRequest.update_mask:type_name -> google.protobuf.FieldMask
-	57, // 7: tollgate.admin.v1.UpdateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	58, // 8: tollgate.admin.v1.UpdateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	57, // 9: tollgate.admin.v1.ArchiveFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	58, // 10: tollgate.admin.v1.ArchiveFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	60, // 11: tollgate.admin.v1.CreateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
-	60, // 12: tollgate.admin.v1.CreateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	58, // 13: tollgate.admin.v1.CreateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	60, // 14: tollgate.admin.v1.GetMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	60, // 15: tollgate.admin.v1.ListMetersResponse.meters:type_name -> tollgate.admin.v1.Meter
-	60, // 16: tollgate.admin.v1.UpdateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
-	59, // 17: tollgate.admin.v1.UpdateMeterRequest.update_mask:type_name -> google.protobuf.FieldMask
-	60, // 18: tollgate.admin.v1.UpdateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	58, // 19: tollgate.admin.v1.UpdateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	60, // 20: tollgate.admin.v1.ArchiveMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	58, // 21: tollgate.admin.v1.ArchiveMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	61, // 22: tollgate.admin.v1.CreatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
-	61, // 23: tollgate.admin.v1.CreatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	58, // 24: tollgate.admin.v1.CreatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	61, // 25: tollgate.admin.v1.GetPlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	61, // 26: tollgate.admin.v1.ListPlansResponse.plans:type_name -> tollgate.admin.v1.Plan
-	61, // 27: tollgate.admin.v1.UpdatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
-	59, // 28: tollgate.admin.v1.UpdatePlanRequest.update_mask:type_name -> google.protobuf.FieldMask
-	61, // 29: tollgate.admin.v1.UpdatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	58, // 30: tollgate.admin.v1.UpdatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	61, // 31: tollgate.admin.v1.ArchivePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	58, // 32: tollgate.admin.v1.ArchivePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	62, // 33: tollgate.admin.v1.CreatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	58, // 34: tollgate.admin.v1.CreatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	62, // 35: tollgate.admin.v1.UpdatePlanDraftRequest.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	59, // 36: tollgate.admin.v1.UpdatePlanDraftRequest.update_mask:type_name -> google.protobuf.FieldMask
-	62, // 37: tollgate.admin.v1.UpdatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	58, // 38: tollgate.admin.v1.UpdatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	62, // 39: tollgate.admin.v1.GetPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	62, // 40: tollgate.admin.v1.ListPlanVersionsResponse.plan_versions:type_name -> tollgate.admin.v1.PlanVersion
+	63, // 0: tollgate.admin.v1.CreateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
+	63, // 1: tollgate.admin.v1.CreateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	64, // 2: tollgate.admin.v1.CreateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	63, // 3: tollgate.admin.v1.GetFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	63, // 4: tollgate.admin.v1.ListFeaturesResponse.features:type_name -> tollgate.admin.v1.Feature
+	63, // 5: tollgate.admin.v1.UpdateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
+	65, // 6: tollgate.admin.v1.UpdateFeatureRequest.update_mask:type_name -> google.protobuf.FieldMask
+	63, // 7: tollgate.admin.v1.UpdateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	64, // 8: tollgate.admin.v1.UpdateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	63, // 9: tollgate.admin.v1.ArchiveFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	64, // 10: tollgate.admin.v1.ArchiveFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	66, // 11: tollgate.admin.v1.CreateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
+	66, // 12: tollgate.admin.v1.CreateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	64, // 13: tollgate.admin.v1.CreateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	66, // 14: tollgate.admin.v1.GetMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	66, // 15: tollgate.admin.v1.ListMetersResponse.meters:type_name -> tollgate.admin.v1.Meter
+	66, // 16: tollgate.admin.v1.UpdateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
+	65, // 17: tollgate.admin.v1.UpdateMeterRequest.update_mask:type_name -> google.protobuf.FieldMask
+	66, // 18: tollgate.admin.v1.UpdateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	64, // 19: tollgate.admin.v1.UpdateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	66, // 20: tollgate.admin.v1.ArchiveMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	64, // 21: tollgate.admin.v1.ArchiveMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	67, // 22: tollgate.admin.v1.CreatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
+	67, // 23: tollgate.admin.v1.CreatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	64, // 24: tollgate.admin.v1.CreatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	67, // 25: tollgate.admin.v1.GetPlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	67, // 26: tollgate.admin.v1.ListPlansResponse.plans:type_name -> tollgate.admin.v1.Plan
+	67, // 27: tollgate.admin.v1.UpdatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
+	65, // 28: tollgate.admin.v1.UpdatePlanRequest.update_mask:type_name -> google.protobuf.FieldMask
+	67, // 29: tollgate.admin.v1.UpdatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	64, // 30: tollgate.admin.v1.UpdatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	67, // 31: tollgate.admin.v1.ArchivePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	64, // 32: tollgate.admin.v1.ArchivePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	68, // 33: tollgate.admin.v1.CreatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	64, // 34: tollgate.admin.v1.CreatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	68, // 35: tollgate.admin.v1.UpdatePlanDraftRequest.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	65, // 36: tollgate.admin.v1.UpdatePlanDraftRequest.update_mask:type_name -> google.protobuf.FieldMask
+	68, // 37: tollgate.admin.v1.UpdatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	64, // 38: tollgate.admin.v1.UpdatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	68, // 39: tollgate.admin.v1.GetPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	68, // 40: tollgate.admin.v1.ListPlanVersionsResponse.plan_versions:type_name -> tollgate.admin.v1.PlanVersion
 	0,  // 41: tollgate.admin.v1.PublishPlanVersionRequest.migration:type_name -> tollgate.admin.v1.Migration
-	63, // 42: tollgate.admin.v1.PublishPlanVersionRequest.effective_at:type_name -> google.protobuf.Timestamp
-	62, // 43: tollgate.admin.v1.PublishPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	58, // 44: tollgate.admin.v1.PublishPlanVersionResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	58, // 45: tollgate.admin.v1.GetMigrationResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	69, // 42: tollgate.admin.v1.PublishPlanVersionRequest.effective_at:type_name -> google.protobuf.Timestamp
+	68, // 43: tollgate.admin.v1.PublishPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	64, // 44: tollgate.admin.v1.PublishPlanVersionResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	64, // 45: tollgate.admin.v1.GetMigrationResponse.epoch:type_name -> tollgate.admin.v1.Epoch
 	0,  // 46: tollgate.admin.v1.GetMigrationResponse.migration:type_name -> tollgate.admin.v1.Migration
-	63, // 47: tollgate.admin.v1.GetMigrationResponse.effective_at:type_name -> google.protobuf.Timestamp
-	45, // 48: tollgate.admin.v1.DiffPlanVersionsResponse.changes:type_name -> tollgate.admin.v1.PlanVersionChange
-	0,  // 49: tollgate.admin.v1.RollbackPlanRequest.migration:type_name -> tollgate.admin.v1.Migration
-	62, // 50: tollgate.admin.v1.RollbackPlanResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	58, // 51: tollgate.admin.v1.RollbackPlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	62, // 52: tollgate.admin.v1.DiscardPlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	58, // 53: tollgate.admin.v1.DiscardPlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	0,  // 54: tollgate.admin.v1.ApplyCatalogRequest.migration:type_name -> tollgate.admin.v1.Migration
-	56, // 55: tollgate.admin.v1.ApplyCatalogResponse.changes:type_name -> tollgate.admin.v1.CatalogChange
-	58, // 56: tollgate.admin.v1.ApplyCatalogResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	1,  // 57: tollgate.admin.v1.CatalogService.CreateFeature:input_type -> tollgate.admin.v1.CreateFeatureRequest
-	3,  // 58: tollgate.admin.v1.CatalogService.GetFeature:input_type -> tollgate.admin.v1.GetFeatureRequest
-	5,  // 59: tollgate.admin.v1.CatalogService.ListFeatures:input_type -> tollgate.admin.v1.ListFeaturesRequest
-	7,  // 60: tollgate.admin.v1.CatalogService.UpdateFeature:input_type -> tollgate.admin.v1.UpdateFeatureRequest
-	9,  // 61: tollgate.admin.v1.CatalogService.ArchiveFeature:input_type -> tollgate.admin.v1.ArchiveFeatureRequest
-	11, // 62: tollgate.admin.v1.CatalogService.CreateMeter:input_type -> tollgate.admin.v1.CreateMeterRequest
-	13, // 63: tollgate.admin.v1.CatalogService.GetMeter:input_type -> tollgate.admin.v1.GetMeterRequest
-	15, // 64: tollgate.admin.v1.CatalogService.ListMeters:input_type -> tollgate.admin.v1.ListMetersRequest
-	17, // 65: tollgate.admin.v1.CatalogService.UpdateMeter:input_type -> tollgate.admin.v1.UpdateMeterRequest
-	19, // 66: tollgate.admin.v1.CatalogService.ArchiveMeter:input_type -> tollgate.admin.v1.ArchiveMeterRequest
-	21, // 67: tollgate.admin.v1.CatalogService.CreatePlan:input_type -> tollgate.admin.v1.CreatePlanRequest
-	23, // 68: tollgate.admin.v1.CatalogService.GetPlan:input_type -> tollgate.admin.v1.GetPlanRequest
-	25, // 69: tollgate.admin.v1.CatalogService.ListPlans:input_type -> tollgate.admin.v1.ListPlansRequest
-	27, // 70: tollgate.admin.v1.CatalogService.UpdatePlan:input_type -> tollgate.admin.v1.UpdatePlanRequest
-	29, // 71: tollgate.admin.v1.CatalogService.ArchivePlan:input_type -> tollgate.admin.v1.ArchivePlanRequest
-	31, // 72: tollgate.admin.v1.CatalogService.CreatePlanDraft:input_type -> tollgate.admin.v1.CreatePlanDraftRequest
-	33, // 73: tollgate.admin.v1.CatalogService.UpdatePlanDraft:input_type -> tollgate.admin.v1.UpdatePlanDraftRequest
-	35, // 74: tollgate.admin.v1.CatalogService.GetPlanVersion:input_type -> tollgate.admin.v1.GetPlanVersionRequest
-	37, // 75: tollgate.admin.v1.CatalogService.ListPlanVersions:input_type -> tollgate.admin.v1.ListPlanVersionsRequest
-	39, // 76: tollgate.admin.v1.CatalogService.PublishPlanVersion:input_type -> tollgate.admin.v1.PublishPlanVersionRequest
-	41, // 77: tollgate.admin.v1.CatalogService.GetMigration:input_type -> tollgate.admin.v1.GetMigrationRequest
-	43, // 78: tollgate.admin.v1.CatalogService.DiffPlanVersions:input_type -> tollgate.admin.v1.DiffPlanVersionsRequest
-	46, // 79: tollgate.admin.v1.CatalogService.PreviewPublish:input_type -> tollgate.admin.v1.PreviewPublishRequest
-	48, // 80: tollgate.admin.v1.CatalogService.RollbackPlan:input_type -> tollgate.admin.v1.RollbackPlanRequest
-	50, // 81: tollgate.admin.v1.CatalogService.DiscardPlanDraft:input_type -> tollgate.admin.v1.DiscardPlanDraftRequest
-	52, // 82: tollgate.admin.v1.CatalogService.ExportCatalog:input_type -> tollgate.admin.v1.ExportCatalogRequest
-	54, // 83: tollgate.admin.v1.CatalogService.ApplyCatalog:input_type -> tollgate.admin.v1.ApplyCatalogRequest
-	2,  // 84: tollgate.admin.v1.CatalogService.CreateFeature:output_type -> tollgate.admin.v1.CreateFeatureResponse
-	4,  // 85: tollgate.admin.v1.CatalogService.GetFeature:output_type -> tollgate.admin.v1.GetFeatureResponse
-	6,  // 86: tollgate.admin.v1.CatalogService.ListFeatures:output_type -> tollgate.admin.v1.ListFeaturesResponse
-	8,  // 87: tollgate.admin.v1.CatalogService.UpdateFeature:output_type -> tollgate.admin.v1.UpdateFeatureResponse
-	10, // 88: tollgate.admin.v1.CatalogService.ArchiveFeature:output_type -> tollgate.admin.v1.ArchiveFeatureResponse
-	12, // 89: tollgate.admin.v1.CatalogService.CreateMeter:output_type -> tollgate.admin.v1.CreateMeterResponse
-	14, // 90: tollgate.admin.v1.CatalogService.GetMeter:output_type -> tollgate.admin.v1.GetMeterResponse
-	16, // 91: tollgate.admin.v1.CatalogService.ListMeters:output_type -> tollgate.admin.v1.ListMetersResponse
-	18, // 92: tollgate.admin.v1.CatalogService.UpdateMeter:output_type -> tollgate.admin.v1.UpdateMeterResponse
-	20, // 93: tollgate.admin.v1.CatalogService.ArchiveMeter:output_type -> tollgate.admin.v1.ArchiveMeterResponse
-	22, // 94: tollgate.admin.v1.CatalogService.CreatePlan:output_type -> tollgate.admin.v1.CreatePlanResponse
-	24, // 95: tollgate.admin.v1.CatalogService.GetPlan:output_type -> tollgate.admin.v1.GetPlanResponse
-	26, // 96: tollgate.admin.v1.CatalogService.ListPlans:output_type -> tollgate.admin.v1.ListPlansResponse
-	28, // 97: tollgate.admin.v1.CatalogService.UpdatePlan:output_type -> tollgate.admin.v1.UpdatePlanResponse
-	30, // 98: tollgate.admin.v1.CatalogService.ArchivePlan:output_type -> tollgate.admin.v1.ArchivePlanResponse
-	32, // 99: tollgate.admin.v1.CatalogService.CreatePlanDraft:output_type -> tollgate.admin.v1.CreatePlanDraftResponse
-	34, // 100: tollgate.admin.v1.CatalogService.UpdatePlanDraft:output_type -> tollgate.admin.v1.UpdatePlanDraftResponse
-	36, // 101: tollgate.admin.v1.CatalogService.GetPlanVersion:output_type -> tollgate.admin.v1.GetPlanVersionResponse
-	38, // 102: tollgate.admin.v1.CatalogService.ListPlanVersions:output_type -> tollgate.admin.v1.ListPlanVersionsResponse
-	40, // 103: tollgate.admin.v1.CatalogService.PublishPlanVersion:output_type -> tollgate.admin.v1.PublishPlanVersionResponse
-	42, // 104: tollgate.admin.v1.CatalogService.GetMigration:output_type -> tollgate.admin.v1.GetMigrationResponse
-	44, // 105: tollgate.admin.v1.CatalogService.DiffPlanVersions:output_type -> tollgate.admin.v1.DiffPlanVersionsResponse
-	47, // 106: tollgate.admin.v1.CatalogService.PreviewPublish:output_type -> tollgate.admin.v1.PreviewPublishResponse
-	49, // 107: tollgate.admin.v1.CatalogService.RollbackPlan:output_type -> tollgate.admin.v1.RollbackPlanResponse
-	51, // 108: tollgate.admin.v1.CatalogService.DiscardPlanDraft:output_type -> tollgate.admin.v1.DiscardPlanDraftResponse
-	53, // 109: tollgate.admin.v1.CatalogService.ExportCatalog:output_type -> tollgate.admin.v1.ExportCatalogResponse
-	55, // 110: tollgate.admin.v1.CatalogService.ApplyCatalog:output_type -> tollgate.admin.v1.ApplyCatalogResponse
-	84, // [84:111] is the sub-list for method output_type
-	57, // [57:84] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	69, // 47: tollgate.admin.v1.GetMigrationResponse.effective_at:type_name -> google.protobuf.Timestamp
+	63, // 48: tollgate.admin.v1.UnarchiveFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	64, // 49: tollgate.admin.v1.UnarchiveFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	66, // 50: tollgate.admin.v1.UnarchiveMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	64, // 51: tollgate.admin.v1.UnarchiveMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	67, // 52: tollgate.admin.v1.UnarchivePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	64, // 53: tollgate.admin.v1.UnarchivePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	51, // 54: tollgate.admin.v1.DiffPlanVersionsResponse.changes:type_name -> tollgate.admin.v1.PlanVersionChange
+	0,  // 55: tollgate.admin.v1.RollbackPlanRequest.migration:type_name -> tollgate.admin.v1.Migration
+	68, // 56: tollgate.admin.v1.RollbackPlanResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	64, // 57: tollgate.admin.v1.RollbackPlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	68, // 58: tollgate.admin.v1.DiscardPlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	64, // 59: tollgate.admin.v1.DiscardPlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	0,  // 60: tollgate.admin.v1.ApplyCatalogRequest.migration:type_name -> tollgate.admin.v1.Migration
+	62, // 61: tollgate.admin.v1.ApplyCatalogResponse.changes:type_name -> tollgate.admin.v1.CatalogChange
+	64, // 62: tollgate.admin.v1.ApplyCatalogResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	1,  // 63: tollgate.admin.v1.CatalogService.CreateFeature:input_type -> tollgate.admin.v1.CreateFeatureRequest
+	3,  // 64: tollgate.admin.v1.CatalogService.GetFeature:input_type -> tollgate.admin.v1.GetFeatureRequest
+	5,  // 65: tollgate.admin.v1.CatalogService.ListFeatures:input_type -> tollgate.admin.v1.ListFeaturesRequest
+	7,  // 66: tollgate.admin.v1.CatalogService.UpdateFeature:input_type -> tollgate.admin.v1.UpdateFeatureRequest
+	9,  // 67: tollgate.admin.v1.CatalogService.ArchiveFeature:input_type -> tollgate.admin.v1.ArchiveFeatureRequest
+	11, // 68: tollgate.admin.v1.CatalogService.CreateMeter:input_type -> tollgate.admin.v1.CreateMeterRequest
+	13, // 69: tollgate.admin.v1.CatalogService.GetMeter:input_type -> tollgate.admin.v1.GetMeterRequest
+	15, // 70: tollgate.admin.v1.CatalogService.ListMeters:input_type -> tollgate.admin.v1.ListMetersRequest
+	17, // 71: tollgate.admin.v1.CatalogService.UpdateMeter:input_type -> tollgate.admin.v1.UpdateMeterRequest
+	19, // 72: tollgate.admin.v1.CatalogService.ArchiveMeter:input_type -> tollgate.admin.v1.ArchiveMeterRequest
+	21, // 73: tollgate.admin.v1.CatalogService.CreatePlan:input_type -> tollgate.admin.v1.CreatePlanRequest
+	23, // 74: tollgate.admin.v1.CatalogService.GetPlan:input_type -> tollgate.admin.v1.GetPlanRequest
+	25, // 75: tollgate.admin.v1.CatalogService.ListPlans:input_type -> tollgate.admin.v1.ListPlansRequest
+	27, // 76: tollgate.admin.v1.CatalogService.UpdatePlan:input_type -> tollgate.admin.v1.UpdatePlanRequest
+	29, // 77: tollgate.admin.v1.CatalogService.ArchivePlan:input_type -> tollgate.admin.v1.ArchivePlanRequest
+	31, // 78: tollgate.admin.v1.CatalogService.CreatePlanDraft:input_type -> tollgate.admin.v1.CreatePlanDraftRequest
+	33, // 79: tollgate.admin.v1.CatalogService.UpdatePlanDraft:input_type -> tollgate.admin.v1.UpdatePlanDraftRequest
+	35, // 80: tollgate.admin.v1.CatalogService.GetPlanVersion:input_type -> tollgate.admin.v1.GetPlanVersionRequest
+	37, // 81: tollgate.admin.v1.CatalogService.ListPlanVersions:input_type -> tollgate.admin.v1.ListPlanVersionsRequest
+	39, // 82: tollgate.admin.v1.CatalogService.PublishPlanVersion:input_type -> tollgate.admin.v1.PublishPlanVersionRequest
+	41, // 83: tollgate.admin.v1.CatalogService.GetMigration:input_type -> tollgate.admin.v1.GetMigrationRequest
+	43, // 84: tollgate.admin.v1.CatalogService.UnarchiveFeature:input_type -> tollgate.admin.v1.UnarchiveFeatureRequest
+	45, // 85: tollgate.admin.v1.CatalogService.UnarchiveMeter:input_type -> tollgate.admin.v1.UnarchiveMeterRequest
+	47, // 86: tollgate.admin.v1.CatalogService.UnarchivePlan:input_type -> tollgate.admin.v1.UnarchivePlanRequest
+	49, // 87: tollgate.admin.v1.CatalogService.DiffPlanVersions:input_type -> tollgate.admin.v1.DiffPlanVersionsRequest
+	52, // 88: tollgate.admin.v1.CatalogService.PreviewPublish:input_type -> tollgate.admin.v1.PreviewPublishRequest
+	54, // 89: tollgate.admin.v1.CatalogService.RollbackPlan:input_type -> tollgate.admin.v1.RollbackPlanRequest
+	56, // 90: tollgate.admin.v1.CatalogService.DiscardPlanDraft:input_type -> tollgate.admin.v1.DiscardPlanDraftRequest
+	58, // 91: tollgate.admin.v1.CatalogService.ExportCatalog:input_type -> tollgate.admin.v1.ExportCatalogRequest
+	60, // 92: tollgate.admin.v1.CatalogService.ApplyCatalog:input_type -> tollgate.admin.v1.ApplyCatalogRequest
+	2,  // 93: tollgate.admin.v1.CatalogService.CreateFeature:output_type -> tollgate.admin.v1.CreateFeatureResponse
+	4,  // 94: tollgate.admin.v1.CatalogService.GetFeature:output_type -> tollgate.admin.v1.GetFeatureResponse
+	6,  // 95: tollgate.admin.v1.CatalogService.ListFeatures:output_type -> tollgate.admin.v1.ListFeaturesResponse
+	8,  // 96: tollgate.admin.v1.CatalogService.UpdateFeature:output_type -> tollgate.admin.v1.UpdateFeatureResponse
+	10, // 97: tollgate.admin.v1.CatalogService.ArchiveFeature:output_type -> tollgate.admin.v1.ArchiveFeatureResponse
+	12, // 98: tollgate.admin.v1.CatalogService.CreateMeter:output_type -> tollgate.admin.v1.CreateMeterResponse
+	14, // 99: tollgate.admin.v1.CatalogService.GetMeter:output_type -> tollgate.admin.v1.GetMeterResponse
+	16, // 100: tollgate.admin.v1.CatalogService.ListMeters:output_type -> tollgate.admin.v1.ListMetersResponse
+	18, // 101: tollgate.admin.v1.CatalogService.UpdateMeter:output_type -> tollgate.admin.v1.UpdateMeterResponse
+	20, // 102: tollgate.admin.v1.CatalogService.ArchiveMeter:output_type -> tollgate.admin.v1.ArchiveMeterResponse
+	22, // 103: tollgate.admin.v1.CatalogService.CreatePlan:output_type -> tollgate.admin.v1.CreatePlanResponse
+	24, // 104: tollgate.admin.v1.CatalogService.GetPlan:output_type -> tollgate.admin.v1.GetPlanResponse
+	26, // 105: tollgate.admin.v1.CatalogService.ListPlans:output_type -> tollgate.admin.v1.ListPlansResponse
+	28, // 106: tollgate.admin.v1.CatalogService.UpdatePlan:output_type -> tollgate.admin.v1.UpdatePlanResponse
+	30, // 107: tollgate.admin.v1.CatalogService.ArchivePlan:output_type -> tollgate.admin.v1.ArchivePlanResponse
+	32, // 108: tollgate.admin.v1.CatalogService.CreatePlanDraft:output_type -> tollgate.admin.v1.CreatePlanDraftResponse
+	34, // 109: tollgate.admin.v1.CatalogService.UpdatePlanDraft:output_type -> tollgate.admin.v1.UpdatePlanDraftResponse
+	36, // 110: tollgate.admin.v1.CatalogService.GetPlanVersion:output_type -> tollgate.admin.v1.GetPlanVersionResponse
+	38, // 111: tollgate.admin.v1.CatalogService.ListPlanVersions:output_type -> tollgate.admin.v1.ListPlanVersionsResponse
+	40, // 112: tollgate.admin.v1.CatalogService.PublishPlanVersion:output_type -> tollgate.admin.v1.PublishPlanVersionResponse
+	42, // 113: tollgate.admin.v1.CatalogService.GetMigration:output_type -> tollgate.admin.v1.GetMigrationResponse
+	44, // 114: tollgate.admin.v1.CatalogService.UnarchiveFeature:output_type -> tollgate.admin.v1.UnarchiveFeatureResponse
+	46, // 115: tollgate.admin.v1.CatalogService.UnarchiveMeter:output_type -> tollgate.admin.v1.UnarchiveMeterResponse
+	48, // 116: tollgate.admin.v1.CatalogService.UnarchivePlan:output_type -> tollgate.admin.v1.UnarchivePlanResponse
+	50, // 117: tollgate.admin.v1.CatalogService.DiffPlanVersions:output_type -> tollgate.admin.v1.DiffPlanVersionsResponse
+	53, // 118: tollgate.admin.v1.CatalogService.PreviewPublish:output_type -> tollgate.admin.v1.PreviewPublishResponse
+	55, // 119: tollgate.admin.v1.CatalogService.RollbackPlan:output_type -> tollgate.admin.v1.RollbackPlanResponse
+	57, // 120: tollgate.admin.v1.CatalogService.DiscardPlanDraft:output_type -> tollgate.admin.v1.DiscardPlanDraftResponse
+	59, // 121: tollgate.admin.v1.CatalogService.ExportCatalog:output_type -> tollgate.admin.v1.ExportCatalogResponse
+	61, // 122: tollgate.admin.v1.CatalogService.ApplyCatalog:output_type -> tollgate.admin.v1.ApplyCatalogResponse
+	93, // [93:123] is the sub-list for method output_type
+	63, // [63:93] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_catalog_service_proto_init() }
@@ -3551,7 +3875,7 @@ func file_tollgate_admin_v1_catalog_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_catalog_service_proto_rawDesc), len(file_tollgate_admin_v1_catalog_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   56,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -94,6 +94,15 @@ const (
 	// CatalogServiceGetMigrationProcedure is the fully-qualified name of the CatalogService's
 	// GetMigration RPC.
 	CatalogServiceGetMigrationProcedure = "/tollgate.admin.v1.CatalogService/GetMigration"
+	// CatalogServiceUnarchiveFeatureProcedure is the fully-qualified name of the CatalogService's
+	// UnarchiveFeature RPC.
+	CatalogServiceUnarchiveFeatureProcedure = "/tollgate.admin.v1.CatalogService/UnarchiveFeature"
+	// CatalogServiceUnarchiveMeterProcedure is the fully-qualified name of the CatalogService's
+	// UnarchiveMeter RPC.
+	CatalogServiceUnarchiveMeterProcedure = "/tollgate.admin.v1.CatalogService/UnarchiveMeter"
+	// CatalogServiceUnarchivePlanProcedure is the fully-qualified name of the CatalogService's
+	// UnarchivePlan RPC.
+	CatalogServiceUnarchivePlanProcedure = "/tollgate.admin.v1.CatalogService/UnarchivePlan"
 	// CatalogServiceDiffPlanVersionsProcedure is the fully-qualified name of the CatalogService's
 	// DiffPlanVersions RPC.
 	CatalogServiceDiffPlanVersionsProcedure = "/tollgate.admin.v1.CatalogService/DiffPlanVersions"
@@ -158,6 +167,13 @@ type CatalogServiceClient interface {
 	PublishPlanVersion(context.Context, *v1.PublishPlanVersionRequest) (*v1.PublishPlanVersionResponse, error)
 	// Says how far existing licences have moved to a published version.
 	GetMigration(context.Context, *v1.GetMigrationRequest) (*v1.GetMigrationResponse, error)
+	// Takes a feature into use again.
+	UnarchiveFeature(context.Context, *v1.UnarchiveFeatureRequest) (*v1.UnarchiveFeatureResponse, error)
+	// Takes a meter into use again.
+	UnarchiveMeter(context.Context, *v1.UnarchiveMeterRequest) (*v1.UnarchiveMeterResponse, error)
+	// Takes a plan into use again, with the versions that were published. Refused where
+	// the newest of them grants what is archived.
+	UnarchivePlan(context.Context, *v1.UnarchivePlanRequest) (*v1.UnarchivePlanResponse, error)
 	// Says what differs between two versions of a plan.
 	DiffPlanVersions(context.Context, *v1.DiffPlanVersionsRequest) (*v1.DiffPlanVersionsResponse, error)
 	// Says what publishing a draft would mean to those who are on the plan.
@@ -320,6 +336,24 @@ func NewCatalogServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		unarchiveFeature: connect.NewClient[v1.UnarchiveFeatureRequest, v1.UnarchiveFeatureResponse](
+			httpClient,
+			baseURL+CatalogServiceUnarchiveFeatureProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("UnarchiveFeature")),
+			connect.WithClientOptions(opts...),
+		),
+		unarchiveMeter: connect.NewClient[v1.UnarchiveMeterRequest, v1.UnarchiveMeterResponse](
+			httpClient,
+			baseURL+CatalogServiceUnarchiveMeterProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("UnarchiveMeter")),
+			connect.WithClientOptions(opts...),
+		),
+		unarchivePlan: connect.NewClient[v1.UnarchivePlanRequest, v1.UnarchivePlanResponse](
+			httpClient,
+			baseURL+CatalogServiceUnarchivePlanProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("UnarchivePlan")),
+			connect.WithClientOptions(opts...),
+		),
 		diffPlanVersions: connect.NewClient[v1.DiffPlanVersionsRequest, v1.DiffPlanVersionsResponse](
 			httpClient,
 			baseURL+CatalogServiceDiffPlanVersionsProcedure,
@@ -385,6 +419,9 @@ type catalogServiceClient struct {
 	listPlanVersions   *connect.Client[v1.ListPlanVersionsRequest, v1.ListPlanVersionsResponse]
 	publishPlanVersion *connect.Client[v1.PublishPlanVersionRequest, v1.PublishPlanVersionResponse]
 	getMigration       *connect.Client[v1.GetMigrationRequest, v1.GetMigrationResponse]
+	unarchiveFeature   *connect.Client[v1.UnarchiveFeatureRequest, v1.UnarchiveFeatureResponse]
+	unarchiveMeter     *connect.Client[v1.UnarchiveMeterRequest, v1.UnarchiveMeterResponse]
+	unarchivePlan      *connect.Client[v1.UnarchivePlanRequest, v1.UnarchivePlanResponse]
 	diffPlanVersions   *connect.Client[v1.DiffPlanVersionsRequest, v1.DiffPlanVersionsResponse]
 	previewPublish     *connect.Client[v1.PreviewPublishRequest, v1.PreviewPublishResponse]
 	rollbackPlan       *connect.Client[v1.RollbackPlanRequest, v1.RollbackPlanResponse]
@@ -582,6 +619,33 @@ func (c *catalogServiceClient) GetMigration(ctx context.Context, req *v1.GetMigr
 	return nil, err
 }
 
+// UnarchiveFeature calls tollgate.admin.v1.CatalogService.UnarchiveFeature.
+func (c *catalogServiceClient) UnarchiveFeature(ctx context.Context, req *v1.UnarchiveFeatureRequest) (*v1.UnarchiveFeatureResponse, error) {
+	response, err := c.unarchiveFeature.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UnarchiveMeter calls tollgate.admin.v1.CatalogService.UnarchiveMeter.
+func (c *catalogServiceClient) UnarchiveMeter(ctx context.Context, req *v1.UnarchiveMeterRequest) (*v1.UnarchiveMeterResponse, error) {
+	response, err := c.unarchiveMeter.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UnarchivePlan calls tollgate.admin.v1.CatalogService.UnarchivePlan.
+func (c *catalogServiceClient) UnarchivePlan(ctx context.Context, req *v1.UnarchivePlanRequest) (*v1.UnarchivePlanResponse, error) {
+	response, err := c.unarchivePlan.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // DiffPlanVersions calls tollgate.admin.v1.CatalogService.DiffPlanVersions.
 func (c *catalogServiceClient) DiffPlanVersions(ctx context.Context, req *v1.DiffPlanVersionsRequest) (*v1.DiffPlanVersionsResponse, error) {
 	response, err := c.diffPlanVersions.CallUnary(ctx, connect.NewRequest(req))
@@ -680,6 +744,13 @@ type CatalogServiceHandler interface {
 	PublishPlanVersion(context.Context, *v1.PublishPlanVersionRequest) (*v1.PublishPlanVersionResponse, error)
 	// Says how far existing licences have moved to a published version.
 	GetMigration(context.Context, *v1.GetMigrationRequest) (*v1.GetMigrationResponse, error)
+	// Takes a feature into use again.
+	UnarchiveFeature(context.Context, *v1.UnarchiveFeatureRequest) (*v1.UnarchiveFeatureResponse, error)
+	// Takes a meter into use again.
+	UnarchiveMeter(context.Context, *v1.UnarchiveMeterRequest) (*v1.UnarchiveMeterResponse, error)
+	// Takes a plan into use again, with the versions that were published. Refused where
+	// the newest of them grants what is archived.
+	UnarchivePlan(context.Context, *v1.UnarchivePlanRequest) (*v1.UnarchivePlanResponse, error)
 	// Says what differs between two versions of a plan.
 	DiffPlanVersions(context.Context, *v1.DiffPlanVersionsRequest) (*v1.DiffPlanVersionsResponse, error)
 	// Says what publishing a draft would mean to those who are on the plan.
@@ -838,6 +909,24 @@ func NewCatalogServiceHandler(svc CatalogServiceHandler, opts ...connect.Handler
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	catalogServiceUnarchiveFeatureHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceUnarchiveFeatureProcedure,
+		svc.UnarchiveFeature,
+		connect.WithSchema(catalogServiceMethods.ByName("UnarchiveFeature")),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogServiceUnarchiveMeterHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceUnarchiveMeterProcedure,
+		svc.UnarchiveMeter,
+		connect.WithSchema(catalogServiceMethods.ByName("UnarchiveMeter")),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogServiceUnarchivePlanHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceUnarchivePlanProcedure,
+		svc.UnarchivePlan,
+		connect.WithSchema(catalogServiceMethods.ByName("UnarchivePlan")),
+		connect.WithHandlerOptions(opts...),
+	)
 	catalogServiceDiffPlanVersionsHandler := connect.NewUnaryHandlerSimple(
 		CatalogServiceDiffPlanVersionsProcedure,
 		svc.DiffPlanVersions,
@@ -921,6 +1010,12 @@ func NewCatalogServiceHandler(svc CatalogServiceHandler, opts ...connect.Handler
 			catalogServicePublishPlanVersionHandler.ServeHTTP(w, r)
 		case CatalogServiceGetMigrationProcedure:
 			catalogServiceGetMigrationHandler.ServeHTTP(w, r)
+		case CatalogServiceUnarchiveFeatureProcedure:
+			catalogServiceUnarchiveFeatureHandler.ServeHTTP(w, r)
+		case CatalogServiceUnarchiveMeterProcedure:
+			catalogServiceUnarchiveMeterHandler.ServeHTTP(w, r)
+		case CatalogServiceUnarchivePlanProcedure:
+			catalogServiceUnarchivePlanHandler.ServeHTTP(w, r)
 		case CatalogServiceDiffPlanVersionsProcedure:
 			catalogServiceDiffPlanVersionsHandler.ServeHTTP(w, r)
 		case CatalogServicePreviewPublishProcedure:
@@ -1024,6 +1119,18 @@ func (UnimplementedCatalogServiceHandler) PublishPlanVersion(context.Context, *v
 
 func (UnimplementedCatalogServiceHandler) GetMigration(context.Context, *v1.GetMigrationRequest) (*v1.GetMigrationResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.GetMigration is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) UnarchiveFeature(context.Context, *v1.UnarchiveFeatureRequest) (*v1.UnarchiveFeatureResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.UnarchiveFeature is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) UnarchiveMeter(context.Context, *v1.UnarchiveMeterRequest) (*v1.UnarchiveMeterResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.UnarchiveMeter is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) UnarchivePlan(context.Context, *v1.UnarchivePlanRequest) (*v1.UnarchivePlanResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.UnarchivePlan is not implemented"))
 }
 
 func (UnimplementedCatalogServiceHandler) DiffPlanVersions(context.Context, *v1.DiffPlanVersionsRequest) (*v1.DiffPlanVersionsResponse, error) {
