@@ -108,7 +108,7 @@ func TestBurnOrder_PriorityThenExpiryThenAge(t *testing.T) {
 			p := ordered[i-1]
 			sooner := !p.ExpiresAt.IsZero() && (g.ExpiresAt.IsZero() || p.ExpiresAt.Before(g.ExpiresAt))
 			same := p.ExpiresAt.Equal(g.ExpiresAt)
-			if !(p.Priority < g.Priority || p.Priority == g.Priority && (sooner || same && p.ID < g.ID)) {
+			if inOrder := p.Priority < g.Priority || p.Priority == g.Priority && (sooner || same && p.ID < g.ID); !inOrder {
 				t.Fatalf("%+v burns before %+v", p, g)
 			}
 		}
