@@ -4,12 +4,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 	_ "time/tzdata" // Periods are counted in customers' time zones, wherever the program runs.
+
+	"tollgate/controlplane/internal/cli"
 )
 
 // version is set when the program is linked.
@@ -27,6 +30,9 @@ func run(args []string) int {
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "tollgate: %s\n", strings.TrimSpace(err.Error()))
+		if found, ok := errors.AsType[*cli.Findings](err); ok {
+			return found.ExitCode()
+		}
 		return 1
 	}
 	return 0

@@ -1,7 +1,8 @@
 // Package cli holds the commands that call the admin API.
 //
 // A command prints data on stdout, in the form that -o asks for, and everything else on stderr. It returns its error as
-// one line for people; the root command prints it and exits with 1.
+// one line for people; the root command prints it and exits with 1, or with what the error has as
+// ExitCode.
 package cli
 
 import "github.com/spf13/cobra"
@@ -23,6 +24,7 @@ func Commands() []*cobra.Command {
 		explainCommand(),
 		fleetCommand(),
 		tokensCommand(),
+		auditCommand(),
 	}
 	for _, c := range all {
 		addConnectionFlags(c.PersistentFlags())

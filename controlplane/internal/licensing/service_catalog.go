@@ -5,7 +5,7 @@ import "context"
 // CreateMeter makes a meter.
 func (s *Service) CreateMeter(ctx context.Context, m Meter) (Meter, Epoch, error) {
 	var out Meter
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		out, err = w.createMeter(ctx, m)
 		return err
 	})
@@ -48,7 +48,7 @@ func (s *Service) UpdateMeter(ctx context.Context, m Meter, mask []string) (Mete
 		return Meter{}, Epoch{}, err
 	}
 	var out Meter
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		old, err := w.Meter(ctx, m.Key)
 		if err != nil {
 			return err
@@ -79,8 +79,11 @@ func (s *Service) ArchiveMeter(ctx context.Context, key string) (Meter, Epoch, e
 		return Meter{}, Epoch{}, err
 	}
 	var out Meter
-	epoch, err := s.write(ctx, func(w *write) (err error) {
-		if out, err = w.Meter(ctx, key); err != nil || out.Archived() {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
+		if out, err = w.Meter(ctx, key); err != nil {
+			return err
+		}
+		if err := w.holds(KindMeter, key, out.Etag); err != nil || out.Archived() {
 			return err
 		}
 		if err := w.unreferenced(ctx, KindMeter, key); err != nil {
@@ -97,7 +100,7 @@ func (s *Service) ArchiveMeter(ctx context.Context, key string) (Meter, Epoch, e
 // CreateFeature makes a feature.
 func (s *Service) CreateFeature(ctx context.Context, f Feature) (Feature, Epoch, error) {
 	var out Feature
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		out, err = w.createFeature(ctx, f)
 		return err
 	})
@@ -146,7 +149,7 @@ func (s *Service) UpdateFeature(ctx context.Context, f Feature, mask []string) (
 		return Feature{}, Epoch{}, err
 	}
 	var out Feature
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		old, err := w.Feature(ctx, f.Key)
 		if err != nil {
 			return err
@@ -180,8 +183,11 @@ func (s *Service) ArchiveFeature(ctx context.Context, key string) (Feature, Epoc
 		return Feature{}, Epoch{}, err
 	}
 	var out Feature
-	epoch, err := s.write(ctx, func(w *write) (err error) {
-		if out, err = w.Feature(ctx, key); err != nil || out.Archived() {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
+		if out, err = w.Feature(ctx, key); err != nil {
+			return err
+		}
+		if err := w.holds(KindFeature, key, out.Etag); err != nil || out.Archived() {
 			return err
 		}
 		if err := w.unreferenced(ctx, KindFeature, key); err != nil {

@@ -18,7 +18,7 @@ func (s *Service) IssueLicense(ctx context.Context, l License) (License, Epoch, 
 		return License{}, Epoch{}, err
 	}
 	var out License
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		out = l
 		out.Meta = Meta{CreateTime: w.now, UpdateTime: w.now}
 		out.Decided, out.CounterGeneration = Active, 1
@@ -130,8 +130,11 @@ func (s *Service) decide(ctx context.Context, id string, to LicenseStatus, from 
 		return License{}, Epoch{}, err
 	}
 	var out License
-	epoch, err := s.write(ctx, func(w *write) (err error) {
-		if out, err = w.License(ctx, id); err != nil || out.Decided == to {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
+		if out, err = w.License(ctx, id); err != nil {
+			return err
+		}
+		if err := w.holds(KindLicense, id, out.Etag); err != nil || out.Decided == to {
 			return err
 		}
 		allowed := false

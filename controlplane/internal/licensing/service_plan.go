@@ -8,7 +8,7 @@ import (
 // CreatePlan makes a plan, without a version.
 func (s *Service) CreatePlan(ctx context.Context, p Plan) (Plan, Epoch, error) {
 	var out Plan
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		out, err = w.createPlan(ctx, p)
 		return err
 	})
@@ -48,7 +48,7 @@ func (s *Service) UpdatePlan(ctx context.Context, p Plan, mask []string) (Plan, 
 		return Plan{}, Epoch{}, err
 	}
 	var out Plan
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		old, err := w.Plan(ctx, p.Key)
 		if err != nil {
 			return err
@@ -80,8 +80,11 @@ func (s *Service) ArchivePlan(ctx context.Context, key string) (Plan, Epoch, err
 		return Plan{}, Epoch{}, err
 	}
 	var out Plan
-	epoch, err := s.write(ctx, func(w *write) (err error) {
-		if out, err = w.Plan(ctx, key); err != nil || out.Archived() {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
+		if out, err = w.Plan(ctx, key); err != nil {
+			return err
+		}
+		if err := w.holds(KindPlan, key, out.Etag); err != nil || out.Archived() {
 			return err
 		}
 		if err := w.unreferenced(ctx, KindPlan, key); err != nil {
@@ -122,7 +125,7 @@ func (s *Service) CreatePlanDraft(ctx context.Context, plan string, from uint32)
 		return PlanVersion{}, Epoch{}, err
 	}
 	var out PlanVersion
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		p, err := w.livePlan(ctx, plan)
 		if err != nil {
 			return err
@@ -169,7 +172,7 @@ func (s *Service) UpdatePlanDraft(ctx context.Context, v PlanVersion, mask []str
 		return PlanVersion{}, Epoch{}, err
 	}
 	var out PlanVersion
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		old, err := w.draft(ctx, v.Plan, v.Version)
 		if err != nil {
 			return err
@@ -300,24 +303,29 @@ func (s *Service) PublishPlanVersion(ctx context.Context, plan string, version u
 	if err := m.supported(); err != nil {
 		return PlanVersion{}, 0, Epoch{}, err
 	}
-	var out PlanVersion
-	var moved int64
-	epoch, err := s.write(ctx, func(w *write) error {
+	var out struct {
+		Version PlanVersion
+		Moved   int64
+	}
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		v, err := w.draft(ctx, plan, version)
 		if err != nil {
+			return err
+		}
+		if err := w.holds(KindPlanVersion, VersionID(plan, version), v.Etag); err != nil {
 			return err
 		}
 		if err := w.checkVersion(ctx, &v); err != nil {
 			return err
 		}
 		v.State, v.PublishTime = Published, w.now
-		if out, err = w.UpdatePlanVersion(ctx, v); err != nil {
+		if out.Version, err = w.UpdatePlanVersion(ctx, v); err != nil {
 			return err
 		}
-		moved, err = w.published(ctx, &out, m)
+		out.Moved, err = w.published(ctx, &out.Version, m)
 		return err
 	})
-	return out, moved, epoch, err
+	return out.Version, out.Moved, epoch, err
 }
 
 // published tells nodes of a new version, and moves licences.

@@ -10,7 +10,7 @@ import (
 // CreateService makes an upstream.
 func (s *Service) CreateService(ctx context.Context, u Upstream) (Upstream, Epoch, error) {
 	var out Upstream
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		out, err = w.createUpstream(ctx, u)
 		return err
 	})
@@ -55,7 +55,7 @@ func (s *Service) UpdateService(ctx context.Context, u Upstream, mask []string) 
 		return Upstream{}, Epoch{}, err
 	}
 	var out Upstream
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		old, err := w.Upstream(ctx, u.Key)
 		if err != nil {
 			return err
@@ -96,8 +96,11 @@ func (s *Service) ArchiveService(ctx context.Context, key string) (Upstream, Epo
 		return Upstream{}, Epoch{}, err
 	}
 	var out Upstream
-	epoch, err := s.write(ctx, func(w *write) (err error) {
-		if out, err = w.Upstream(ctx, key); err != nil || out.Archived() {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
+		if out, err = w.Upstream(ctx, key); err != nil {
+			return err
+		}
+		if err := w.holds(KindService, key, out.Etag); err != nil || out.Archived() {
 			return err
 		}
 		if err := w.unreferenced(ctx, KindService, key); err != nil {
@@ -114,7 +117,7 @@ func (s *Service) ArchiveService(ctx context.Context, key string) (Upstream, Epo
 // CreateRoute makes a route. Refused where it ties with another.
 func (s *Service) CreateRoute(ctx context.Context, r Route) (Route, Epoch, error) {
 	var out Route
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		if out, err = w.createRoute(ctx, r); err != nil {
 			return err
 		}
@@ -198,7 +201,7 @@ func (s *Service) UpdateRoute(ctx context.Context, r Route, mask []string) (Rout
 		return Route{}, Epoch{}, err
 	}
 	var out Route
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		old, err := w.Route(ctx, r.Key)
 		if err != nil {
 			return err
@@ -270,8 +273,11 @@ func (s *Service) ArchiveRoute(ctx context.Context, key string) (Route, Epoch, e
 		return Route{}, Epoch{}, err
 	}
 	var out Route
-	epoch, err := s.write(ctx, func(w *write) (err error) {
-		if out, err = w.Route(ctx, key); err != nil || out.Archived() {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
+		if out, err = w.Route(ctx, key); err != nil {
+			return err
+		}
+		if err := w.holds(KindRoute, key, out.Etag); err != nil || out.Archived() {
 			return err
 		}
 		out.ArchiveTime, out.UpdateTime = w.now, w.now

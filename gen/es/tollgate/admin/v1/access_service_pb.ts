@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/access_service.proto.
  */
 export const file_tollgate_admin_v1_access_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZ0b2xsZ2F0ZS9hZG1pbi92MS9hY2Nlc3Nfc2VydmljZS5wcm90bxIRdG9sbGdhdGUuYWRtaW4udjEiDwoNV2hvQW1JUmVxdWVzdCI5Cg5XaG9BbUlSZXNwb25zZRInCgV0b2tlbhgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuIkUKEkNyZWF0ZVRva2VuUmVxdWVzdBIvCgV0b2tlbhgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuQga6SAPIAQEiTgoTQ3JlYXRlVG9rZW5SZXNwb25zZRInCgV0b2tlbhgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuEg4KBnNlY3JldBgCIAEoCSJNChFMaXN0VG9rZW5zUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8iVwoSTGlzdFRva2Vuc1Jlc3BvbnNlEigKBnRva2VucxgBIAMoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIrChJSZXZva2VUb2tlblJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQCI+ChNSZXZva2VUb2tlblJlc3BvbnNlEicKBXRva2VuGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuVG9rZW4ykwMKDUFjY2Vzc1NlcnZpY2USVgoGV2hvQW1JEiAudG9sbGdhdGUuYWRtaW4udjEuV2hvQW1JUmVxdWVzdBohLnRvbGxnYXRlLmFkbWluLnYxLldob0FtSVJlc3BvbnNlIgeQAgGItRgBEmIKC0NyZWF0ZVRva2VuEiUudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlVG9rZW5SZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlVG9rZW5SZXNwb25zZSIEiLUYEBJiCgpMaXN0VG9rZW5zEiQudG9sbGdhdGUuYWRtaW4udjEuTGlzdFRva2Vuc1JlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0VG9rZW5zUmVzcG9uc2UiB5ACAYi1GA8SYgoLUmV2b2tlVG9rZW4SJS50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VUb2tlblJlcXVlc3QaJi50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VUb2tlblJlc3BvbnNlIgSItRgQQrwBChVjb20udG9sbGdhdGUuYWRtaW4udjFCEkFjY2Vzc1NlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_token]);
+  fileDesc("CiZ0b2xsZ2F0ZS9hZG1pbi92MS9hY2Nlc3Nfc2VydmljZS5wcm90bxIRdG9sbGdhdGUuYWRtaW4udjEiDwoNV2hvQW1JUmVxdWVzdCI5Cg5XaG9BbUlSZXNwb25zZRInCgV0b2tlbhgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuIoQBChJDcmVhdGVUb2tlblJlcXVlc3QSLwoFdG9rZW4YASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Ub2tlbkIGukgDyAEBEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIk4KE0NyZWF0ZVRva2VuUmVzcG9uc2USJwoFdG9rZW4YASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Ub2tlbhIOCgZzZWNyZXQYAiABKAkiTQoRTGlzdFRva2Vuc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPIlcKEkxpc3RUb2tlbnNSZXNwb25zZRIoCgZ0b2tlbnMYASADKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Ub2tlbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiagoSUmV2b2tlVG9rZW5SZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEASJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgiPgoTUmV2b2tlVG9rZW5SZXNwb25zZRInCgV0b2tlbhgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuMpMDCg1BY2Nlc3NTZXJ2aWNlElYKBldob0FtSRIgLnRvbGxnYXRlLmFkbWluLnYxLldob0FtSVJlcXVlc3QaIS50b2xsZ2F0ZS5hZG1pbi52MS5XaG9BbUlSZXNwb25zZSIHkAIBiLUYARJiCgtDcmVhdGVUb2tlbhIlLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVRva2VuUmVxdWVzdBomLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVRva2VuUmVzcG9uc2UiBIi1GBASYgoKTGlzdFRva2VucxIkLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RUb2tlbnNSZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuTGlzdFRva2Vuc1Jlc3BvbnNlIgeQAgGItRgPEmIKC1Jldm9rZVRva2VuEiUudG9sbGdhdGUuYWRtaW4udjEuUmV2b2tlVG9rZW5SZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuUmV2b2tlVG9rZW5SZXNwb25zZSIEiLUYEEK8AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhJBY2Nlc3NTZXJ2aWNlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_token]);
 
 /**
  * @generated from message tollgate.admin.v1.WhoAmIRequest
@@ -54,6 +54,21 @@ export type CreateTokenRequest = Message<"tollgate.admin.v1.CreateTokenRequest">
    * @generated from field: tollgate.admin.v1.Token token = 1;
    */
   token?: Token | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -137,6 +152,21 @@ export type RevokeTokenRequest = Message<"tollgate.admin.v1.RevokeTokenRequest">
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**

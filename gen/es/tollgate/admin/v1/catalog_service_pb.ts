@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/catalog_service.proto.
  */
 export const file_tollgate_admin_v1_catalog_service: GenFile = /*@__PURE__*/
-  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS9jYXRhbG9nX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIksKFENyZWF0ZUZlYXR1cmVSZXF1ZXN0EjMKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlQga6SAPIAQEibQoVQ3JlYXRlRmVhdHVyZVJlc3BvbnNlEisKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKwoRR2V0RmVhdHVyZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiQQoSR2V0RmVhdHVyZVJlc3BvbnNlEisKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlImkKE0xpc3RGZWF0dXJlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iXQoUTGlzdEZlYXR1cmVzUmVzcG9uc2USLAoIZmVhdHVyZXMYASADKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ8ChRVcGRhdGVGZWF0dXJlUmVxdWVzdBIzCgdmZWF0dXJlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuRmVhdHVyZUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJtChVVcGRhdGVGZWF0dXJlUmVzcG9uc2USKwoHZmVhdHVyZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkZlYXR1cmUSJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIvChVBcmNoaXZlRmVhdHVyZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAibgoWQXJjaGl2ZUZlYXR1cmVSZXNwb25zZRIrCgdmZWF0dXJlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuRmVhdHVyZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkUKEkNyZWF0ZU1ldGVyUmVxdWVzdBIvCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyQga6SAPIAQEiZwoTQ3JlYXRlTWV0ZXJSZXNwb25zZRInCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKQoPR2V0TWV0ZXJSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIjsKEEdldE1ldGVyUmVzcG9uc2USJwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlciJnChFMaXN0TWV0ZXJzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJXChJMaXN0TWV0ZXJzUmVzcG9uc2USKAoGbWV0ZXJzGAEgAygLMhgudG9sbGdhdGUuYWRtaW4udjEuTWV0ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInYKElVwZGF0ZU1ldGVyUmVxdWVzdBIvCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrImcKE1VwZGF0ZU1ldGVyUmVzcG9uc2USJwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlchInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIi0KE0FyY2hpdmVNZXRlclJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiaAoUQXJjaGl2ZU1ldGVyUmVzcG9uc2USJwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlchInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkIKEUNyZWF0ZVBsYW5SZXF1ZXN0Ei0KBHBsYW4YASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuQga6SAPIAQEiZAoSQ3JlYXRlUGxhblJlc3BvbnNlEiUKBHBsYW4YASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKAoOR2V0UGxhblJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiOAoPR2V0UGxhblJlc3BvbnNlEiUKBHBsYW4YASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuImYKEExpc3RQbGFuc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iVAoRTGlzdFBsYW5zUmVzcG9uc2USJgoFcGxhbnMYASADKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJzChFVcGRhdGVQbGFuUmVxdWVzdBItCgRwbGFuGAEgASgLMhcudG9sbGdhdGUuYWRtaW4udjEuUGxhbkIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJkChJVcGRhdGVQbGFuUmVzcG9uc2USJQoEcGxhbhgBIAEoCzIXLnRvbGxnYXRlLmFkbWluLnYxLlBsYW4SJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIsChJBcmNoaXZlUGxhblJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiZQoTQXJjaGl2ZVBsYW5SZXNwb25zZRIlCgRwbGFuGAEgASgLMhcudG9sbGdhdGUuYWRtaW4udjEuUGxhbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkcKFkNyZWF0ZVBsYW5EcmFmdFJlcXVlc3QSFwoEcGxhbhgBIAEoCUIJukgGcgQQAShAEhQKDGZyb21fdmVyc2lvbhgCIAEoDSJ4ChdDcmVhdGVQbGFuRHJhZnRSZXNwb25zZRI0CgxwbGFuX3ZlcnNpb24YASABKAsyHi50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIocBChZVcGRhdGVQbGFuRHJhZnRSZXF1ZXN0EjwKDHBsYW5fdmVyc2lvbhgBIAEoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIngKF1VwZGF0ZVBsYW5EcmFmdFJlc3BvbnNlEjQKDHBsYW5fdmVyc2lvbhgBIAEoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giQQoVR2V0UGxhblZlcnNpb25SZXF1ZXN0EhcKBHBsYW4YASABKAlCCbpIBnIEEAEoQBIPCgd2ZXJzaW9uGAIgASgNIk4KFkdldFBsYW5WZXJzaW9uUmVzcG9uc2USNAoMcGxhbl92ZXJzaW9uGAEgASgLMh4udG9sbGdhdGUuYWRtaW4udjEuUGxhblZlcnNpb24ibAoXTGlzdFBsYW5WZXJzaW9uc1JlcXVlc3QSFwoEcGxhbhgBIAEoCUIJukgGcgQQAShAEhoKCXBhZ2Vfc2l6ZRgCIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAyjQDyJqChhMaXN0UGxhblZlcnNpb25zUmVzcG9uc2USNQoNcGxhbl92ZXJzaW9ucxgBIAMoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKJAQoZUHVibGlzaFBsYW5WZXJzaW9uUmVxdWVzdBIXCgRwbGFuGAEgASgJQgm6SAZyBBABKEASGAoHdmVyc2lvbhgCIAEoDUIHukgEKgIgABI5CgltaWdyYXRpb24YAyABKA4yHC50b2xsZ2F0ZS5hZG1pbi52MS5NaWdyYXRpb25CCLpIBYIBAhABIooBChpQdWJsaXNoUGxhblZlcnNpb25SZXNwb25zZRI0CgxwbGFuX3ZlcnNpb24YASABKAsyHi50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEg0KBW1vdmVkGAMgASgDIn0KE0FwcGx5Q2F0YWxvZ1JlcXVlc3QSGgoEeWFtbBgBIAEoCUIMukgJcgcQASiAgIACEg8KB2RyeV9ydW4YAiABKAgSOQoJbWlncmF0aW9uGAMgASgOMhwudG9sbGdhdGUuYWRtaW4udjEuTWlncmF0aW9uQgi6SAWCAQIQASJyChRBcHBseUNhdGFsb2dSZXNwb25zZRIxCgdjaGFuZ2VzGAEgAygLMiAudG9sbGdhdGUuYWRtaW4udjEuQ2F0YWxvZ0NoYW5nZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkoKDUNhdGFsb2dDaGFuZ2USDgoGYWN0aW9uGAEgASgJEgwKBGtpbmQYAiABKAkSCwoDa2V5GAMgASgJEg4KBmRldGFpbBgEIAEoCSqCAQoJTWlncmF0aW9uEhkKFU1JR1JBVElPTl9VTlNQRUNJRklFRBAAEhYKEk1JR1JBVElPTl9ORVdfT05MWRABEhkKFU1JR1JBVElPTl9ORVhUX1BFUklPRBACEhEKDU1JR1JBVElPTl9OT1cQAxIUChBNSUdSQVRJT05fRklMVEVSEAQymBEKDkNhdGFsb2dTZXJ2aWNlEmgKDUNyZWF0ZUZlYXR1cmUSJy50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVGZWF0dXJlUmVxdWVzdBooLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUZlYXR1cmVSZXNwb25zZSIEiLUYAxJiCgpHZXRGZWF0dXJlEiQudG9sbGdhdGUuYWRtaW4udjEuR2V0RmVhdHVyZVJlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5HZXRGZWF0dXJlUmVzcG9uc2UiB5ACAYi1GAISaAoMTGlzdEZlYXR1cmVzEiYudG9sbGdhdGUuYWRtaW4udjEuTGlzdEZlYXR1cmVzUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RGZWF0dXJlc1Jlc3BvbnNlIgeQAgGItRgCEmgKDVVwZGF0ZUZlYXR1cmUSJy50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVGZWF0dXJlUmVxdWVzdBooLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUZlYXR1cmVSZXNwb25zZSIEiLUYAxJrCg5BcmNoaXZlRmVhdHVyZRIoLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVGZWF0dXJlUmVxdWVzdBopLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVGZWF0dXJlUmVzcG9uc2UiBIi1GAMSYgoLQ3JlYXRlTWV0ZXISJS50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVNZXRlclJlcXVlc3QaJi50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVNZXRlclJlc3BvbnNlIgSItRgDElwKCEdldE1ldGVyEiIudG9sbGdhdGUuYWRtaW4udjEuR2V0TWV0ZXJSZXF1ZXN0GiMudG9sbGdhdGUuYWRtaW4udjEuR2V0TWV0ZXJSZXNwb25zZSIHkAIBiLUYAhJiCgpMaXN0TWV0ZXJzEiQudG9sbGdhdGUuYWRtaW4udjEuTGlzdE1ldGVyc1JlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0TWV0ZXJzUmVzcG9uc2UiB5ACAYi1GAISYgoLVXBkYXRlTWV0ZXISJS50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVNZXRlclJlcXVlc3QaJi50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVNZXRlclJlc3BvbnNlIgSItRgDEmUKDEFyY2hpdmVNZXRlchImLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVNZXRlclJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlTWV0ZXJSZXNwb25zZSIEiLUYAxJfCgpDcmVhdGVQbGFuEiQudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlUGxhblJlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVQbGFuUmVzcG9uc2UiBIi1GAMSWQoHR2V0UGxhbhIhLnRvbGxnYXRlLmFkbWluLnYxLkdldFBsYW5SZXF1ZXN0GiIudG9sbGdhdGUuYWRtaW4udjEuR2V0UGxhblJlc3BvbnNlIgeQAgGItRgCEl8KCUxpc3RQbGFucxIjLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RQbGFuc1JlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0UGxhbnNSZXNwb25zZSIHkAIBiLUYAhJfCgpVcGRhdGVQbGFuEiQudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlUGxhblJlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVQbGFuUmVzcG9uc2UiBIi1GAMSYgoLQXJjaGl2ZVBsYW4SJS50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlUGxhblJlcXVlc3QaJi50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlUGxhblJlc3BvbnNlIgSItRgDEm4KD0NyZWF0ZVBsYW5EcmFmdBIpLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVBsYW5EcmFmdFJlcXVlc3QaKi50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVQbGFuRHJhZnRSZXNwb25zZSIEiLUYAxJuCg9VcGRhdGVQbGFuRHJhZnQSKS50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVQbGFuRHJhZnRSZXF1ZXN0GioudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlUGxhbkRyYWZ0UmVzcG9uc2UiBIi1GAMSbgoOR2V0UGxhblZlcnNpb24SKC50b2xsZ2F0ZS5hZG1pbi52MS5HZXRQbGFuVmVyc2lvblJlcXVlc3QaKS50b2xsZ2F0ZS5hZG1pbi52MS5HZXRQbGFuVmVyc2lvblJlc3BvbnNlIgeQAgGItRgCEnQKEExpc3RQbGFuVmVyc2lvbnMSKi50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0UGxhblZlcnNpb25zUmVxdWVzdBorLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RQbGFuVmVyc2lvbnNSZXNwb25zZSIHkAIBiLUYAhJ3ChJQdWJsaXNoUGxhblZlcnNpb24SLC50b2xsZ2F0ZS5hZG1pbi52MS5QdWJsaXNoUGxhblZlcnNpb25SZXF1ZXN0Gi0udG9sbGdhdGUuYWRtaW4udjEuUHVibGlzaFBsYW5WZXJzaW9uUmVzcG9uc2UiBIi1GAMSZQoMQXBwbHlDYXRhbG9nEiYudG9sbGdhdGUuYWRtaW4udjEuQXBwbHlDYXRhbG9nUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkFwcGx5Q2F0YWxvZ1Jlc3BvbnNlIgSItRgDQr0BChVjb20udG9sbGdhdGUuYWRtaW4udjFCE0NhdGFsb2dTZXJ2aWNlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_feature, file_tollgate_admin_v1_meter, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_plan]);
+  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS9jYXRhbG9nX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIooBChRDcmVhdGVGZWF0dXJlUmVxdWVzdBIzCgdmZWF0dXJlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuRmVhdHVyZUIGukgDyAEBEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIm0KFUNyZWF0ZUZlYXR1cmVSZXNwb25zZRIrCgdmZWF0dXJlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuRmVhdHVyZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIisKEUdldEZlYXR1cmVSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIkEKEkdldEZlYXR1cmVSZXNwb25zZRIrCgdmZWF0dXJlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuRmVhdHVyZSJpChNMaXN0RmVhdHVyZXNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAyjQDxIYCgZmaWx0ZXIYAyABKAlCCLpIBXIDKNAPIl0KFExpc3RGZWF0dXJlc1Jlc3BvbnNlEiwKCGZlYXR1cmVzGAEgAygLMhoudG9sbGdhdGUuYWRtaW4udjEuRmVhdHVyZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiuwEKFFVwZGF0ZUZlYXR1cmVSZXF1ZXN0EjMKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIm0KFVVwZGF0ZUZlYXR1cmVSZXNwb25zZRIrCgdmZWF0dXJlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuRmVhdHVyZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIoUBChVBcmNoaXZlRmVhdHVyZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEASJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgSFQoEZXRhZxgPIAEoCUIHukgEcgIoQCJuChZBcmNoaXZlRmVhdHVyZVJlc3BvbnNlEisKB2ZlYXR1cmUYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5GZWF0dXJlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gihAEKEkNyZWF0ZU1ldGVyUmVxdWVzdBIvCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyQga6SAPIAQESJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgiZwoTQ3JlYXRlTWV0ZXJSZXNwb25zZRInCgVtZXRlchgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLk1ldGVyEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKQoPR2V0TWV0ZXJSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIjsKEEdldE1ldGVyUmVzcG9uc2USJwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlciJnChFMaXN0TWV0ZXJzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJXChJMaXN0TWV0ZXJzUmVzcG9uc2USKAoGbWV0ZXJzGAEgAygLMhgudG9sbGdhdGUuYWRtaW4udjEuTWV0ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrUBChJVcGRhdGVNZXRlclJlcXVlc3QSLwoFbWV0ZXIYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5NZXRlckIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJnChNVcGRhdGVNZXRlclJlc3BvbnNlEicKBW1ldGVyGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuTWV0ZXISJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCKDAQoTQXJjaGl2ZU1ldGVyUmVxdWVzdBIWCgNrZXkYASABKAlCCbpIBnIEEAEoQBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCBIVCgRldGFnGA8gASgJQge6SARyAihAImgKFEFyY2hpdmVNZXRlclJlc3BvbnNlEicKBW1ldGVyGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuTWV0ZXISJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCKBAQoRQ3JlYXRlUGxhblJlcXVlc3QSLQoEcGxhbhgBIAEoCzIXLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5CBrpIA8gBARImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJkChJDcmVhdGVQbGFuUmVzcG9uc2USJQoEcGxhbhgBIAEoCzIXLnRvbGxnYXRlLmFkbWluLnYxLlBsYW4SJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIoCg5HZXRQbGFuUmVxdWVzdBIWCgNrZXkYASABKAlCCbpIBnIEEAEoQCI4Cg9HZXRQbGFuUmVzcG9uc2USJQoEcGxhbhgBIAEoCzIXLnRvbGxnYXRlLmFkbWluLnYxLlBsYW4iZgoQTGlzdFBsYW5zUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJUChFMaXN0UGxhbnNSZXNwb25zZRImCgVwbGFucxgBIAMoCzIXLnRvbGxnYXRlLmFkbWluLnYxLlBsYW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrIBChFVcGRhdGVQbGFuUmVxdWVzdBItCgRwbGFuGAEgASgLMhcudG9sbGdhdGUuYWRtaW4udjEuUGxhbkIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJkChJVcGRhdGVQbGFuUmVzcG9uc2USJQoEcGxhbhgBIAEoCzIXLnRvbGxnYXRlLmFkbWluLnYxLlBsYW4SJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCKCAQoSQXJjaGl2ZVBsYW5SZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIEhUKBGV0YWcYDyABKAlCB7pIBHICKEAiZQoTQXJjaGl2ZVBsYW5SZXNwb25zZRIlCgRwbGFuGAEgASgLMhcudG9sbGdhdGUuYWRtaW4udjEuUGxhbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIoYBChZDcmVhdGVQbGFuRHJhZnRSZXF1ZXN0EhcKBHBsYW4YASABKAlCCbpIBnIEEAEoQBIUCgxmcm9tX3ZlcnNpb24YAiABKA0SJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgieAoXQ3JlYXRlUGxhbkRyYWZ0UmVzcG9uc2USNAoMcGxhbl92ZXJzaW9uGAEgASgLMh4udG9sbGdhdGUuYWRtaW4udjEuUGxhblZlcnNpb24SJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCLGAQoWVXBkYXRlUGxhbkRyYWZ0UmVxdWVzdBI8CgxwbGFuX3ZlcnNpb24YASABKAsyHi50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvbkIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ4ChdVcGRhdGVQbGFuRHJhZnRSZXNwb25zZRI0CgxwbGFuX3ZlcnNpb24YASABKAsyHi50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkEKFUdldFBsYW5WZXJzaW9uUmVxdWVzdBIXCgRwbGFuGAEgASgJQgm6SAZyBBABKEASDwoHdmVyc2lvbhgCIAEoDSJOChZHZXRQbGFuVmVyc2lvblJlc3BvbnNlEjQKDHBsYW5fdmVyc2lvbhgBIAEoCzIeLnRvbGxnYXRlLmFkbWluLnYxLlBsYW5WZXJzaW9uImwKF0xpc3RQbGFuVmVyc2lvbnNSZXF1ZXN0EhcKBHBsYW4YASABKAlCCbpIBnIEEAEoQBIaCglwYWdlX3NpemUYAiABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMo0A8iagoYTGlzdFBsYW5WZXJzaW9uc1Jlc3BvbnNlEjUKDXBsYW5fdmVyc2lvbnMYASADKAsyHi50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki3wEKGVB1Ymxpc2hQbGFuVmVyc2lvblJlcXVlc3QSFwoEcGxhbhgBIAEoCUIJukgGcgQQAShAEhgKB3ZlcnNpb24YAiABKA1CB7pIBCoCIAASOQoJbWlncmF0aW9uGAMgASgOMhwudG9sbGdhdGUuYWRtaW4udjEuTWlncmF0aW9uQgi6SAWCAQIQARImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCBIVCgRldGFnGA8gASgJQge6SARyAihAIooBChpQdWJsaXNoUGxhblZlcnNpb25SZXNwb25zZRI0CgxwbGFuX3ZlcnNpb24YASABKAsyHi50b2xsZ2F0ZS5hZG1pbi52MS5QbGFuVmVyc2lvbhInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEg0KBW1vdmVkGAMgASgDIqUBChNBcHBseUNhdGFsb2dSZXF1ZXN0EhoKBHlhbWwYASABKAlCDLpICXIHEAEogICAAhIPCgdkcnlfcnVuGAIgASgIEjkKCW1pZ3JhdGlvbhgDIAEoDjIcLnRvbGxnYXRlLmFkbWluLnYxLk1pZ3JhdGlvbkIIukgFggECEAESJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokInIKFEFwcGx5Q2F0YWxvZ1Jlc3BvbnNlEjEKB2NoYW5nZXMYASADKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5DYXRhbG9nQ2hhbmdlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giSgoNQ2F0YWxvZ0NoYW5nZRIOCgZhY3Rpb24YASABKAkSDAoEa2luZBgCIAEoCRILCgNrZXkYAyABKAkSDgoGZGV0YWlsGAQgASgJKoIBCglNaWdyYXRpb24SGQoVTUlHUkFUSU9OX1VOU1BFQ0lGSUVEEAASFgoSTUlHUkFUSU9OX05FV19PTkxZEAESGQoVTUlHUkFUSU9OX05FWFRfUEVSSU9EEAISEQoNTUlHUkFUSU9OX05PVxADEhQKEE1JR1JBVElPTl9GSUxURVIQBDKYEQoOQ2F0YWxvZ1NlcnZpY2USaAoNQ3JlYXRlRmVhdHVyZRInLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUZlYXR1cmVSZXF1ZXN0GigudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlRmVhdHVyZVJlc3BvbnNlIgSItRgDEmIKCkdldEZlYXR1cmUSJC50b2xsZ2F0ZS5hZG1pbi52MS5HZXRGZWF0dXJlUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkdldEZlYXR1cmVSZXNwb25zZSIHkAIBiLUYAhJoCgxMaXN0RmVhdHVyZXMSJi50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0RmVhdHVyZXNSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuTGlzdEZlYXR1cmVzUmVzcG9uc2UiB5ACAYi1GAISaAoNVXBkYXRlRmVhdHVyZRInLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUZlYXR1cmVSZXF1ZXN0GigudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlRmVhdHVyZVJlc3BvbnNlIgSItRgDEmsKDkFyY2hpdmVGZWF0dXJlEigudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZUZlYXR1cmVSZXF1ZXN0GikudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZUZlYXR1cmVSZXNwb25zZSIEiLUYAxJiCgtDcmVhdGVNZXRlchIlLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZU1ldGVyUmVxdWVzdBomLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZU1ldGVyUmVzcG9uc2UiBIi1GAMSXAoIR2V0TWV0ZXISIi50b2xsZ2F0ZS5hZG1pbi52MS5HZXRNZXRlclJlcXVlc3QaIy50b2xsZ2F0ZS5hZG1pbi52MS5HZXRNZXRlclJlc3BvbnNlIgeQAgGItRgCEmIKCkxpc3RNZXRlcnMSJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0TWV0ZXJzUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RNZXRlcnNSZXNwb25zZSIHkAIBiLUYAhJiCgtVcGRhdGVNZXRlchIlLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZU1ldGVyUmVxdWVzdBomLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZU1ldGVyUmVzcG9uc2UiBIi1GAMSZQoMQXJjaGl2ZU1ldGVyEiYudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZU1ldGVyUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVNZXRlclJlc3BvbnNlIgSItRgDEl8KCkNyZWF0ZVBsYW4SJC50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVQbGFuUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVBsYW5SZXNwb25zZSIEiLUYAxJZCgdHZXRQbGFuEiEudG9sbGdhdGUuYWRtaW4udjEuR2V0UGxhblJlcXVlc3QaIi50b2xsZ2F0ZS5hZG1pbi52MS5HZXRQbGFuUmVzcG9uc2UiB5ACAYi1GAISXwoJTGlzdFBsYW5zEiMudG9sbGdhdGUuYWRtaW4udjEuTGlzdFBsYW5zUmVxdWVzdBokLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RQbGFuc1Jlc3BvbnNlIgeQAgGItRgCEl8KClVwZGF0ZVBsYW4SJC50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVQbGFuUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZVBsYW5SZXNwb25zZSIEiLUYAxJiCgtBcmNoaXZlUGxhbhIlLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVQbGFuUmVxdWVzdBomLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVQbGFuUmVzcG9uc2UiBIi1GAMSbgoPQ3JlYXRlUGxhbkRyYWZ0EikudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlUGxhbkRyYWZ0UmVxdWVzdBoqLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVBsYW5EcmFmdFJlc3BvbnNlIgSItRgDEm4KD1VwZGF0ZVBsYW5EcmFmdBIpLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZVBsYW5EcmFmdFJlcXVlc3QaKi50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVQbGFuRHJhZnRSZXNwb25zZSIEiLUYAxJuCg5HZXRQbGFuVmVyc2lvbhIoLnRvbGxnYXRlLmFkbWluLnYxLkdldFBsYW5WZXJzaW9uUmVxdWVzdBopLnRvbGxnYXRlLmFkbWluLnYxLkdldFBsYW5WZXJzaW9uUmVzcG9uc2UiB5ACAYi1GAISdAoQTGlzdFBsYW5WZXJzaW9ucxIqLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RQbGFuVmVyc2lvbnNSZXF1ZXN0GisudG9sbGdhdGUuYWRtaW4udjEuTGlzdFBsYW5WZXJzaW9uc1Jlc3BvbnNlIgeQAgGItRgCEncKElB1Ymxpc2hQbGFuVmVyc2lvbhIsLnRvbGxnYXRlLmFkbWluLnYxLlB1Ymxpc2hQbGFuVmVyc2lvblJlcXVlc3QaLS50b2xsZ2F0ZS5hZG1pbi52MS5QdWJsaXNoUGxhblZlcnNpb25SZXNwb25zZSIEiLUYAxJlCgxBcHBseUNhdGFsb2cSJi50b2xsZ2F0ZS5hZG1pbi52MS5BcHBseUNhdGFsb2dSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuQXBwbHlDYXRhbG9nUmVzcG9uc2UiBIi1GANCvQEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUITQ2F0YWxvZ1NlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_feature, file_tollgate_admin_v1_meter, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_plan]);
 
 /**
  * @generated from message tollgate.admin.v1.CreateFeatureRequest
@@ -32,6 +32,21 @@ export type CreateFeatureRequest = Message<"tollgate.admin.v1.CreateFeatureReque
    * @generated from field: tollgate.admin.v1.Feature feature = 1;
    */
   feature?: Feature | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -167,6 +182,21 @@ export type UpdateFeatureRequest = Message<"tollgate.admin.v1.UpdateFeatureReque
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -206,6 +236,28 @@ export type ArchiveFeatureRequest = Message<"tollgate.admin.v1.ArchiveFeatureReq
    * @generated from field: string key = 1;
    */
   key: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -245,6 +297,21 @@ export type CreateMeterRequest = Message<"tollgate.admin.v1.CreateMeterRequest">
    * @generated from field: tollgate.admin.v1.Meter meter = 1;
    */
   meter?: Meter | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -380,6 +447,21 @@ export type UpdateMeterRequest = Message<"tollgate.admin.v1.UpdateMeterRequest">
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -419,6 +501,28 @@ export type ArchiveMeterRequest = Message<"tollgate.admin.v1.ArchiveMeterRequest
    * @generated from field: string key = 1;
    */
   key: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -458,6 +562,21 @@ export type CreatePlanRequest = Message<"tollgate.admin.v1.CreatePlanRequest"> &
    * @generated from field: tollgate.admin.v1.Plan plan = 1;
    */
   plan?: Plan | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -593,6 +712,21 @@ export type UpdatePlanRequest = Message<"tollgate.admin.v1.UpdatePlanRequest"> &
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -632,6 +766,28 @@ export type ArchivePlanRequest = Message<"tollgate.admin.v1.ArchivePlanRequest">
    * @generated from field: string key = 1;
    */
   key: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -678,6 +834,21 @@ export type CreatePlanDraftRequest = Message<"tollgate.admin.v1.CreatePlanDraftR
    * @generated from field: uint32 from_version = 2;
    */
   fromVersion: number;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -726,6 +897,21 @@ export type UpdatePlanDraftRequest = Message<"tollgate.admin.v1.UpdatePlanDraftR
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -869,6 +1055,28 @@ export type PublishPlanVersionRequest = Message<"tollgate.admin.v1.PublishPlanVe
    * @generated from field: tollgate.admin.v1.Migration migration = 3;
    */
   migration: Migration;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -929,6 +1137,14 @@ export type ApplyCatalogRequest = Message<"tollgate.admin.v1.ApplyCatalogRequest
    * @generated from field: tollgate.admin.v1.Migration migration = 3;
    */
   migration: Migration;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
 };
 
 /**

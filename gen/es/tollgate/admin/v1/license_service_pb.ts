@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/license_service.proto.
  */
 export const file_tollgate_admin_v1_license_service: GenFile = /*@__PURE__*/
-  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS9saWNlbnNlX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIioKEUdldExpY2Vuc2VSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEAiQQoSR2V0TGljZW5zZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlImkKE0xpc3RMaWNlbnNlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iXQoUTGlzdExpY2Vuc2VzUmVzcG9uc2USLAoIbGljZW5zZXMYASADKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJKChNJc3N1ZUxpY2Vuc2VSZXF1ZXN0EjMKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlQga6SAPIAQEibAoUSXNzdWVMaWNlbnNlUmVzcG9uc2USKwoHbGljZW5zZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIuChVTdXNwZW5kTGljZW5zZVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQCJuChZTdXNwZW5kTGljZW5zZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giLQoUUmVzdW1lTGljZW5zZVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQCJtChVSZXN1bWVMaWNlbnNlUmVzcG9uc2USKwoHbGljZW5zZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCItChRSZXZva2VMaWNlbnNlUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAIm0KFVJldm9rZUxpY2Vuc2VSZXNwb25zZRIrCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIi0KFENhbmNlbExpY2Vuc2VSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEAibQoVQ2FuY2VsTGljZW5zZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gy8AUKDkxpY2Vuc2VTZXJ2aWNlEmIKCkdldExpY2Vuc2USJC50b2xsZ2F0ZS5hZG1pbi52MS5HZXRMaWNlbnNlUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkdldExpY2Vuc2VSZXNwb25zZSIHkAIBiLUYBhJoCgxMaXN0TGljZW5zZXMSJi50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0TGljZW5zZXNSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuTGlzdExpY2Vuc2VzUmVzcG9uc2UiB5ACAYi1GAYSZQoMSXNzdWVMaWNlbnNlEiYudG9sbGdhdGUuYWRtaW4udjEuSXNzdWVMaWNlbnNlUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLklzc3VlTGljZW5zZVJlc3BvbnNlIgSItRgHEmsKDlN1c3BlbmRMaWNlbnNlEigudG9sbGdhdGUuYWRtaW4udjEuU3VzcGVuZExpY2Vuc2VSZXF1ZXN0GikudG9sbGdhdGUuYWRtaW4udjEuU3VzcGVuZExpY2Vuc2VSZXNwb25zZSIEiLUYBxJoCg1SZXN1bWVMaWNlbnNlEicudG9sbGdhdGUuYWRtaW4udjEuUmVzdW1lTGljZW5zZVJlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5SZXN1bWVMaWNlbnNlUmVzcG9uc2UiBIi1GAcSaAoNUmV2b2tlTGljZW5zZRInLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZUxpY2Vuc2VSZXF1ZXN0GigudG9sbGdhdGUuYWRtaW4udjEuUmV2b2tlTGljZW5zZVJlc3BvbnNlIgSItRgHEmgKDUNhbmNlbExpY2Vuc2USJy50b2xsZ2F0ZS5hZG1pbi52MS5DYW5jZWxMaWNlbnNlUmVxdWVzdBooLnRvbGxnYXRlLmFkbWluLnYxLkNhbmNlbExpY2Vuc2VSZXNwb25zZSIEiLUYB0K9AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhNMaWNlbnNlU2VydmljZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_license, file_tollgate_admin_v1_permission]);
+  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS9saWNlbnNlX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIioKEUdldExpY2Vuc2VSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEAiQQoSR2V0TGljZW5zZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlImkKE0xpc3RMaWNlbnNlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iXQoUTGlzdExpY2Vuc2VzUmVzcG9uc2USLAoIbGljZW5zZXMYASADKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKJAQoTSXNzdWVMaWNlbnNlUmVxdWVzdBIzCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZUIGukgDyAEBEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIImwKFElzc3VlTGljZW5zZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gihAEKFVN1c3BlbmRMaWNlbnNlUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIEhUKBGV0YWcYDyABKAlCB7pIBHICKEAibgoWU3VzcGVuZExpY2Vuc2VSZXNwb25zZRIrCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIoMBChRSZXN1bWVMaWNlbnNlUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIEhUKBGV0YWcYDyABKAlCB7pIBHICKEAibQoVUmVzdW1lTGljZW5zZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gigwEKFFJldm9rZUxpY2Vuc2VSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEASJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgSFQoEZXRhZxgPIAEoCUIHukgEcgIoQCJtChVSZXZva2VMaWNlbnNlUmVzcG9uc2USKwoHbGljZW5zZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCKDAQoUQ2FuY2VsTGljZW5zZVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCBIVCgRldGFnGA8gASgJQge6SARyAihAIm0KFUNhbmNlbExpY2Vuc2VSZXNwb25zZRIrCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoMvAFCg5MaWNlbnNlU2VydmljZRJiCgpHZXRMaWNlbnNlEiQudG9sbGdhdGUuYWRtaW4udjEuR2V0TGljZW5zZVJlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5HZXRMaWNlbnNlUmVzcG9uc2UiB5ACAYi1GAYSaAoMTGlzdExpY2Vuc2VzEiYudG9sbGdhdGUuYWRtaW4udjEuTGlzdExpY2Vuc2VzUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RMaWNlbnNlc1Jlc3BvbnNlIgeQAgGItRgGEmUKDElzc3VlTGljZW5zZRImLnRvbGxnYXRlLmFkbWluLnYxLklzc3VlTGljZW5zZVJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5Jc3N1ZUxpY2Vuc2VSZXNwb25zZSIEiLUYBxJrCg5TdXNwZW5kTGljZW5zZRIoLnRvbGxnYXRlLmFkbWluLnYxLlN1c3BlbmRMaWNlbnNlUmVxdWVzdBopLnRvbGxnYXRlLmFkbWluLnYxLlN1c3BlbmRMaWNlbnNlUmVzcG9uc2UiBIi1GAcSaAoNUmVzdW1lTGljZW5zZRInLnRvbGxnYXRlLmFkbWluLnYxLlJlc3VtZUxpY2Vuc2VSZXF1ZXN0GigudG9sbGdhdGUuYWRtaW4udjEuUmVzdW1lTGljZW5zZVJlc3BvbnNlIgSItRgHEmgKDVJldm9rZUxpY2Vuc2USJy50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VMaWNlbnNlUmVxdWVzdBooLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZUxpY2Vuc2VSZXNwb25zZSIEiLUYBxJoCg1DYW5jZWxMaWNlbnNlEicudG9sbGdhdGUuYWRtaW4udjEuQ2FuY2VsTGljZW5zZVJlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5DYW5jZWxMaWNlbnNlUmVzcG9uc2UiBIi1GAdCvQEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUITTGljZW5zZVNlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_license, file_tollgate_admin_v1_permission]);
 
 /**
  * @generated from message tollgate.admin.v1.GetLicenseRequest
@@ -115,6 +115,21 @@ export type IssueLicenseRequest = Message<"tollgate.admin.v1.IssueLicenseRequest
    * @generated from field: tollgate.admin.v1.License license = 1;
    */
   license?: License | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -154,6 +169,28 @@ export type SuspendLicenseRequest = Message<"tollgate.admin.v1.SuspendLicenseReq
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -193,6 +230,28 @@ export type ResumeLicenseRequest = Message<"tollgate.admin.v1.ResumeLicenseReque
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -232,6 +291,28 @@ export type RevokeLicenseRequest = Message<"tollgate.admin.v1.RevokeLicenseReque
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -271,6 +352,28 @@ export type CancelLicenseRequest = Message<"tollgate.admin.v1.CancelLicenseReque
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**

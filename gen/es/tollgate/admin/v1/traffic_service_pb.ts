@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/traffic_service.proto.
  */
 export const file_tollgate_admin_v1_traffic_service: GenFile = /*@__PURE__*/
-  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS90cmFmZmljX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIksKFENyZWF0ZVNlcnZpY2VSZXF1ZXN0EjMKB3NlcnZpY2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5TZXJ2aWNlQga6SAPIAQEibQoVQ3JlYXRlU2VydmljZVJlc3BvbnNlEisKB3NlcnZpY2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5TZXJ2aWNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKwoRR2V0U2VydmljZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiQQoSR2V0U2VydmljZVJlc3BvbnNlEisKB3NlcnZpY2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5TZXJ2aWNlImkKE0xpc3RTZXJ2aWNlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iXQoUTGlzdFNlcnZpY2VzUmVzcG9uc2USLAoIc2VydmljZXMYASADKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5TZXJ2aWNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ8ChRVcGRhdGVTZXJ2aWNlUmVxdWVzdBIzCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJtChVVcGRhdGVTZXJ2aWNlUmVzcG9uc2USKwoHc2VydmljZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLlNlcnZpY2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIvChVBcmNoaXZlU2VydmljZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAibgoWQXJjaGl2ZVNlcnZpY2VSZXNwb25zZRIrCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkUKEkNyZWF0ZVJvdXRlUmVxdWVzdBIvCgVyb3V0ZRgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlJvdXRlQga6SAPIAQEiZwoTQ3JlYXRlUm91dGVSZXNwb25zZRInCgVyb3V0ZRgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlJvdXRlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKQoPR2V0Um91dGVSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIjsKEEdldFJvdXRlUmVzcG9uc2USJwoFcm91dGUYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Sb3V0ZSJnChFMaXN0Um91dGVzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJXChJMaXN0Um91dGVzUmVzcG9uc2USKAoGcm91dGVzGAEgAygLMhgudG9sbGdhdGUuYWRtaW4udjEuUm91dGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInYKElVwZGF0ZVJvdXRlUmVxdWVzdBIvCgVyb3V0ZRgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlJvdXRlQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrImcKE1VwZGF0ZVJvdXRlUmVzcG9uc2USJwoFcm91dGUYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Sb3V0ZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIi0KE0FyY2hpdmVSb3V0ZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiaAoUQXJjaGl2ZVJvdXRlUmVzcG9uc2USJwoFcm91dGUYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Sb3V0ZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoMpAICg5UcmFmZmljU2VydmljZRJoCg1DcmVhdGVTZXJ2aWNlEicudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlU2VydmljZVJlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVTZXJ2aWNlUmVzcG9uc2UiBIi1GAsSYgoKR2V0U2VydmljZRIkLnRvbGxnYXRlLmFkbWluLnYxLkdldFNlcnZpY2VSZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuR2V0U2VydmljZVJlc3BvbnNlIgeQAgGItRgKEmgKDExpc3RTZXJ2aWNlcxImLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RTZXJ2aWNlc1JlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0U2VydmljZXNSZXNwb25zZSIHkAIBiLUYChJoCg1VcGRhdGVTZXJ2aWNlEicudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlU2VydmljZVJlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVTZXJ2aWNlUmVzcG9uc2UiBIi1GAsSawoOQXJjaGl2ZVNlcnZpY2USKC50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlU2VydmljZVJlcXVlc3QaKS50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlU2VydmljZVJlc3BvbnNlIgSItRgLEmIKC0NyZWF0ZVJvdXRlEiUudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlUm91dGVSZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlUm91dGVSZXNwb25zZSIEiLUYCxJcCghHZXRSb3V0ZRIiLnRvbGxnYXRlLmFkbWluLnYxLkdldFJvdXRlUmVxdWVzdBojLnRvbGxnYXRlLmFkbWluLnYxLkdldFJvdXRlUmVzcG9uc2UiB5ACAYi1GAoSYgoKTGlzdFJvdXRlcxIkLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RSb3V0ZXNSZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuTGlzdFJvdXRlc1Jlc3BvbnNlIgeQAgGItRgKEmIKC1VwZGF0ZVJvdXRlEiUudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlUm91dGVSZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlUm91dGVSZXNwb25zZSIEiLUYCxJlCgxBcmNoaXZlUm91dGUSJi50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlUm91dGVSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZVJvdXRlUmVzcG9uc2UiBIi1GAtCvQEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUITVHJhZmZpY1NlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_route, file_tollgate_admin_v1_service]);
+  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS90cmFmZmljX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIooBChRDcmVhdGVTZXJ2aWNlUmVxdWVzdBIzCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZUIGukgDyAEBEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIm0KFUNyZWF0ZVNlcnZpY2VSZXNwb25zZRIrCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIisKEUdldFNlcnZpY2VSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIkEKEkdldFNlcnZpY2VSZXNwb25zZRIrCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZSJpChNMaXN0U2VydmljZXNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAyjQDxIYCgZmaWx0ZXIYAyABKAlCCLpIBXIDKNAPIl0KFExpc3RTZXJ2aWNlc1Jlc3BvbnNlEiwKCHNlcnZpY2VzGAEgAygLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiuwEKFFVwZGF0ZVNlcnZpY2VSZXF1ZXN0EjMKB3NlcnZpY2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5TZXJ2aWNlQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIm0KFVVwZGF0ZVNlcnZpY2VSZXNwb25zZRIrCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIoUBChVBcmNoaXZlU2VydmljZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEASJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgSFQoEZXRhZxgPIAEoCUIHukgEcgIoQCJuChZBcmNoaXZlU2VydmljZVJlc3BvbnNlEisKB3NlcnZpY2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5TZXJ2aWNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gihAEKEkNyZWF0ZVJvdXRlUmVxdWVzdBIvCgVyb3V0ZRgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlJvdXRlQga6SAPIAQESJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgiZwoTQ3JlYXRlUm91dGVSZXNwb25zZRInCgVyb3V0ZRgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlJvdXRlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKQoPR2V0Um91dGVSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIjsKEEdldFJvdXRlUmVzcG9uc2USJwoFcm91dGUYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Sb3V0ZSJnChFMaXN0Um91dGVzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJXChJMaXN0Um91dGVzUmVzcG9uc2USKAoGcm91dGVzGAEgAygLMhgudG9sbGdhdGUuYWRtaW4udjEuUm91dGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrUBChJVcGRhdGVSb3V0ZVJlcXVlc3QSLwoFcm91dGUYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Sb3V0ZUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJnChNVcGRhdGVSb3V0ZVJlc3BvbnNlEicKBXJvdXRlGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuUm91dGUSJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCKDAQoTQXJjaGl2ZVJvdXRlUmVxdWVzdBIWCgNrZXkYASABKAlCCbpIBnIEEAEoQBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCBIVCgRldGFnGA8gASgJQge6SARyAihAImgKFEFyY2hpdmVSb3V0ZVJlc3BvbnNlEicKBXJvdXRlGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuUm91dGUSJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaDKQCAoOVHJhZmZpY1NlcnZpY2USaAoNQ3JlYXRlU2VydmljZRInLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVNlcnZpY2VSZXF1ZXN0GigudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlU2VydmljZVJlc3BvbnNlIgSItRgLEmIKCkdldFNlcnZpY2USJC50b2xsZ2F0ZS5hZG1pbi52MS5HZXRTZXJ2aWNlUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkdldFNlcnZpY2VSZXNwb25zZSIHkAIBiLUYChJoCgxMaXN0U2VydmljZXMSJi50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0U2VydmljZXNSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuTGlzdFNlcnZpY2VzUmVzcG9uc2UiB5ACAYi1GAoSaAoNVXBkYXRlU2VydmljZRInLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZVNlcnZpY2VSZXF1ZXN0GigudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlU2VydmljZVJlc3BvbnNlIgSItRgLEmsKDkFyY2hpdmVTZXJ2aWNlEigudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZVNlcnZpY2VSZXF1ZXN0GikudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZVNlcnZpY2VSZXNwb25zZSIEiLUYCxJiCgtDcmVhdGVSb3V0ZRIlLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVJvdXRlUmVxdWVzdBomLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVJvdXRlUmVzcG9uc2UiBIi1GAsSXAoIR2V0Um91dGUSIi50b2xsZ2F0ZS5hZG1pbi52MS5HZXRSb3V0ZVJlcXVlc3QaIy50b2xsZ2F0ZS5hZG1pbi52MS5HZXRSb3V0ZVJlc3BvbnNlIgeQAgGItRgKEmIKCkxpc3RSb3V0ZXMSJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Um91dGVzUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RSb3V0ZXNSZXNwb25zZSIHkAIBiLUYChJiCgtVcGRhdGVSb3V0ZRIlLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZVJvdXRlUmVxdWVzdBomLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZVJvdXRlUmVzcG9uc2UiBIi1GAsSZQoMQXJjaGl2ZVJvdXRlEiYudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZVJvdXRlUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVSb3V0ZVJlc3BvbnNlIgSItRgLQr0BChVjb20udG9sbGdhdGUuYWRtaW4udjFCE1RyYWZmaWNTZXJ2aWNlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_route, file_tollgate_admin_v1_service]);
 
 /**
  * @generated from message tollgate.admin.v1.CreateServiceRequest
@@ -30,6 +30,21 @@ export type CreateServiceRequest = Message<"tollgate.admin.v1.CreateServiceReque
    * @generated from field: tollgate.admin.v1.Service service = 1;
    */
   service?: Service | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -165,6 +180,21 @@ export type UpdateServiceRequest = Message<"tollgate.admin.v1.UpdateServiceReque
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -204,6 +234,28 @@ export type ArchiveServiceRequest = Message<"tollgate.admin.v1.ArchiveServiceReq
    * @generated from field: string key = 1;
    */
   key: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -243,6 +295,21 @@ export type CreateRouteRequest = Message<"tollgate.admin.v1.CreateRouteRequest">
    * @generated from field: tollgate.admin.v1.Route route = 1;
    */
   route?: Route | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -378,6 +445,21 @@ export type UpdateRouteRequest = Message<"tollgate.admin.v1.UpdateRouteRequest">
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -417,6 +499,28 @@ export type ArchiveRouteRequest = Message<"tollgate.admin.v1.ArchiveRouteRequest
    * @generated from field: string key = 1;
    */
   key: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**

@@ -84,8 +84,13 @@ func (Migration) EnumDescriptor() ([]byte, []int) {
 }
 
 type CreateFeatureRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Feature       *Feature               `protobuf:"bytes,1,opt,name=feature,proto3" json:"feature,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Feature *Feature               `protobuf:"bytes,1,opt,name=feature,proto3" json:"feature,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -125,6 +130,20 @@ func (x *CreateFeatureRequest) GetFeature() *Feature {
 		return x.Feature
 	}
 	return nil
+}
+
+func (x *CreateFeatureRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CreateFeatureRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
 }
 
 type CreateFeatureResponse struct {
@@ -386,7 +405,12 @@ type UpdateFeatureRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Feature *Feature               `protobuf:"bytes,1,opt,name=feature,proto3" json:"feature,omitempty"`
 	// Empty: every field that may change.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -433,6 +457,20 @@ func (x *UpdateFeatureRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 		return x.UpdateMask
 	}
 	return nil
+}
+
+func (x *UpdateFeatureRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UpdateFeatureRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
 }
 
 type UpdateFeatureResponse struct {
@@ -488,8 +526,15 @@ func (x *UpdateFeatureResponse) GetEpoch() *Epoch {
 }
 
 type ArchiveFeatureRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -527,6 +572,27 @@ func (*ArchiveFeatureRequest) Descriptor() ([]byte, []int) {
 func (x *ArchiveFeatureRequest) GetKey() string {
 	if x != nil {
 		return x.Key
+	}
+	return ""
+}
+
+func (x *ArchiveFeatureRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ArchiveFeatureRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *ArchiveFeatureRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
 	}
 	return ""
 }
@@ -584,8 +650,13 @@ func (x *ArchiveFeatureResponse) GetEpoch() *Epoch {
 }
 
 type CreateMeterRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Meter         *Meter                 `protobuf:"bytes,1,opt,name=meter,proto3" json:"meter,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Meter *Meter                 `protobuf:"bytes,1,opt,name=meter,proto3" json:"meter,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -625,6 +696,20 @@ func (x *CreateMeterRequest) GetMeter() *Meter {
 		return x.Meter
 	}
 	return nil
+}
+
+func (x *CreateMeterRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CreateMeterRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
 }
 
 type CreateMeterResponse struct {
@@ -886,7 +971,12 @@ type UpdateMeterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Meter *Meter                 `protobuf:"bytes,1,opt,name=meter,proto3" json:"meter,omitempty"`
 	// Empty: every field that may change.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -933,6 +1023,20 @@ func (x *UpdateMeterRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 		return x.UpdateMask
 	}
 	return nil
+}
+
+func (x *UpdateMeterRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UpdateMeterRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
 }
 
 type UpdateMeterResponse struct {
@@ -988,8 +1092,15 @@ func (x *UpdateMeterResponse) GetEpoch() *Epoch {
 }
 
 type ArchiveMeterRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1027,6 +1138,27 @@ func (*ArchiveMeterRequest) Descriptor() ([]byte, []int) {
 func (x *ArchiveMeterRequest) GetKey() string {
 	if x != nil {
 		return x.Key
+	}
+	return ""
+}
+
+func (x *ArchiveMeterRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ArchiveMeterRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *ArchiveMeterRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
 	}
 	return ""
 }
@@ -1084,8 +1216,13 @@ func (x *ArchiveMeterResponse) GetEpoch() *Epoch {
 }
 
 type CreatePlanRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Plan          *Plan                  `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Plan  *Plan                  `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1125,6 +1262,20 @@ func (x *CreatePlanRequest) GetPlan() *Plan {
 		return x.Plan
 	}
 	return nil
+}
+
+func (x *CreatePlanRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CreatePlanRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
 }
 
 type CreatePlanResponse struct {
@@ -1386,7 +1537,12 @@ type UpdatePlanRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Plan  *Plan                  `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
 	// Empty: every field that may change.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1433,6 +1589,20 @@ func (x *UpdatePlanRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 		return x.UpdateMask
 	}
 	return nil
+}
+
+func (x *UpdatePlanRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UpdatePlanRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
 }
 
 type UpdatePlanResponse struct {
@@ -1488,8 +1658,15 @@ func (x *UpdatePlanResponse) GetEpoch() *Epoch {
 }
 
 type ArchivePlanRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1527,6 +1704,27 @@ func (*ArchivePlanRequest) Descriptor() ([]byte, []int) {
 func (x *ArchivePlanRequest) GetKey() string {
 	if x != nil {
 		return x.Key
+	}
+	return ""
+}
+
+func (x *ArchivePlanRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ArchivePlanRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *ArchivePlanRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
 	}
 	return ""
 }
@@ -1587,7 +1785,12 @@ type CreatePlanDraftRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Plan  string                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
 	// Published version to start from. 0: the newest, or empty where there is none.
-	FromVersion   uint32 `protobuf:"varint,2,opt,name=from_version,json=fromVersion,proto3" json:"from_version,omitempty"`
+	FromVersion uint32 `protobuf:"varint,2,opt,name=from_version,json=fromVersion,proto3" json:"from_version,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1634,6 +1837,20 @@ func (x *CreatePlanDraftRequest) GetFromVersion() uint32 {
 		return x.FromVersion
 	}
 	return 0
+}
+
+func (x *CreatePlanDraftRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CreatePlanDraftRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
 }
 
 type CreatePlanDraftResponse struct {
@@ -1693,7 +1910,12 @@ type UpdatePlanDraftRequest struct {
 	// `plan` and `version` name the draft.
 	PlanVersion *PlanVersion `protobuf:"bytes,1,opt,name=plan_version,json=planVersion,proto3" json:"plan_version,omitempty"`
 	// Of `entitlements`, `rate_limits`, `rate_cards`. Empty: all three.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1740,6 +1962,20 @@ func (x *UpdatePlanDraftRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 		return x.UpdateMask
 	}
 	return nil
+}
+
+func (x *UpdatePlanDraftRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UpdatePlanDraftRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
 }
 
 type UpdatePlanDraftResponse struct {
@@ -2008,8 +2244,15 @@ type PublishPlanVersionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Plan  string                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
 	// The draft's number.
-	Version       uint32    `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	Migration     Migration `protobuf:"varint,3,opt,name=migration,proto3,enum=tollgate.admin.v1.Migration" json:"migration,omitempty"`
+	Version   uint32    `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Migration Migration `protobuf:"varint,3,opt,name=migration,proto3,enum=tollgate.admin.v1.Migration" json:"migration,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2063,6 +2306,27 @@ func (x *PublishPlanVersionRequest) GetMigration() Migration {
 		return x.Migration
 	}
 	return Migration_MIGRATION_UNSPECIFIED
+}
+
+func (x *PublishPlanVersionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *PublishPlanVersionRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *PublishPlanVersionRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
 }
 
 type PublishPlanVersionResponse struct {
@@ -2131,8 +2395,11 @@ type ApplyCatalogRequest struct {
 	// The catalog file's text.
 	Yaml string `protobuf:"bytes,1,opt,name=yaml,proto3" json:"yaml,omitempty"`
 	// Only says what would change.
-	DryRun        bool      `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
-	Migration     Migration `protobuf:"varint,3,opt,name=migration,proto3,enum=tollgate.admin.v1.Migration" json:"migration,omitempty"`
+	DryRun    bool      `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	Migration Migration `protobuf:"varint,3,opt,name=migration,proto3,enum=tollgate.admin.v1.Migration" json:"migration,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId     string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2186,6 +2453,13 @@ func (x *ApplyCatalogRequest) GetMigration() Migration {
 		return x.Migration
 	}
 	return Migration_MIGRATION_UNSPECIFIED
+}
+
+func (x *ApplyCatalogRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 type ApplyCatalogResponse struct {
@@ -2316,9 +2590,12 @@ var File_tollgate_admin_v1_catalog_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\n" +
-	"'tollgate/admin/v1/catalog_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/feature.proto\x1a\x1dtollgate/admin/v1/meter.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1ctollgate/admin/v1/plan.proto\"T\n" +
+	"'tollgate/admin/v1/catalog_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/feature.proto\x1a\x1dtollgate/admin/v1/meter.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1ctollgate/admin/v1/plan.proto\"\xac\x01\n" +
 	"\x14CreateFeatureRequest\x12<\n" +
-	"\afeature\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.FeatureB\x06\xbaH\x03\xc8\x01\x01R\afeature\"}\n" +
+	"\afeature\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.FeatureB\x06\xbaH\x03\xc8\x01\x01R\afeature\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"}\n" +
 	"\x15CreateFeatureResponse\x124\n" +
 	"\afeature\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.FeatureR\afeature\x12.\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"0\n" +
@@ -2333,21 +2610,31 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\x06filter\"v\n" +
 	"\x14ListFeaturesResponse\x126\n" +
 	"\bfeatures\x18\x01 \x03(\v2\x1a.tollgate.admin.v1.FeatureR\bfeatures\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x91\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe9\x01\n" +
 	"\x14UpdateFeatureRequest\x12<\n" +
 	"\afeature\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.FeatureB\x06\xbaH\x03\xc8\x01\x01R\afeature\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"}\n" +
+	"updateMask\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"}\n" +
 	"\x15UpdateFeatureResponse\x124\n" +
 	"\afeature\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.FeatureR\afeature\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"4\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa9\x01\n" +
 	"\x15ArchiveFeatureRequest\x12\x1b\n" +
-	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\"~\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"~\n" +
 	"\x16ArchiveFeatureResponse\x124\n" +
 	"\afeature\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.FeatureR\afeature\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"L\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa4\x01\n" +
 	"\x12CreateMeterRequest\x126\n" +
-	"\x05meter\x18\x01 \x01(\v2\x18.tollgate.admin.v1.MeterB\x06\xbaH\x03\xc8\x01\x01R\x05meter\"u\n" +
+	"\x05meter\x18\x01 \x01(\v2\x18.tollgate.admin.v1.MeterB\x06\xbaH\x03\xc8\x01\x01R\x05meter\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"u\n" +
 	"\x13CreateMeterResponse\x12.\n" +
 	"\x05meter\x18\x01 \x01(\v2\x18.tollgate.admin.v1.MeterR\x05meter\x12.\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\".\n" +
@@ -2362,21 +2649,31 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\x06filter\"n\n" +
 	"\x12ListMetersResponse\x120\n" +
 	"\x06meters\x18\x01 \x03(\v2\x18.tollgate.admin.v1.MeterR\x06meters\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x89\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe1\x01\n" +
 	"\x12UpdateMeterRequest\x126\n" +
 	"\x05meter\x18\x01 \x01(\v2\x18.tollgate.admin.v1.MeterB\x06\xbaH\x03\xc8\x01\x01R\x05meter\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"u\n" +
+	"updateMask\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"u\n" +
 	"\x13UpdateMeterResponse\x12.\n" +
 	"\x05meter\x18\x01 \x01(\v2\x18.tollgate.admin.v1.MeterR\x05meter\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"2\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa7\x01\n" +
 	"\x13ArchiveMeterRequest\x12\x1b\n" +
-	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\"v\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"v\n" +
 	"\x14ArchiveMeterResponse\x12.\n" +
 	"\x05meter\x18\x01 \x01(\v2\x18.tollgate.admin.v1.MeterR\x05meter\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"H\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa0\x01\n" +
 	"\x11CreatePlanRequest\x123\n" +
-	"\x04plan\x18\x01 \x01(\v2\x17.tollgate.admin.v1.PlanB\x06\xbaH\x03\xc8\x01\x01R\x04plan\"q\n" +
+	"\x04plan\x18\x01 \x01(\v2\x17.tollgate.admin.v1.PlanB\x06\xbaH\x03\xc8\x01\x01R\x04plan\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"q\n" +
 	"\x12CreatePlanResponse\x12+\n" +
 	"\x04plan\x18\x01 \x01(\v2\x17.tollgate.admin.v1.PlanR\x04plan\x12.\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"-\n" +
@@ -2391,29 +2688,42 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\x06filter\"j\n" +
 	"\x11ListPlansResponse\x12-\n" +
 	"\x05plans\x18\x01 \x03(\v2\x17.tollgate.admin.v1.PlanR\x05plans\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x85\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdd\x01\n" +
 	"\x11UpdatePlanRequest\x123\n" +
 	"\x04plan\x18\x01 \x01(\v2\x17.tollgate.admin.v1.PlanB\x06\xbaH\x03\xc8\x01\x01R\x04plan\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"q\n" +
+	"updateMask\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"q\n" +
 	"\x12UpdatePlanResponse\x12+\n" +
 	"\x04plan\x18\x01 \x01(\v2\x17.tollgate.admin.v1.PlanR\x04plan\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"1\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa6\x01\n" +
 	"\x12ArchivePlanRequest\x12\x1b\n" +
-	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\"r\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"r\n" +
 	"\x13ArchivePlanResponse\x12+\n" +
 	"\x04plan\x18\x01 \x01(\v2\x17.tollgate.admin.v1.PlanR\x04plan\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"Z\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xb2\x01\n" +
 	"\x16CreatePlanDraftRequest\x12\x1d\n" +
 	"\x04plan\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x04plan\x12!\n" +
-	"\ffrom_version\x18\x02 \x01(\rR\vfromVersion\"\x8c\x01\n" +
+	"\ffrom_version\x18\x02 \x01(\rR\vfromVersion\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"\x8c\x01\n" +
 	"\x17CreatePlanDraftResponse\x12A\n" +
 	"\fplan_version\x18\x01 \x01(\v2\x1e.tollgate.admin.v1.PlanVersionR\vplanVersion\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa0\x01\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xf8\x01\n" +
 	"\x16UpdatePlanDraftRequest\x12I\n" +
 	"\fplan_version\x18\x01 \x01(\v2\x1e.tollgate.admin.v1.PlanVersionB\x06\xbaH\x03\xc8\x01\x01R\vplanVersion\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"\x8c\x01\n" +
+	"updateMask\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"\x8c\x01\n" +
 	"\x17UpdatePlanDraftResponse\x12A\n" +
 	"\fplan_version\x18\x01 \x01(\v2\x1e.tollgate.admin.v1.PlanVersionR\vplanVersion\x12.\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"P\n" +
@@ -2429,19 +2739,25 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\tpageToken\"\x87\x01\n" +
 	"\x18ListPlanVersionsResponse\x12C\n" +
 	"\rplan_versions\x18\x01 \x03(\v2\x1e.tollgate.admin.v1.PlanVersionR\fplanVersions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa3\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x98\x02\n" +
 	"\x19PublishPlanVersionRequest\x12\x1d\n" +
 	"\x04plan\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x04plan\x12!\n" +
 	"\aversion\x18\x02 \x01(\rB\a\xbaH\x04*\x02 \x00R\aversion\x12D\n" +
-	"\tmigration\x18\x03 \x01(\x0e2\x1c.tollgate.admin.v1.MigrationB\b\xbaH\x05\x82\x01\x02\x10\x01R\tmigration\"\xa5\x01\n" +
+	"\tmigration\x18\x03 \x01(\x0e2\x1c.tollgate.admin.v1.MigrationB\b\xbaH\x05\x82\x01\x02\x10\x01R\tmigration\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"\xa5\x01\n" +
 	"\x1aPublishPlanVersionResponse\x12A\n" +
 	"\fplan_version\x18\x01 \x01(\v2\x1e.tollgate.admin.v1.PlanVersionR\vplanVersion\x12.\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\x12\x14\n" +
-	"\x05moved\x18\x03 \x01(\x03R\x05moved\"\x96\x01\n" +
+	"\x05moved\x18\x03 \x01(\x03R\x05moved\"\xc9\x01\n" +
 	"\x13ApplyCatalogRequest\x12 \n" +
 	"\x04yaml\x18\x01 \x01(\tB\f\xbaH\tr\a\x10\x01(\x80\x80\x80\x02R\x04yaml\x12\x17\n" +
 	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x12D\n" +
-	"\tmigration\x18\x03 \x01(\x0e2\x1c.tollgate.admin.v1.MigrationB\b\xbaH\x05\x82\x01\x02\x10\x01R\tmigration\"\x82\x01\n" +
+	"\tmigration\x18\x03 \x01(\x0e2\x1c.tollgate.admin.v1.MigrationB\b\xbaH\x05\x82\x01\x02\x10\x01R\tmigration\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\"\x82\x01\n" +
 	"\x14ApplyCatalogResponse\x12:\n" +
 	"\achanges\x18\x01 \x03(\v2 .tollgate.admin.v1.CatalogChangeR\achanges\x12.\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"e\n" +

@@ -226,8 +226,13 @@ func (x *ListLicensesResponse) GetNextPageToken() string {
 }
 
 type IssueLicenseRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	License       *License               `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	License *License               `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -267,6 +272,20 @@ func (x *IssueLicenseRequest) GetLicense() *License {
 		return x.License
 	}
 	return nil
+}
+
+func (x *IssueLicenseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *IssueLicenseRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
 }
 
 type IssueLicenseResponse struct {
@@ -322,8 +341,15 @@ func (x *IssueLicenseResponse) GetEpoch() *Epoch {
 }
 
 type SuspendLicenseRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -361,6 +387,27 @@ func (*SuspendLicenseRequest) Descriptor() ([]byte, []int) {
 func (x *SuspendLicenseRequest) GetId() string {
 	if x != nil {
 		return x.Id
+	}
+	return ""
+}
+
+func (x *SuspendLicenseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SuspendLicenseRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *SuspendLicenseRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
 	}
 	return ""
 }
@@ -418,8 +465,15 @@ func (x *SuspendLicenseResponse) GetEpoch() *Epoch {
 }
 
 type ResumeLicenseRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -457,6 +511,27 @@ func (*ResumeLicenseRequest) Descriptor() ([]byte, []int) {
 func (x *ResumeLicenseRequest) GetId() string {
 	if x != nil {
 		return x.Id
+	}
+	return ""
+}
+
+func (x *ResumeLicenseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ResumeLicenseRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *ResumeLicenseRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
 	}
 	return ""
 }
@@ -514,8 +589,15 @@ func (x *ResumeLicenseResponse) GetEpoch() *Epoch {
 }
 
 type RevokeLicenseRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -553,6 +635,27 @@ func (*RevokeLicenseRequest) Descriptor() ([]byte, []int) {
 func (x *RevokeLicenseRequest) GetId() string {
 	if x != nil {
 		return x.Id
+	}
+	return ""
+}
+
+func (x *RevokeLicenseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RevokeLicenseRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *RevokeLicenseRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
 	}
 	return ""
 }
@@ -610,8 +713,15 @@ func (x *RevokeLicenseResponse) GetEpoch() *Epoch {
 }
 
 type CancelLicenseRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -649,6 +759,27 @@ func (*CancelLicenseRequest) Descriptor() ([]byte, []int) {
 func (x *CancelLicenseRequest) GetId() string {
 	if x != nil {
 		return x.Id
+	}
+	return ""
+}
+
+func (x *CancelLicenseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CancelLicenseRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *CancelLicenseRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
 	}
 	return ""
 }
@@ -721,29 +852,48 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\x06filter\"v\n" +
 	"\x14ListLicensesResponse\x126\n" +
 	"\blicenses\x18\x01 \x03(\v2\x1a.tollgate.admin.v1.LicenseR\blicenses\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"S\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xab\x01\n" +
 	"\x13IssueLicenseRequest\x12<\n" +
-	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseB\x06\xbaH\x03\xc8\x01\x01R\alicense\"|\n" +
+	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseB\x06\xbaH\x03\xc8\x01\x01R\alicense\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"|\n" +
 	"\x14IssueLicenseResponse\x124\n" +
 	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"2\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa7\x01\n" +
 	"\x15SuspendLicenseRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"~\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"~\n" +
 	"\x16SuspendLicenseResponse\x124\n" +
 	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"1\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa6\x01\n" +
 	"\x14ResumeLicenseRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"}\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"}\n" +
 	"\x15ResumeLicenseResponse\x124\n" +
 	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"1\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa6\x01\n" +
 	"\x14RevokeLicenseRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"}\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"}\n" +
 	"\x15RevokeLicenseResponse\x124\n" +
 	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"1\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa6\x01\n" +
 	"\x14CancelLicenseRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"}\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"}\n" +
 	"\x15CancelLicenseResponse\x124\n" +
 	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\x12.\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch2\xf0\x05\n" +
