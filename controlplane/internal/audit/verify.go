@@ -17,6 +17,7 @@ type Finding struct {
 type Verifier struct {
 	next     uint64 // Sequence that the next event should have; 0 after the first one.
 	hash     []byte // Hash that the next event should have.
+	lost     bool   // hash is of an event that was changed, and says nothing.
 	by       string // What says so.
 	events   uint64
 	findings []Finding
@@ -40,11 +41,12 @@ func (v *Verifier) Event(e *Event) {
 		return
 	case e.Sequence < v.next:
 		v.missing(e.Sequence)
-	case !bytes.Equal(e.Hash, v.hash):
+	case !v.lost && !bytes.Equal(e.Hash, v.hash):
 		v.find(e.Sequence, "event %d does not have the hash that %s holds: one of them was changed", e.Sequence, v.by)
 	}
 	sum := sha256.Sum256(e.Canonical())
-	if !bytes.Equal(sum[:], e.Hash) {
+	v.lost = !bytes.Equal(sum[:], e.Hash)
+	if v.lost {
 		v.find(e.Sequence, "event %d does not match its own hash: it was changed", e.Sequence)
 	}
 	v.next, v.hash, v.by = e.Sequence-1, e.Previous, fmt.Sprintf("event %d", e.Sequence)
@@ -81,7 +83,7 @@ func (r *Result) First() (Finding, bool) {
 func (v *Verifier) End() Result {
 	if v.next > 0 {
 		v.missing(0)
-	} else if len(v.hash) > 0 {
+	} else if !v.lost && len(v.hash) > 0 {
 		v.find(1, "event 1 follows on an event before it, and is the first: the beginning was removed")
 	}
 	return Result{Events: v.events, Findings: v.findings}
