@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tollgate/controlplane/internal/audit"
 	"tollgate/controlplane/internal/bus"
 	"tollgate/controlplane/internal/connectapi"
 	"tollgate/controlplane/internal/fleet"
@@ -60,7 +61,7 @@ func adminHandler(api *licensing.Service, db *postgres.DB, logger *slog.Logger) 
 	}
 	return connectapi.Handler(connectapi.Config{
 		Licensing: api, Metering: metering.NewService(db.Metering()), Fleet: fleet.NewService(db.Nodes()),
-		Others: ui, Logger: logger,
+		Audit: audit.NewService(db.Audit()), Others: ui, Logger: logger,
 	})
 }
 

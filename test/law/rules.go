@@ -21,8 +21,12 @@ var Bans = []Ban{
 	},
 	{
 		From: "tollgate/controlplane/internal/licensing", To: "any",
-		Except: []string{"std", "tollgate/dataplane/decision", "tollgate/dataplane/apikey", "tollgate/controlplane/internal/licensing", "github.com/cockroachdb/apd", "github.com/oklog/ulid"},
+		Except: []string{"std", "tollgate/dataplane/decision", "tollgate/dataplane/apikey", "tollgate/controlplane/internal/licensing", "tollgate/controlplane/internal/audit", "github.com/cockroachdb/apd", "github.com/oklog/ulid"},
 		Reason: "the domain knows no transport, database or generated code",
+	},
+	{
+		From: "tollgate/controlplane/internal/audit", To: "any", Except: []string{"std", "tollgate/controlplane/internal/audit"},
+		Reason: "who checks the chain from afar needs nothing of the control plane",
 	},
 	{
 		From: "tollgate/controlplane/internal/metering", To: "any",

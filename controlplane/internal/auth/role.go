@@ -25,6 +25,7 @@ const (
 	FleetRead       Permission = "fleet.read"
 	AccessRead      Permission = "access.read"
 	AccessWrite     Permission = "access.write"
+	AuditRead       Permission = "audit.read"
 )
 
 // Role is a named set of permissions that a token bears.
@@ -32,7 +33,7 @@ type Role string
 
 // The roles, from least to most.
 const (
-	// Viewer reads everything but tokens.
+	// Viewer reads everything but tokens and the audit.
 	Viewer Role = "viewer"
 	// Support reads what Viewer reads. Grants and overrides are its own to give.
 	Support Role = "support"
@@ -57,7 +58,7 @@ var held = map[Role][]Permission{
 	Support: reads,
 	Billing: reads,
 	Editor:  slices.Concat(reads, writes),
-	Owner:   slices.Concat(reads, writes, []Permission{AccessRead, AccessWrite}),
+	Owner:   slices.Concat(reads, writes, []Permission{AccessRead, AccessWrite, AuditRead}),
 }
 
 // Roles lists the roles, from least to most.

@@ -16,7 +16,7 @@ func TestRole_HoldsWhatTheTableSays(t *testing.T) {
 		CredentialRead: "vsbeo", CredentialWrite: "eo",
 		TrafficRead: "vsbeo", TrafficWrite: "eo",
 		UsageRead: "vsbeo", DecisionRead: "vsbeo", FleetRead: "vsbeo",
-		AccessRead: "o", AccessWrite: "o",
+		AccessRead: "o", AccessWrite: "o", AuditRead: "o",
 	}
 	if len(want) != len(Permissions()) {
 		t.Fatalf("the table has %d permissions, the package %d", len(want), len(Permissions()))

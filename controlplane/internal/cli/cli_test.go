@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 
+	"tollgate/controlplane/internal/audit"
 	"tollgate/controlplane/internal/cli"
 	"tollgate/controlplane/internal/connectapi"
 	"tollgate/controlplane/internal/fleet"
@@ -107,7 +108,7 @@ func serve(t *testing.T, database string) api {
 	}
 	nodes := fleet.NewService(db.Nodes())
 	h, err := connectapi.Handler(connectapi.Config{
-		Licensing: svc, Metering: metering.NewService(db.Metering()), Fleet: nodes,
+		Licensing: svc, Metering: metering.NewService(db.Metering()), Fleet: nodes, Audit: audit.NewService(db.Audit()),
 		Others: http.NotFoundHandler(), Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 // The services, by short names.
 type (
 	accessClient     = adminv1connect.AccessServiceClient
+	auditClient      = adminv1connect.AuditServiceClient
 	catalogClient    = adminv1connect.CatalogServiceClient
 	credentialClient = adminv1connect.CredentialServiceClient
 	customerClient   = adminv1connect.CustomerServiceClient
@@ -55,6 +56,10 @@ func newClient(t target) *client {
 
 func (c *client) access() accessClient {
 	return adminv1connect.NewAccessServiceClient(c.http, c.server, c.option)
+}
+
+func (c *client) audit() auditClient {
+	return adminv1connect.NewAuditServiceClient(c.http, c.server, c.option)
 }
 
 func (c *client) catalog() catalogClient {

@@ -26,6 +26,7 @@ func Commands() []*cobra.Command {
 		explainCommand(),
 		fleetCommand(),
 		tokensCommand(),
+		auditCommand(),
 	}
 	for _, c := range all {
 		addConnectionFlags(c.PersistentFlags())

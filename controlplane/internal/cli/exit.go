@@ -23,3 +23,6 @@ func Status(err error) int {
 
 // statusDiffers is diff's where there are differences.
 const statusDiffers = 2
+
+// statusFindings is audit verify's where something is wrong.
+const statusFindings = 5

@@ -10,6 +10,7 @@ import (
 	"buf.build/go/protovalidate"
 	"connectrpc.com/connect"
 
+	"tollgate/controlplane/internal/audit"
 	"tollgate/controlplane/internal/fleet"
 	"tollgate/controlplane/internal/licensing"
 	"tollgate/controlplane/internal/metering"
@@ -27,6 +28,7 @@ type Config struct {
 	Licensing *licensing.Service
 	Metering  *metering.Service
 	Fleet     *fleet.Service
+	Audit     *audit.Service
 	// Others answers what is not a call of the API: the web UI.
 	Others http.Handler
 	Logger *slog.Logger
@@ -34,7 +36,7 @@ type Config struct {
 
 // Handler serves the API. It speaks gRPC where its server speaks HTTP/2, without TLS too (http.Protocols).
 func Handler(c Config) (http.Handler, error) {
-	if c.Licensing == nil || c.Metering == nil || c.Fleet == nil || c.Others == nil || c.Logger == nil {
+	if c.Licensing == nil || c.Metering == nil || c.Fleet == nil || c.Audit == nil || c.Others == nil || c.Logger == nil {
 		return nil, errors.New("connectapi: every field of Config is required")
 	}
 	permissions, err := permissionsOf(services())
@@ -52,6 +54,7 @@ func Handler(c Config) (http.Handler, error) {
 	)
 	calls := http.NewServeMux()
 	calls.Handle(adminv1connect.NewAccessServiceHandler(accessService{c.Licensing}, options))
+	calls.Handle(adminv1connect.NewAuditServiceHandler(auditService{c.Audit}, options))
 	calls.Handle(adminv1connect.NewCatalogServiceHandler(catalogService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewCredentialServiceHandler(credentialService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewCustomerServiceHandler(customerService{c.Licensing}, options))

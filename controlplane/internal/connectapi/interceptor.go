@@ -33,7 +33,11 @@ func interceptor(log *slog.Logger, validator protovalidate.Validator) connect.Un
 			if err := validate(validator, message); err != nil {
 				return nil, mapError(ctx, log, procedure, message, err)
 			}
-			res, err = next(ctx, req)
+			called, err := withCall(ctx, procedure, message)
+			if err != nil {
+				return nil, mapError(ctx, log, procedure, message, err)
+			}
+			res, err = next(called, req)
 			if err != nil {
 				return nil, mapError(ctx, log, procedure, message, err)
 			}

@@ -16,6 +16,7 @@ func services() []protoreflect.ServiceDescriptor {
 	var all []protoreflect.ServiceDescriptor
 	for _, file := range []protoreflect.FileDescriptor{
 		adminv1.File_tollgate_admin_v1_access_service_proto,
+		adminv1.File_tollgate_admin_v1_audit_service_proto,
 		adminv1.File_tollgate_admin_v1_catalog_service_proto,
 		adminv1.File_tollgate_admin_v1_credential_service_proto,
 		adminv1.File_tollgate_admin_v1_customer_service_proto,

@@ -14,6 +14,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"tollgate/controlplane/internal/audit"
 	"tollgate/controlplane/internal/fleet"
 	"tollgate/controlplane/internal/licensing"
 	"tollgate/controlplane/internal/metering"
@@ -72,6 +73,7 @@ func setupOn(t *testing.T, db *postgres.DB, change ...func(*Config)) *api {
 	}
 	cfg := Config{
 		Licensing: svc, Metering: metering.NewService(db.Metering()), Fleet: a.fleet,
+		Audit:  audit.NewService(db.Audit()),
 		Others: http.NotFoundHandler(), Logger: slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range change {

@@ -26,17 +26,18 @@ func (s *Service) Bootstrap(ctx context.Context, f Founding) (Fleet, error) {
 	if err := f.validate(); err != nil {
 		return Fleet{}, err
 	}
+	ctx = WithCall(ctx, Call{Procedure: "bootstrap"})
 	var out Fleet
 	err := s.store.Update(ctx, func(tx Tx) error {
 		proposed, err := s.newFleet(f)
 		if err != nil {
 			return err
 		}
-		founded, err := tx.CreateFleet(ctx, proposed)
+		w := s.newWrite(ctx, tx)
+		founded, err := w.CreateFleet(ctx, proposed)
 		if err != nil {
 			return err
 		}
-		w := &write{Tx: tx, svc: s, now: s.now()}
 		if w.head, err = tx.LockHead(ctx); err != nil {
 			return err
 		}
@@ -51,7 +52,7 @@ func (s *Service) Bootstrap(ctx context.Context, f Founding) (Fleet, error) {
 		}
 		if f.ErrorBaseURL != "" && f.ErrorBaseURL != out.ErrorBaseURL {
 			out.ErrorBaseURL = f.ErrorBaseURL
-			if err := tx.UpdateFleet(ctx, out); err != nil {
+			if err := w.UpdateFleet(ctx, out); err != nil {
 				return err
 			}
 			founded = true
@@ -59,7 +60,10 @@ func (s *Service) Bootstrap(ctx context.Context, f Founding) (Fleet, error) {
 		if founded {
 			w.rule(&out)
 		}
-		return w.publish(ctx)
+		if err := w.publish(ctx); err != nil {
+			return err
+		}
+		return w.audit(ctx)
 	})
 	return out, err
 }

@@ -9,7 +9,7 @@ type APIKey struct {
 	DisplayName string
 	Prefix      string // The key's first characters, to tell keys apart.
 	// Hash is the HMAC-SHA-256 of the whole key under the fleet's pepper.
-	Hash       [32]byte
+	Hash       [32]byte  `json:"-"`
 	ExpiresAt  time.Time // Zero: never.
 	RevokeTime time.Time // Zero: not revoked.
 	CreateTime time.Time
@@ -46,7 +46,7 @@ type Token struct {
 	DisplayName string
 	Role        Role
 	// Hash is the HMAC-SHA-256 of the whole token under the fleet's pepper.
-	Hash       [32]byte
+	Hash       [32]byte `json:"-"`
 	CreateTime time.Time
 	RevokeTime time.Time // Zero: not revoked.
 }

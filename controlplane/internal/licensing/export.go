@@ -7,7 +7,7 @@ import "context"
 // in it refers to what it does not hold.
 func (s *Service) ExportCatalog(ctx context.Context) (Catalog, error) {
 	var c Catalog
-	_, err := s.write(ctx, func(w *write) (err error) {
+	_, err := s.write(ctx, &c, func(w *write) (err error) {
 		c = Catalog{}
 		if c.Meters, err = everything(ctx, w.Meters, func(m *Meter) string { return m.Key }); err != nil {
 			return err

@@ -7,7 +7,7 @@ type Fleet struct {
 	ID  string
 	Env string // The deployment's label in API keys.
 	// Pepper keys the HMAC under which API keys and tokens are stored.
-	Pepper       []byte
+	Pepper       []byte `json:"-"`
 	ErrorBaseURL string // Base of the type of a denial's body.
 	// Ages of the last fresh heartbeat at which a node turns stale, grace, block.
 	StaleAfter, GraceAfter, BlockAfter time.Duration

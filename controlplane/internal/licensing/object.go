@@ -36,6 +36,7 @@ const (
 	KindLicense     Kind = "license"
 	KindAPIKey      Kind = "api_key"
 	KindToken       Kind = "token"
+	kindFleet       Kind = "fleet" // In the audit alone.
 )
 
 func (k Kind) words() string {

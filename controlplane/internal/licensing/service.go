@@ -71,25 +71,51 @@ func (s *Service) Fleet(ctx context.Context) (Fleet, error) { return s.store.Fle
 type write struct {
 	Tx
 	svc     *Service
+	call    Call
 	now     time.Time
 	head    Head
 	changes []Change
 	events  []LicenseEvent
+
+	recorder *recorder
+}
+
+// newWrite begins a write, under the head's lock or before it.
+func (s *Service) newWrite(ctx context.Context, tx Tx) *write {
+	r := &recorder{Tx: tx}
+	return &write{Tx: r, svc: s, call: CallOf(ctx), now: s.now(), recorder: r}
+}
+
+// errValidateOnly rolls back what was only to be checked.
+var errValidateOnly = errors.New("validate only")
+
+// holds refuses where the caller knows another state of the object that it names.
+func (w *write) holds(kind Kind, id, stored string) error {
+	return fresh(kind, id, w.call.Etag, stored)
 }
 
 // rule notes what nodes have to learn.
 func (w *write) rule(c ...Change) { w.changes = append(w.changes, c...) }
 
 // write runs f while no one else changes rules, and publishes what it noted. It returns the epoch that the rules
-// have then.
-func (s *Service) write(ctx context.Context, f func(*write) error) (Epoch, error) {
+// have then. What f leaves in result, a pointer, is the call's answer: where the same call comes again, result is what
+// it was, and f does not run.
+func (s *Service) write(ctx context.Context, result any, f func(*write) error) (Epoch, error) {
 	var epoch Epoch
-	err := s.store.Update(ctx, func(tx Tx) error {
-		head, err := tx.LockHead(ctx)
+	err := s.store.Update(ctx, func(tx Tx) (err error) {
+		w := s.newWrite(ctx, tx)
+		if w.head, err = tx.LockHead(ctx); err != nil {
+			return err
+		}
+		epoch = w.head.Epoch
+		again, err := w.replay(ctx, result)
 		if err != nil {
 			return err
 		}
-		w := &write{Tx: tx, svc: s, now: s.now(), head: head}
+		if again {
+			epoch = w.head.Epoch
+			return nil
+		}
 		if err := f(w); err != nil {
 			return err
 		}
@@ -101,9 +127,18 @@ func (s *Service) write(ctx context.Context, f func(*write) error) (Epoch, error
 				return err
 			}
 		}
+		if w.call.ValidateOnly {
+			return errValidateOnly
+		}
 		epoch = w.head.Epoch
-		return nil
+		if err := w.audit(ctx); err != nil {
+			return err
+		}
+		return w.remember(ctx, result)
 	})
+	if errors.Is(err, errValidateOnly) {
+		err = nil
+	}
 	return epoch, err
 }
 

@@ -24,7 +24,7 @@ func (s *Service) ApplyCatalog(ctx context.Context, c Catalog, dryRun bool, m Mi
 	}
 	var changes []CatalogChange
 	var before Epoch
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &changes, func(w *write) error {
 		a := &apply{write: w, how: how}
 		before = w.head.Epoch
 		if err := a.all(ctx, &c); err != nil {

@@ -5,7 +5,7 @@ import "context"
 // CreateMeter makes a meter.
 func (s *Service) CreateMeter(ctx context.Context, m Meter) (Meter, Epoch, error) {
 	var out Meter
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		out, err = w.createMeter(ctx, m)
 		return err
 	})
@@ -48,7 +48,7 @@ func (s *Service) UpdateMeter(ctx context.Context, m Meter, mask []string) (Mete
 		return Meter{}, Epoch{}, err
 	}
 	var out Meter
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		old, err := w.Meter(ctx, m.Key)
 		if err != nil {
 			return err
@@ -79,7 +79,7 @@ func (s *Service) ArchiveMeter(ctx context.Context, key string) (Meter, Epoch, e
 		return Meter{}, Epoch{}, err
 	}
 	var out Meter
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		out, err = w.archiveMeter(ctx, key)
 		return err
 	})
@@ -88,7 +88,10 @@ func (s *Service) ArchiveMeter(ctx context.Context, key string) (Meter, Epoch, e
 
 func (w *write) archiveMeter(ctx context.Context, key string) (Meter, error) {
 	out, err := w.Meter(ctx, key)
-	if err != nil || out.Archived() {
+	if err != nil {
+		return out, err
+	}
+	if err := w.holds(KindMeter, key, out.Etag); err != nil || out.Archived() {
 		return out, err
 	}
 	if err := w.unreferenced(ctx, KindMeter, key); err != nil {
@@ -102,7 +105,7 @@ func (w *write) archiveMeter(ctx context.Context, key string) (Meter, error) {
 // CreateFeature makes a feature.
 func (s *Service) CreateFeature(ctx context.Context, f Feature) (Feature, Epoch, error) {
 	var out Feature
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		out, err = w.createFeature(ctx, f)
 		return err
 	})
@@ -151,7 +154,7 @@ func (s *Service) UpdateFeature(ctx context.Context, f Feature, mask []string) (
 		return Feature{}, Epoch{}, err
 	}
 	var out Feature
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		old, err := w.Feature(ctx, f.Key)
 		if err != nil {
 			return err
@@ -185,7 +188,7 @@ func (s *Service) ArchiveFeature(ctx context.Context, key string) (Feature, Epoc
 		return Feature{}, Epoch{}, err
 	}
 	var out Feature
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		out, err = w.archiveFeature(ctx, key)
 		return err
 	})
@@ -194,7 +197,10 @@ func (s *Service) ArchiveFeature(ctx context.Context, key string) (Feature, Epoc
 
 func (w *write) archiveFeature(ctx context.Context, key string) (Feature, error) {
 	out, err := w.Feature(ctx, key)
-	if err != nil || out.Archived() {
+	if err != nil {
+		return out, err
+	}
+	if err := w.holds(KindFeature, key, out.Etag); err != nil || out.Archived() {
 		return out, err
 	}
 	if err := w.unreferenced(ctx, KindFeature, key); err != nil {

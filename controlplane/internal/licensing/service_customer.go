@@ -7,7 +7,7 @@ func (s *Service) CreateCustomer(ctx context.Context, c Customer) (Customer, Epo
 	if err := c.Validate(); err != nil {
 		return Customer{}, Epoch{}, err
 	}
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &c, func(w *write) (err error) {
 		if c.ID, err = s.newID("cus_", w.now); err != nil {
 			return err
 		}
@@ -46,7 +46,7 @@ func (s *Service) UpdateCustomer(ctx context.Context, c Customer, mask []string)
 		return Customer{}, Epoch{}, err
 	}
 	var out Customer
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		old, err := w.Customer(ctx, c.ID)
 		if err != nil {
 			return err
@@ -88,8 +88,11 @@ func (s *Service) ArchiveCustomer(ctx context.Context, id string) (Customer, Epo
 		return Customer{}, Epoch{}, err
 	}
 	var out Customer
-	epoch, err := s.write(ctx, func(w *write) (err error) {
-		if out, err = w.Customer(ctx, id); err != nil || out.Archived() {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
+		if out, err = w.Customer(ctx, id); err != nil {
+			return err
+		}
+		if err := w.holds(KindCustomer, id, out.Etag); err != nil || out.Archived() {
 			return err
 		}
 		if err := w.unreferenced(ctx, KindCustomer, id); err != nil {

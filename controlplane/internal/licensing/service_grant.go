@@ -2,6 +2,8 @@ package licensing
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -15,7 +17,7 @@ func (s *Service) CreateGrant(ctx context.Context, g Grant) (Grant, Epoch, error
 	if err := g.Validate(); err != nil {
 		return Grant{}, Epoch{}, err
 	}
-	_, epoch, err := s.alter(ctx, g.License, EventGrantCreated, func(w *write, l *License) (bool, map[string]string, error) {
+	out, epoch, err := s.give(ctx, g.License, EventGrantCreated, "grant", func(w *write, l *License) (bool, map[string]string, error) {
 		g.CreateTime = w.now
 		if g.StartsAt.IsZero() {
 			g.StartsAt = w.now
@@ -37,7 +39,11 @@ func (s *Service) CreateGrant(ctx context.Context, g Grant) (Grant, Epoch, error
 	if err != nil {
 		return Grant{}, Epoch{}, err
 	}
-	return g, epoch, nil
+	i := slices.IndexFunc(out.License.Grants, func(g Grant) bool { return g.ID == out.Given })
+	if i < 0 {
+		return Grant{}, Epoch{}, fmt.Errorf("licence %s has no grant %q", g.License, out.Given)
+	}
+	return out.License.Grants[i], epoch, nil
 }
 
 func (w *write) checkGrant(ctx context.Context, l *License, g *Grant) error {

@@ -8,14 +8,18 @@ import (
 
 // CreateAPIKey makes a key for a licence; License, DisplayName and ExpiresAt are the caller's. The whole key is in
 // secret, and nowhere else.
-func (s *Service) CreateAPIKey(ctx context.Context, k APIKey) (out APIKey, secret string, epoch Epoch, err error) {
+func (s *Service) CreateAPIKey(ctx context.Context, k APIKey) (APIKey, string, Epoch, error) {
 	if err := k.Validate(); err != nil {
 		return APIKey{}, "", Epoch{}, err
 	}
-	if !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(s.now()) {
-		return APIKey{}, "", Epoch{}, invalid("expires_at", "is not in the future")
+	var out struct {
+		Key    APIKey
+		Secret string
 	}
-	epoch, err = s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
+		if !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(w.now) {
+			return invalid("expires_at", "is not in the future")
+		}
 		l, err := w.License(ctx, k.License)
 		if err != nil {
 			return at("license", err)
@@ -31,21 +35,23 @@ func (s *Service) CreateAPIKey(ctx context.Context, k APIKey) (out APIKey, secre
 		if err != nil {
 			return err
 		}
-		secret = made.Whole
-		out = APIKey{
+		if !w.call.ValidateOnly {
+			out.Secret = made.Whole
+		}
+		out.Key = APIKey{
 			ID: made.ID, License: k.License, DisplayName: k.DisplayName, Prefix: made.Hint,
 			Hash: apikey.Hash(fleet.Pepper, made.Whole), ExpiresAt: micros(k.ExpiresAt), CreateTime: w.now,
 		}
-		if err := w.InsertAPIKey(ctx, out); err != nil {
+		if err := w.InsertAPIKey(ctx, out.Key); err != nil {
 			return err
 		}
-		w.rule(&out)
+		w.rule(&out.Key)
 		return nil
 	})
 	if err != nil {
 		return APIKey{}, "", Epoch{}, err
 	}
-	return out, secret, epoch, nil
+	return out.Key, out.Secret, epoch, nil
 }
 
 // ListAPIKeys filters by license.
@@ -61,7 +67,7 @@ func (s *Service) RevokeAPIKey(ctx context.Context, id string) (APIKey, Epoch, e
 		return APIKey{}, Epoch{}, err
 	}
 	var out APIKey
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		if out, err = w.APIKey(ctx, id); err != nil || !out.RevokeTime.IsZero() {
 			return err
 		}

@@ -55,19 +55,34 @@ func (w *write) happened(l *License, kind EventKind, detail map[string]string) {
 	w.events = append(w.events, LicenseEvent{License: l.ID, Time: w.now, Kind: kind, Status: l.StatusAt(w.now), Detail: detail})
 }
 
+// altered is the answer of a call that changes a licence: the licence, and what it was given.
+type altered struct {
+	License License
+	Given   string // The id of an override or a grant.
+}
+
 // alter changes one licence. change reports whether it did, and what to say about it.
 func (s *Service) alter(ctx context.Context, id string, kind EventKind, change func(*write, *License) (bool, map[string]string, error)) (License, Epoch, error) {
+	out, epoch, err := s.give(ctx, id, kind, "", change)
+	return out.License, epoch, err
+}
+
+// give is alter where the licence is given something: given is what its id is called in the event's detail.
+func (s *Service) give(ctx context.Context, id string, kind EventKind, given string, change func(*write, *License) (bool, map[string]string, error)) (altered, Epoch, error) {
 	if err := checkText("id", id, maxKey); err != nil {
-		return License{}, Epoch{}, err
+		return altered{}, Epoch{}, err
 	}
-	var out License
-	epoch, err := s.write(ctx, func(w *write) error {
+	var out altered
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		l, err := w.license(ctx, id)
 		if err != nil {
 			return err
 		}
+		if err := w.holds(KindLicense, id, l.Etag); err != nil {
+			return err
+		}
 		changed, detail, err := change(w, &l)
-		out = l
+		out = altered{l.seen(w.now), detail[given]}
 		if err != nil || !changed {
 			return err
 		}
@@ -75,13 +90,13 @@ func (s *Service) alter(ctx context.Context, id string, kind EventKind, change f
 		if err != nil {
 			return err
 		}
-		out = kept[0]
+		out.License = kept[0].seen(w.now)
 		return nil
 	})
 	if err != nil {
-		return License{}, Epoch{}, err
+		return altered{}, Epoch{}, err
 	}
-	return out.seen(s.now()), epoch, nil
+	return out, epoch, nil
 }
 
 // IssueLicense makes a licence. Unset, starts_at is now, anchor is starts_at, and plan_version the newest published.
@@ -91,7 +106,7 @@ func (s *Service) IssueLicense(ctx context.Context, l License) (License, Epoch, 
 		return License{}, Epoch{}, err
 	}
 	var out License
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		out = l
 		out.Meta = Meta{CreateTime: w.now, UpdateTime: w.now}
 		out.Decided, out.CounterGeneration = Active, 1

@@ -117,7 +117,7 @@ func (s *Service) Migrate(ctx context.Context) (bool, error) {
 		}
 		total = open.Moved + left
 	}
-	_, err = s.write(ctx, func(w *write) error {
+	_, err = s.write(ctx, &open, func(w *write) error {
 		m, err := w.Migration(ctx, open.Plan, open.Version)
 		if err != nil || m.Done {
 			return err

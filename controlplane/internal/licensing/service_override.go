@@ -2,6 +2,7 @@ package licensing
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -13,7 +14,7 @@ func (s *Service) CreateOverride(ctx context.Context, o Override) (Override, Epo
 	if err := o.Validate(); err != nil {
 		return Override{}, Epoch{}, err
 	}
-	_, epoch, err := s.alter(ctx, o.License, EventOverrideCreated, func(w *write, l *License) (bool, map[string]string, error) {
+	out, epoch, err := s.give(ctx, o.License, EventOverrideCreated, "override", func(w *write, l *License) (bool, map[string]string, error) {
 		o.CreateTime = w.now
 		if o.StartsAt.IsZero() {
 			o.StartsAt = w.now
@@ -32,7 +33,11 @@ func (s *Service) CreateOverride(ctx context.Context, o Override) (Override, Epo
 	if err != nil {
 		return Override{}, Epoch{}, err
 	}
-	return o, epoch, nil
+	i := slices.IndexFunc(out.License.Overrides, func(o Override) bool { return o.ID == out.Given })
+	if i < 0 {
+		return Override{}, Epoch{}, fmt.Errorf("licence %s has no override %q", o.License, out.Given)
+	}
+	return out.License.Overrides[i], epoch, nil
 }
 
 func (o *Override) detail() map[string]string {

@@ -9,7 +9,7 @@ import (
 // CreatePlan makes a plan, without a version.
 func (s *Service) CreatePlan(ctx context.Context, p Plan) (Plan, Epoch, error) {
 	var out Plan
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		out, err = w.createPlan(ctx, p)
 		return err
 	})
@@ -49,7 +49,7 @@ func (s *Service) UpdatePlan(ctx context.Context, p Plan, mask []string) (Plan, 
 		return Plan{}, Epoch{}, err
 	}
 	var out Plan
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		old, err := w.Plan(ctx, p.Key)
 		if err != nil {
 			return err
@@ -81,7 +81,7 @@ func (s *Service) ArchivePlan(ctx context.Context, key string) (Plan, Epoch, err
 		return Plan{}, Epoch{}, err
 	}
 	var out Plan
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		out, err = w.archivePlan(ctx, key)
 		return err
 	})
@@ -90,7 +90,10 @@ func (s *Service) ArchivePlan(ctx context.Context, key string) (Plan, Epoch, err
 
 func (w *write) archivePlan(ctx context.Context, key string) (Plan, error) {
 	out, err := w.Plan(ctx, key)
-	if err != nil || out.Archived() {
+	if err != nil {
+		return out, err
+	}
+	if err := w.holds(KindPlan, key, out.Etag); err != nil || out.Archived() {
 		return out, err
 	}
 	if err := w.unreferenced(ctx, KindPlan, key); err != nil {
@@ -128,7 +131,7 @@ func (s *Service) CreatePlanDraft(ctx context.Context, plan string, from uint32)
 		return PlanVersion{}, Epoch{}, err
 	}
 	var out PlanVersion
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		p, err := w.livePlan(ctx, plan)
 		if err != nil {
 			return err
@@ -175,7 +178,7 @@ func (s *Service) UpdatePlanDraft(ctx context.Context, v PlanVersion, mask []str
 		return PlanVersion{}, Epoch{}, err
 	}
 	var out PlanVersion
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		old, err := w.draft(ctx, v.Plan, v.Version)
 		if err != nil {
 			return err
@@ -331,24 +334,29 @@ func (s *Service) PublishPlanVersion(ctx context.Context, plan string, version u
 	if err := p.check(MigrationNewOnly); err != nil {
 		return PlanVersion{}, 0, Epoch{}, err
 	}
-	var out PlanVersion
-	var moved int64
-	epoch, err := s.write(ctx, func(w *write) error {
+	var out struct {
+		Version PlanVersion
+		Moved   int64
+	}
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		v, err := w.draft(ctx, plan, version)
 		if err != nil {
+			return err
+		}
+		if err := w.holds(KindPlanVersion, VersionID(plan, version), v.Etag); err != nil {
 			return err
 		}
 		if err := w.checkVersion(ctx, &v); err != nil {
 			return err
 		}
 		v.State, v.PublishTime, v.EffectiveAt = Published, w.now, later(w.now, p.EffectiveAt)
-		if out, err = w.UpdatePlanVersion(ctx, v); err != nil {
+		if out.Version, err = w.UpdatePlanVersion(ctx, v); err != nil {
 			return err
 		}
-		moved, err = w.published(ctx, &out, p)
+		out.Moved, err = w.published(ctx, &out.Version, p)
 		return err
 	})
-	return out, moved, epoch, err
+	return out.Version, out.Moved, epoch, err
 }
 
 func later(a, b time.Time) time.Time {

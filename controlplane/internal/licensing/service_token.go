@@ -12,11 +12,7 @@ func (s *Service) CreateToken(ctx context.Context, t Token) (out Token, secret s
 	if secret, err = newToken(s.random); err != nil {
 		return Token{}, "", err
 	}
-	out, err = s.keepToken(ctx, t, secret)
-	if err != nil {
-		return Token{}, "", err
-	}
-	return out, secret, nil
+	return s.keepToken(ctx, t, secret)
 }
 
 // ImportToken keeps a token whose secret was made elsewhere by NewTokenSecret, so that a deployment can hand the same
@@ -33,7 +29,8 @@ func (s *Service) ImportToken(ctx context.Context, t Token, secret string) (Toke
 	if CodeOf(err) != NotFound {
 		return out, err
 	}
-	out, err = s.keepToken(ctx, t, secret)
+	ctx = WithCall(ctx, Call{Procedure: "import_token"})
+	out, _, err = s.keepToken(ctx, t, secret)
 	if CodeOf(err) == AlreadyExists { // Another control plane was faster.
 		return s.store.TokenByHash(ctx, apikey.Hash(pepper, secret))
 	}
@@ -43,20 +40,34 @@ func (s *Service) ImportToken(ctx context.Context, t Token, secret string) (Toke
 // NewTokenSecret draws a token for ImportToken.
 func NewTokenSecret() (string, error) { return newToken(rand.Reader) }
 
-func (s *Service) keepToken(ctx context.Context, t Token, secret string) (Token, error) {
+// keepToken returns the secret too: that of the first call, where this one is the same again.
+func (s *Service) keepToken(ctx context.Context, t Token, secret string) (Token, string, error) {
 	if err := t.Validate(); err != nil {
-		return Token{}, err
+		return Token{}, "", err
 	}
 	pepper, err := s.pepperOnce(ctx)
 	if err != nil {
-		return Token{}, err
+		return Token{}, "", err
 	}
-	now := s.now()
-	out := Token{DisplayName: t.DisplayName, Role: t.Role, Hash: apikey.Hash(pepper, secret), CreateTime: now}
-	if out.ID, err = s.newID("tok_", now); err != nil {
-		return Token{}, err
+	var out struct {
+		Token  Token
+		Secret string
 	}
-	return out, s.store.Update(ctx, func(tx Tx) error { return tx.InsertToken(ctx, out) })
+	_, err = s.write(ctx, &out, func(w *write) (err error) {
+		made := Token{DisplayName: t.DisplayName, Role: t.Role, Hash: apikey.Hash(pepper, secret), CreateTime: w.now}
+		if made.ID, err = s.newID("tok_", w.now); err != nil {
+			return err
+		}
+		out.Token = made
+		if !w.call.ValidateOnly {
+			out.Secret = secret
+		}
+		return w.InsertToken(ctx, made)
+	})
+	if err != nil {
+		return Token{}, "", err
+	}
+	return out.Token, out.Secret, nil
 }
 
 // pepperOnce reads the pepper the first time.
@@ -85,12 +96,12 @@ func (s *Service) RevokeToken(ctx context.Context, id string) (Token, error) {
 		return Token{}, err
 	}
 	var out Token
-	err := s.store.Update(ctx, func(tx Tx) (err error) {
-		if out, err = tx.Token(ctx, id); err != nil || !out.RevokeTime.IsZero() {
+	_, err := s.write(ctx, &out, func(w *write) (err error) {
+		if out, err = w.Token(ctx, id); err != nil || !out.RevokeTime.IsZero() {
 			return err
 		}
-		out.RevokeTime = s.now()
-		return tx.RevokeToken(ctx, id, out.RevokeTime)
+		out.RevokeTime = w.now
+		return w.RevokeToken(ctx, id, out.RevokeTime)
 	})
 	return out, err
 }

@@ -10,7 +10,7 @@ import (
 // CreateService makes an upstream.
 func (s *Service) CreateService(ctx context.Context, u Upstream) (Upstream, Epoch, error) {
 	var out Upstream
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		out, err = w.createUpstream(ctx, u)
 		return err
 	})
@@ -55,7 +55,7 @@ func (s *Service) UpdateService(ctx context.Context, u Upstream, mask []string) 
 		return Upstream{}, Epoch{}, err
 	}
 	var out Upstream
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		old, err := w.Upstream(ctx, u.Key)
 		if err != nil {
 			return err
@@ -96,7 +96,7 @@ func (s *Service) ArchiveService(ctx context.Context, key string) (Upstream, Epo
 		return Upstream{}, Epoch{}, err
 	}
 	var out Upstream
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		out, err = w.archiveUpstream(ctx, key)
 		return err
 	})
@@ -105,7 +105,10 @@ func (s *Service) ArchiveService(ctx context.Context, key string) (Upstream, Epo
 
 func (w *write) archiveUpstream(ctx context.Context, key string) (Upstream, error) {
 	out, err := w.Upstream(ctx, key)
-	if err != nil || out.Archived() {
+	if err != nil {
+		return out, err
+	}
+	if err := w.holds(KindService, key, out.Etag); err != nil || out.Archived() {
 		return out, err
 	}
 	if err := w.unreferenced(ctx, KindService, key); err != nil {
@@ -119,7 +122,7 @@ func (w *write) archiveUpstream(ctx context.Context, key string) (Upstream, erro
 // CreateRoute makes a route. Refused where it ties with another.
 func (s *Service) CreateRoute(ctx context.Context, r Route) (Route, Epoch, error) {
 	var out Route
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		if out, err = w.createRoute(ctx, r); err != nil {
 			return err
 		}
@@ -206,7 +209,7 @@ func (s *Service) UpdateRoute(ctx context.Context, r Route, mask []string) (Rout
 		return Route{}, Epoch{}, err
 	}
 	var out Route
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		old, err := w.Route(ctx, r.Key)
 		if err != nil {
 			return err
@@ -278,7 +281,7 @@ func (s *Service) ArchiveRoute(ctx context.Context, key string) (Route, Epoch, e
 		return Route{}, Epoch{}, err
 	}
 	var out Route
-	epoch, err := s.write(ctx, func(w *write) (err error) {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
 		out, err = w.archiveRoute(ctx, key)
 		return err
 	})
@@ -287,7 +290,10 @@ func (s *Service) ArchiveRoute(ctx context.Context, key string) (Route, Epoch, e
 
 func (w *write) archiveRoute(ctx context.Context, key string) (Route, error) {
 	out, err := w.Route(ctx, key)
-	if err != nil || out.Archived() {
+	if err != nil {
+		return out, err
+	}
+	if err := w.holds(KindRoute, key, out.Etag); err != nil || out.Archived() {
 		return out, err
 	}
 	out.ArchiveTime, out.UpdateTime = w.now, w.now

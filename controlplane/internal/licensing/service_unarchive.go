@@ -11,8 +11,11 @@ func (s *Service) UnarchiveMeter(ctx context.Context, key string) (Meter, Epoch,
 		return Meter{}, Epoch{}, err
 	}
 	var out Meter
-	epoch, err := s.write(ctx, func(w *write) (err error) {
-		if out, err = w.Meter(ctx, key); err != nil || !out.Archived() {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
+		if out, err = w.Meter(ctx, key); err != nil {
+			return err
+		}
+		if err := w.holds(KindMeter, key, out.Etag); err != nil || !out.Archived() {
 			return err
 		}
 		out.ArchiveTime, out.UpdateTime = time.Time{}, w.now
@@ -29,8 +32,11 @@ func (s *Service) UnarchiveFeature(ctx context.Context, key string) (Feature, Ep
 		return Feature{}, Epoch{}, err
 	}
 	var out Feature
-	epoch, err := s.write(ctx, func(w *write) (err error) {
-		if out, err = w.Feature(ctx, key); err != nil || !out.Archived() {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
+		if out, err = w.Feature(ctx, key); err != nil {
+			return err
+		}
+		if err := w.holds(KindFeature, key, out.Etag); err != nil || !out.Archived() {
 			return err
 		}
 		if out.Meter != "" {
@@ -54,8 +60,11 @@ func (s *Service) UnarchivePlan(ctx context.Context, key string) (Plan, Epoch, e
 		return Plan{}, Epoch{}, err
 	}
 	var out Plan
-	epoch, err := s.write(ctx, func(w *write) (err error) {
-		if out, err = w.Plan(ctx, key); err != nil || !out.Archived() {
+	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
+		if out, err = w.Plan(ctx, key); err != nil {
+			return err
+		}
+		if err := w.holds(KindPlan, key, out.Etag); err != nil || !out.Archived() {
 			return err
 		}
 		versions, err := w.RestorePlanVersions(ctx, key)

@@ -43,7 +43,7 @@ func (s *Service) DiscardPlanDraft(ctx context.Context, plan string, version uin
 		return PlanVersion{}, Epoch{}, err
 	}
 	var out PlanVersion
-	epoch, err := s.write(ctx, func(w *write) error {
+	epoch, err := s.write(ctx, &out, func(w *write) error {
 		v, err := w.draft(ctx, plan, version)
 		if err != nil {
 			return err
@@ -68,9 +68,12 @@ func (s *Service) RollbackPlan(ctx context.Context, plan string, m Migration) (P
 	if err := how.check(MigrationNewOnly); err != nil {
 		return PlanVersion{}, 0, Epoch{}, err
 	}
-	a := &apply{how: how}
-	epoch, err := s.write(ctx, func(w *write) error {
-		*a = apply{write: w, how: how}
+	var out struct {
+		Version PlanVersion
+		Moved   int64
+	}
+	epoch, err := s.write(ctx, &out, func(w *write) error {
+		a := &apply{write: w, how: how}
 		p, err := w.livePlan(ctx, plan)
 		if err != nil {
 			return err
@@ -95,7 +98,9 @@ func (s *Service) RollbackPlan(ctx context.Context, plan string, m Migration) (P
 			return err
 		}
 		next.State, next.CreateTime, next.PublishTime, next.EffectiveAt = Published, w.now, w.now, w.now
-		return a.publishNext(ctx, p, newest, next)
+		err = a.publishNext(ctx, p, newest, next)
+		out.Version, out.Moved = a.version, a.moved
+		return err
 	})
-	return a.version, a.moved, epoch, err
+	return out.Version, out.Moved, epoch, err
 }

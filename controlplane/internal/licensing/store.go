@@ -3,6 +3,8 @@ package licensing
 import (
 	"context"
 	"time"
+
+	"tollgate/controlplane/internal/audit"
 )
 
 // Store keeps the domain's objects. Its methods block on the database and end with their context. What is not there
@@ -123,6 +125,17 @@ type Tx interface {
 	RevokeAPIKey(ctx context.Context, id string, at time.Time) error
 	InsertToken(ctx context.Context, t Token) error
 	RevokeToken(ctx context.Context, id string, at time.Time) error
+
+	// Answer is what a call got that began after a time. False where there is none.
+	Answer(ctx context.Context, k CallKey, after time.Time) (Answer, bool, error)
+	// InsertAnswer replaces one that Answer no longer finds.
+	InsertAnswer(ctx context.Context, a Answer) error
+	// ExpireAnswers drops the oldest answers from before a time, at most limit.
+	ExpireAnswers(ctx context.Context, before time.Time, limit int) error
+	// LockAudit makes this the only transaction that appends to the audit until it ends. It comes after LockHead.
+	LockAudit(ctx context.Context) (audit.Head, error)
+	// AppendAudit stores the event that follows on the head, and makes it the head.
+	AppendAudit(ctx context.Context, e audit.Event) error
 
 	// References names what refers to an object and is in use at now: not archived and, of licences, not
 	// ended. Plan versions count while they are a draft, the newest published one, or on a licence that has not ended. At

@@ -10,6 +10,17 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+type AdminCall struct {
+	Actor       string
+	Procedure   string
+	RequestID   string
+	Fingerprint []byte
+	Generation  int64
+	Number      int64
+	Answer      []byte
+	CreatedAt   time.Time
+}
+
 type ApiKey struct {
 	ID          string
 	License     string
@@ -28,6 +39,30 @@ type ApiToken struct {
 	Hash        []byte
 	CreatedAt   time.Time
 	RevokedAt   *time.Time
+}
+
+type AuditEvent struct {
+	Sequence     int64
+	At           time.Time
+	Actor        string
+	ActorName    string
+	Role         string
+	Procedure    string
+	Kind         string
+	Object       string
+	Before       string
+	After        string
+	RequestID    string
+	Generation   int64
+	Number       int64
+	PreviousHash []byte
+	Hash         []byte
+}
+
+type AuditHead struct {
+	Singleton bool
+	Sequence  int64
+	Hash      []byte
 }
 
 type BootHead struct {

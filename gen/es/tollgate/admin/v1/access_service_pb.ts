@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/access_service.proto.
  */
 export const file_tollgate_admin_v1_access_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZ0b2xsZ2F0ZS9hZG1pbi92MS9hY2Nlc3Nfc2VydmljZS5wcm90bxIRdG9sbGdhdGUuYWRtaW4udjEiDwoNV2hvQW1JUmVxdWVzdCI5Cg5XaG9BbUlSZXNwb25zZRInCgV0b2tlbhgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuIkUKEkNyZWF0ZVRva2VuUmVxdWVzdBIvCgV0b2tlbhgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuQga6SAPIAQEiTgoTQ3JlYXRlVG9rZW5SZXNwb25zZRInCgV0b2tlbhgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuEg4KBnNlY3JldBgCIAEoCSJNChFMaXN0VG9rZW5zUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8iVwoSTGlzdFRva2Vuc1Jlc3BvbnNlEigKBnRva2VucxgBIAMoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIrChJSZXZva2VUb2tlblJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQCI+ChNSZXZva2VUb2tlblJlc3BvbnNlEicKBXRva2VuGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuVG9rZW4y8gMKDUFjY2Vzc1NlcnZpY2USaAoGV2hvQW1JEiAudG9sbGdhdGUuYWRtaW4udjEuV2hvQW1JUmVxdWVzdBohLnRvbGxnYXRlLmFkbWluLnYxLldob0FtSVJlc3BvbnNlIhmQAgGItRgBgtPkkwIMEgovdjEvd2hvYW1pEnsKC0NyZWF0ZVRva2VuEiUudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlVG9rZW5SZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlVG9rZW5SZXNwb25zZSIdiLUYEILT5JMCEzoFdG9rZW4iCi92MS90b2tlbnMSdAoKTGlzdFRva2VucxIkLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RUb2tlbnNSZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuTGlzdFRva2Vuc1Jlc3BvbnNlIhmQAgGItRgPgtPkkwIMEgovdjEvdG9rZW5zEoMBCgtSZXZva2VUb2tlbhIlLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZVRva2VuUmVxdWVzdBomLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZVRva2VuUmVzcG9uc2UiJYi1GBCC0+STAhs6ASoiFi92MS90b2tlbnMve2lkfTpyZXZva2VCvAEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUISQWNjZXNzU2VydmljZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_token]);
+  fileDesc("CiZ0b2xsZ2F0ZS9hZG1pbi92MS9hY2Nlc3Nfc2VydmljZS5wcm90bxIRdG9sbGdhdGUuYWRtaW4udjEiDwoNV2hvQW1JUmVxdWVzdCI5Cg5XaG9BbUlSZXNwb25zZRInCgV0b2tlbhgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuIoQBChJDcmVhdGVUb2tlblJlcXVlc3QSLwoFdG9rZW4YASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Ub2tlbkIGukgDyAEBEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIk4KE0NyZWF0ZVRva2VuUmVzcG9uc2USJwoFdG9rZW4YASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Ub2tlbhIOCgZzZWNyZXQYAiABKAkiTQoRTGlzdFRva2Vuc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPIlcKEkxpc3RUb2tlbnNSZXNwb25zZRIoCgZ0b2tlbnMYASADKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Ub2tlbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiagoSUmV2b2tlVG9rZW5SZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEASJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgiPgoTUmV2b2tlVG9rZW5SZXNwb25zZRInCgV0b2tlbhgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlRva2VuMvIDCg1BY2Nlc3NTZXJ2aWNlEmgKBldob0FtSRIgLnRvbGxnYXRlLmFkbWluLnYxLldob0FtSVJlcXVlc3QaIS50b2xsZ2F0ZS5hZG1pbi52MS5XaG9BbUlSZXNwb25zZSIZkAIBiLUYAYLT5JMCDBIKL3YxL3dob2FtaRJ7CgtDcmVhdGVUb2tlbhIlLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVRva2VuUmVxdWVzdBomLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVRva2VuUmVzcG9uc2UiHYi1GBCC0+STAhM6BXRva2VuIgovdjEvdG9rZW5zEnQKCkxpc3RUb2tlbnMSJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0VG9rZW5zUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RUb2tlbnNSZXNwb25zZSIZkAIBiLUYD4LT5JMCDBIKL3YxL3Rva2VucxKDAQoLUmV2b2tlVG9rZW4SJS50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VUb2tlblJlcXVlc3QaJi50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VUb2tlblJlc3BvbnNlIiWItRgQgtPkkwIbOgEqIhYvdjEvdG9rZW5zL3tpZH06cmV2b2tlQrwBChVjb20udG9sbGdhdGUuYWRtaW4udjFCEkFjY2Vzc1NlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_token]);
 
 /**
  * @generated from message tollgate.admin.v1.WhoAmIRequest
@@ -55,6 +55,21 @@ export type CreateTokenRequest = Message<"tollgate.admin.v1.CreateTokenRequest">
    * @generated from field: tollgate.admin.v1.Token token = 1;
    */
   token?: Token | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -138,6 +153,21 @@ export type RevokeTokenRequest = Message<"tollgate.admin.v1.RevokeTokenRequest">
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**

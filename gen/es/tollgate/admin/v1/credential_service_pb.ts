@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/credential_service.proto.
  */
 export const file_tollgate_admin_v1_credential_service: GenFile = /*@__PURE__*/
-  fileDesc("Cip0b2xsZ2F0ZS9hZG1pbi92MS9jcmVkZW50aWFsX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxImgKEkxpc3RBcGlLZXlzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJbChNMaXN0QXBpS2V5c1Jlc3BvbnNlEisKCGFwaV9rZXlzGAEgAygLMhkudG9sbGdhdGUuYWRtaW4udjEuQXBpS2V5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKBAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIaCgdsaWNlbnNlGAEgASgJQgm6SAZyBBABKEASHgoMZGlzcGxheV9uYW1lGAIgASgJQgi6SAVyAyjIARIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ7ChRDcmVhdGVBcGlLZXlSZXNwb25zZRIqCgdhcGlfa2V5GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuQXBpS2V5Eg4KBnNlY3JldBgCIAEoCRInCgVlcG9jaBgDIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIiwKE1Jldm9rZUFwaUtleVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQCJrChRSZXZva2VBcGlLZXlSZXNwb25zZRIqCgdhcGlfa2V5GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuQXBpS2V5EicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gylwMKEUNyZWRlbnRpYWxTZXJ2aWNlEnkKC0xpc3RBcGlLZXlzEiUudG9sbGdhdGUuYWRtaW4udjEuTGlzdEFwaUtleXNSZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuTGlzdEFwaUtleXNSZXNwb25zZSIbkAIBiLUYCILT5JMCDhIML3YxL2FwaV9rZXlzEnwKDENyZWF0ZUFwaUtleRImLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUFwaUtleVJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVBcGlLZXlSZXNwb25zZSIbiLUYCYLT5JMCEToBKiIML3YxL2FwaV9rZXlzEogBCgxSZXZva2VBcGlLZXkSJi50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VBcGlLZXlSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuUmV2b2tlQXBpS2V5UmVzcG9uc2UiJ4i1GAmC0+STAh06ASoiGC92MS9hcGlfa2V5cy97aWR9OnJldm9rZULAAQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhZDcmVkZW50aWFsU2VydmljZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_tollgate_admin_v1_api_key, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_permission]);
+  fileDesc("Cip0b2xsZ2F0ZS9hZG1pbi92MS9jcmVkZW50aWFsX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxImgKEkxpc3RBcGlLZXlzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJbChNMaXN0QXBpS2V5c1Jlc3BvbnNlEisKCGFwaV9rZXlzGAEgAygLMhkudG9sbGdhdGUuYWRtaW4udjEuQXBpS2V5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLAAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIaCgdsaWNlbnNlGAEgASgJQgm6SAZyBBABKEASHgoMZGlzcGxheV9uYW1lGAIgASgJQgi6SAVyAyjIARIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ7ChRDcmVhdGVBcGlLZXlSZXNwb25zZRIqCgdhcGlfa2V5GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuQXBpS2V5Eg4KBnNlY3JldBgCIAEoCRInCgVlcG9jaBgDIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoImsKE1Jldm9rZUFwaUtleVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJrChRSZXZva2VBcGlLZXlSZXNwb25zZRIqCgdhcGlfa2V5GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuQXBpS2V5EicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gylwMKEUNyZWRlbnRpYWxTZXJ2aWNlEnkKC0xpc3RBcGlLZXlzEiUudG9sbGdhdGUuYWRtaW4udjEuTGlzdEFwaUtleXNSZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuTGlzdEFwaUtleXNSZXNwb25zZSIbkAIBiLUYCILT5JMCDhIML3YxL2FwaV9rZXlzEnwKDENyZWF0ZUFwaUtleRImLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUFwaUtleVJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVBcGlLZXlSZXNwb25zZSIbiLUYCYLT5JMCEToBKiIML3YxL2FwaV9rZXlzEogBCgxSZXZva2VBcGlLZXkSJi50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VBcGlLZXlSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuUmV2b2tlQXBpS2V5UmVzcG9uc2UiJ4i1GAmC0+STAh06ASoiGC92MS9hcGlfa2V5cy97aWR9OnJldm9rZULAAQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhZDcmVkZW50aWFsU2VydmljZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_tollgate_admin_v1_api_key, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_permission]);
 
 /**
  * @generated from message tollgate.admin.v1.ListApiKeysRequest
@@ -94,6 +94,21 @@ export type CreateApiKeyRequest = Message<"tollgate.admin.v1.CreateApiKeyRequest
    * @generated from field: google.protobuf.Timestamp expires_at = 3;
    */
   expiresAt?: Timestamp | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -140,6 +155,21 @@ export type RevokeApiKeyRequest = Message<"tollgate.admin.v1.RevokeApiKeyRequest
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**

@@ -23,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/license_service.proto.
  */
 export const file_tollgate_admin_v1_license_service: GenFile = /*@__PURE__*/
-  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS9saWNlbnNlX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIioKEUdldExpY2Vuc2VSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEAiQQoSR2V0TGljZW5zZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlImkKE0xpc3RMaWNlbnNlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iXQoUTGlzdExpY2Vuc2VzUmVzcG9uc2USLAoIbGljZW5zZXMYASADKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJKChNJc3N1ZUxpY2Vuc2VSZXF1ZXN0EjMKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlQga6SAPIAQEibAoUSXNzdWVMaWNlbnNlUmVzcG9uc2USKwoHbGljZW5zZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIuChVTdXNwZW5kTGljZW5zZVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQCJuChZTdXNwZW5kTGljZW5zZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giLQoUUmVzdW1lTGljZW5zZVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQCJtChVSZXN1bWVMaWNlbnNlUmVzcG9uc2USKwoHbGljZW5zZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCItChRSZXZva2VMaWNlbnNlUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAIm0KFVJldm9rZUxpY2Vuc2VSZXNwb25zZRIrCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoImQKFENhbmNlbExpY2Vuc2VSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEASNQoEd2hlbhgCIAEoDjIdLnRvbGxnYXRlLmFkbWluLnYxLkNoYW5nZVdoZW5CCLpIBYIBAhABIm0KFUNhbmNlbExpY2Vuc2VSZXNwb25zZRIrCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIlkKE1JlbmV3TGljZW5zZVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQBIrCgdlbmRzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJsChRSZW5ld0xpY2Vuc2VSZXNwb25zZRIrCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoImMKEVNldFBhc3REdWVSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEASNwoLZ3JhY2VfdW50aWwYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQEiagoSU2V0UGFzdER1ZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gioAEKEUNoYW5nZVBsYW5SZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEASFwoEcGxhbhgCIAEoCUIJukgGcgQQAShAEg8KB3ZlcnNpb24YAyABKA0SNQoEd2hlbhgEIAEoDjIdLnRvbGxnYXRlLmFkbWluLnYxLkNoYW5nZVdoZW5CCLpIBYIBAhABEhMKC3Jlc2V0X3VzYWdlGAUgASgIImoKEkNoYW5nZVBsYW5SZXNwb25zZRIrCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIpwCChVDcmVhdGVPdmVycmlkZVJlcXVlc3QSGgoHbGljZW5zZRgBIAEoCUIJukgGcgQQAShAEhgKB2ZlYXR1cmUYAiABKAlCB7pIBHICKEASJQoFdmFsdWUYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSMAoKcmF0ZV9saW1pdBgEIAEoCzIcLnRvbGxnYXRlLmFkbWluLnYxLlJhdGVMaW1pdBItCglzdGFydHNfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB2VuZHNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKBnJlYXNvbhgHIAEoCUIIukgFcgMo9AMicAoWQ3JlYXRlT3ZlcnJpZGVSZXNwb25zZRItCghvdmVycmlkZRgBIAEoCzIbLnRvbGxnYXRlLmFkbWluLnYxLk92ZXJyaWRlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giSgoVRGVsZXRlT3ZlcnJpZGVSZXF1ZXN0EhoKB2xpY2Vuc2UYASABKAlCCbpIBnIEEAEoQBIVCgJpZBgCIAEoCUIJukgGcgQQAShAIm4KFkRlbGV0ZU92ZXJyaWRlUmVzcG9uc2USKwoHbGljZW5zZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCKEAgoSQ3JlYXRlR3JhbnRSZXF1ZXN0EhoKB2xpY2Vuc2UYASABKAlCCbpIBnIEEAEoQBIaCgdmZWF0dXJlGAIgASgJQgm6SAZyBBABKEASFgoFdW5pdHMYAyABKANCB7pIBCICIAASJQoIcHJpb3JpdHkYBCABKAVCE7pIEBoOGOgHKJj4/////////wESLQoJc3RhcnRzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYCgZyZWFzb24YByABKAlCCLpIBXIDKPQDImcKE0NyZWF0ZUdyYW50UmVzcG9uc2USJwoFZ3JhbnQYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5HcmFudBInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIlwKFkdldEVudGl0bGVtZW50c1JlcXVlc3QSGgoHbGljZW5zZRgBIAEoCUIJukgGcgQQAShAEiYKAmF0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLBAQoXR2V0RW50aXRsZW1lbnRzUmVzcG9uc2USPQoMZW50aXRsZW1lbnRzGAEgAygLMicudG9sbGdhdGUuYWRtaW4udjEuRWZmZWN0aXZlRW50aXRsZW1lbnQSOgoLcmF0ZV9saW1pdHMYAiADKAsyJS50b2xsZ2F0ZS5hZG1pbi52MS5FZmZlY3RpdmVSYXRlTGltaXQSKwoHbGljZW5zZRgDIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2UiaAoYTGlzdExpY2Vuc2VFdmVudHNSZXF1ZXN0EhgKB2xpY2Vuc2UYASABKAlCB7pIBHICKEASFgoFYWZ0ZXIYAiABKANCB7pIBCICKAASGgoJcGFnZV9zaXplGAMgASgFQge6SAQaAigAIlQKGUxpc3RMaWNlbnNlRXZlbnRzUmVzcG9uc2USNwoObGljZW5zZV9ldmVudHMYASADKAsyHy50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlRXZlbnQqWgoKQ2hhbmdlV2hlbhIbChdDSEFOR0VfV0hFTl9VTlNQRUNJRklFRBAAEhMKD0NIQU5HRV9XSEVOX05PVxABEhoKFkNIQU5HRV9XSEVOX1BFUklPRF9FTkQQAjLcEAoOTGljZW5zZVNlcnZpY2USewoKR2V0TGljZW5zZRIkLnRvbGxnYXRlLmFkbWluLnYxLkdldExpY2Vuc2VSZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuR2V0TGljZW5zZVJlc3BvbnNlIiCQAgGItRgGgtPkkwITEhEvdjEvbGljZW5zZXMve2lkfRJ8CgxMaXN0TGljZW5zZXMSJi50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0TGljZW5zZXNSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuTGlzdExpY2Vuc2VzUmVzcG9uc2UiG5ACAYi1GAaC0+STAg4SDC92MS9saWNlbnNlcxKCAQoMSXNzdWVMaWNlbnNlEiYudG9sbGdhdGUuYWRtaW4udjEuSXNzdWVMaWNlbnNlUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLklzc3VlTGljZW5zZVJlc3BvbnNlIiGItRgHgtPkkwIXOgdsaWNlbnNlIgwvdjEvbGljZW5zZXMSjwEKDlN1c3BlbmRMaWNlbnNlEigudG9sbGdhdGUuYWRtaW4udjEuU3VzcGVuZExpY2Vuc2VSZXF1ZXN0GikudG9sbGdhdGUuYWRtaW4udjEuU3VzcGVuZExpY2Vuc2VSZXNwb25zZSIoiLUYB4LT5JMCHjoBKiIZL3YxL2xpY2Vuc2VzL3tpZH06c3VzcGVuZBKLAQoNUmVzdW1lTGljZW5zZRInLnRvbGxnYXRlLmFkbWluLnYxLlJlc3VtZUxpY2Vuc2VSZXF1ZXN0GigudG9sbGdhdGUuYWRtaW4udjEuUmVzdW1lTGljZW5zZVJlc3BvbnNlIieItRgHgtPkkwIdOgEqIhgvdjEvbGljZW5zZXMve2lkfTpyZXN1bWUSiwEKDVJldm9rZUxpY2Vuc2USJy50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VMaWNlbnNlUmVxdWVzdBooLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZUxpY2Vuc2VSZXNwb25zZSIniLUYB4LT5JMCHToBKiIYL3YxL2xpY2Vuc2VzL3tpZH06cmV2b2tlEosBCg1DYW5jZWxMaWNlbnNlEicudG9sbGdhdGUuYWRtaW4udjEuQ2FuY2VsTGljZW5zZVJlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5DYW5jZWxMaWNlbnNlUmVzcG9uc2UiJ4i1GAeC0+STAh06ASoiGC92MS9saWNlbnNlcy97aWR9OmNhbmNlbBKHAQoMUmVuZXdMaWNlbnNlEiYudG9sbGdhdGUuYWRtaW4udjEuUmVuZXdMaWNlbnNlUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLlJlbmV3TGljZW5zZVJlc3BvbnNlIiaItRgHgtPkkwIcOgEqIhcvdjEvbGljZW5zZXMve2lkfTpyZW5ldxKGAQoKU2V0UGFzdER1ZRIkLnRvbGxnYXRlLmFkbWluLnYxLlNldFBhc3REdWVSZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuU2V0UGFzdER1ZVJlc3BvbnNlIiuItRgHgtPkkwIhOgEqIhwvdjEvbGljZW5zZXMve2lkfTpzZXRQYXN0RHVlEoYBCgpDaGFuZ2VQbGFuEiQudG9sbGdhdGUuYWRtaW4udjEuQ2hhbmdlUGxhblJlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5DaGFuZ2VQbGFuUmVzcG9uc2UiK4i1GAeC0+STAiE6ASoiHC92MS9saWNlbnNlcy97aWR9OmNoYW5nZVBsYW4SlgEKDkNyZWF0ZU92ZXJyaWRlEigudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlT3ZlcnJpZGVSZXF1ZXN0GikudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlT3ZlcnJpZGVSZXNwb25zZSIviLUYB4LT5JMCJToBKiIgL3YxL2xpY2Vuc2VzL3tsaWNlbnNlfS9vdmVycmlkZXMSmAEKDkRlbGV0ZU92ZXJyaWRlEigudG9sbGdhdGUuYWRtaW4udjEuRGVsZXRlT3ZlcnJpZGVSZXF1ZXN0GikudG9sbGdhdGUuYWRtaW4udjEuRGVsZXRlT3ZlcnJpZGVSZXNwb25zZSIxiLUYB4LT5JMCJyolL3YxL2xpY2Vuc2VzL3tsaWNlbnNlfS9vdmVycmlkZXMve2lkfRKKAQoLQ3JlYXRlR3JhbnQSJS50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVHcmFudFJlcXVlc3QaJi50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVHcmFudFJlc3BvbnNlIiyItRgHgtPkkwIiOgEqIh0vdjEvbGljZW5zZXMve2xpY2Vuc2V9L2dyYW50cxKcAQoPR2V0RW50aXRsZW1lbnRzEikudG9sbGdhdGUuYWRtaW4udjEuR2V0RW50aXRsZW1lbnRzUmVxdWVzdBoqLnRvbGxnYXRlLmFkbWluLnYxLkdldEVudGl0bGVtZW50c1Jlc3BvbnNlIjKQAgGItRgGgtPkkwIlEiMvdjEvbGljZW5zZXMve2xpY2Vuc2V9L2VudGl0bGVtZW50cxKRAQoRTGlzdExpY2Vuc2VFdmVudHMSKy50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0TGljZW5zZUV2ZW50c1JlcXVlc3QaLC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0TGljZW5zZUV2ZW50c1Jlc3BvbnNlIiGQAgGItRgGgtPkkwIUEhIvdjEvbGljZW5zZV9ldmVudHNCvQEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUITTGljZW5zZVNlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_struct, file_google_protobuf_timestamp, file_tollgate_admin_v1_entitlement, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_license, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_plan]);
+  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS9saWNlbnNlX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIioKEUdldExpY2Vuc2VSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEAiQQoSR2V0TGljZW5zZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlImkKE0xpc3RMaWNlbnNlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iXQoUTGlzdExpY2Vuc2VzUmVzcG9uc2USLAoIbGljZW5zZXMYASADKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKJAQoTSXNzdWVMaWNlbnNlUmVxdWVzdBIzCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZUIGukgDyAEBEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIImwKFElzc3VlTGljZW5zZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gihAEKFVN1c3BlbmRMaWNlbnNlUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIEhUKBGV0YWcYDyABKAlCB7pIBHICKEAibgoWU3VzcGVuZExpY2Vuc2VSZXNwb25zZRIrCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIoMBChRSZXN1bWVMaWNlbnNlUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIEhUKBGV0YWcYDyABKAlCB7pIBHICKEAibQoVUmVzdW1lTGljZW5zZVJlc3BvbnNlEisKB2xpY2Vuc2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gigwEKFFJldm9rZUxpY2Vuc2VSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEASJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgSFQoEZXRhZxgPIAEoCUIHukgEcgIoQCJtChVSZXZva2VMaWNlbnNlUmVzcG9uc2USKwoHbGljZW5zZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCK6AQoUQ2FuY2VsTGljZW5zZVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQBI1CgR3aGVuGAIgASgOMh0udG9sbGdhdGUuYWRtaW4udjEuQ2hhbmdlV2hlbkIIukgFggECEAESJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgSFQoEZXRhZxgPIAEoCUIHukgEcgIoQCJtChVDYW5jZWxMaWNlbnNlUmVzcG9uc2USKwoHbGljZW5zZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCKvAQoTUmVuZXdMaWNlbnNlUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAEisKB2VuZHNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIEhUKBGV0YWcYDyABKAlCB7pIBHICKEAibAoUUmVuZXdMaWNlbnNlUmVzcG9uc2USKwoHbGljZW5zZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCK5AQoRU2V0UGFzdER1ZVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQBI3CgtncmFjZV91bnRpbBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCBIVCgRldGFnGA8gASgJQge6SARyAihAImoKElNldFBhc3REdWVSZXNwb25zZRIrCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIvYBChFDaGFuZ2VQbGFuUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAEhcKBHBsYW4YAiABKAlCCbpIBnIEEAEoQBIPCgd2ZXJzaW9uGAMgASgNEjUKBHdoZW4YBCABKA4yHS50b2xsZ2F0ZS5hZG1pbi52MS5DaGFuZ2VXaGVuQgi6SAWCAQIQARITCgtyZXNldF91c2FnZRgFIAEoCBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCBIVCgRldGFnGA8gASgJQge6SARyAihAImoKEkNoYW5nZVBsYW5SZXNwb25zZRIrCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIvICChVDcmVhdGVPdmVycmlkZVJlcXVlc3QSGgoHbGljZW5zZRgBIAEoCUIJukgGcgQQAShAEhgKB2ZlYXR1cmUYAiABKAlCB7pIBHICKEASJQoFdmFsdWUYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSMAoKcmF0ZV9saW1pdBgEIAEoCzIcLnRvbGxnYXRlLmFkbWluLnYxLlJhdGVMaW1pdBItCglzdGFydHNfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB2VuZHNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKBnJlYXNvbhgHIAEoCUIIukgFcgMo9AMSJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgSFQoEZXRhZxgPIAEoCUIHukgEcgIoQCJwChZDcmVhdGVPdmVycmlkZVJlc3BvbnNlEi0KCG92ZXJyaWRlGAEgASgLMhsudG9sbGdhdGUuYWRtaW4udjEuT3ZlcnJpZGUSJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCKgAQoVRGVsZXRlT3ZlcnJpZGVSZXF1ZXN0EhoKB2xpY2Vuc2UYASABKAlCCbpIBnIEEAEoQBIVCgJpZBgCIAEoCUIJukgGcgQQAShAEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIEhUKBGV0YWcYDyABKAlCB7pIBHICKEAibgoWRGVsZXRlT3ZlcnJpZGVSZXNwb25zZRIrCgdsaWNlbnNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoItoCChJDcmVhdGVHcmFudFJlcXVlc3QSGgoHbGljZW5zZRgBIAEoCUIJukgGcgQQAShAEhoKB2ZlYXR1cmUYAiABKAlCCbpIBnIEEAEoQBIWCgV1bml0cxgDIAEoA0IHukgEIgIgABIlCghwcmlvcml0eRgEIAEoBUITukgQGg4Y6AcomPj/////////ARItCglzdGFydHNfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKBnJlYXNvbhgHIAEoCUIIukgFcgMo9AMSJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgSFQoEZXRhZxgPIAEoCUIHukgEcgIoQCJnChNDcmVhdGVHcmFudFJlc3BvbnNlEicKBWdyYW50GAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuR3JhbnQSJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCJcChZHZXRFbnRpdGxlbWVudHNSZXF1ZXN0EhoKB2xpY2Vuc2UYASABKAlCCbpIBnIEEAEoQBImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiwQEKF0dldEVudGl0bGVtZW50c1Jlc3BvbnNlEj0KDGVudGl0bGVtZW50cxgBIAMoCzInLnRvbGxnYXRlLmFkbWluLnYxLkVmZmVjdGl2ZUVudGl0bGVtZW50EjoKC3JhdGVfbGltaXRzGAIgAygLMiUudG9sbGdhdGUuYWRtaW4udjEuRWZmZWN0aXZlUmF0ZUxpbWl0EisKB2xpY2Vuc2UYAyABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlImgKGExpc3RMaWNlbnNlRXZlbnRzUmVxdWVzdBIYCgdsaWNlbnNlGAEgASgJQge6SARyAihAEhYKBWFmdGVyGAIgASgDQge6SAQiAigAEhoKCXBhZ2Vfc2l6ZRgDIAEoBUIHukgEGgIoACJUChlMaXN0TGljZW5zZUV2ZW50c1Jlc3BvbnNlEjcKDmxpY2Vuc2VfZXZlbnRzGAEgAygLMh8udG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZUV2ZW50KloKCkNoYW5nZVdoZW4SGwoXQ0hBTkdFX1dIRU5fVU5TUEVDSUZJRUQQABITCg9DSEFOR0VfV0hFTl9OT1cQARIaChZDSEFOR0VfV0hFTl9QRVJJT0RfRU5EEAIy3BAKDkxpY2Vuc2VTZXJ2aWNlEnsKCkdldExpY2Vuc2USJC50b2xsZ2F0ZS5hZG1pbi52MS5HZXRMaWNlbnNlUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkdldExpY2Vuc2VSZXNwb25zZSIgkAIBiLUYBoLT5JMCExIRL3YxL2xpY2Vuc2VzL3tpZH0SfAoMTGlzdExpY2Vuc2VzEiYudG9sbGdhdGUuYWRtaW4udjEuTGlzdExpY2Vuc2VzUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RMaWNlbnNlc1Jlc3BvbnNlIhuQAgGItRgGgtPkkwIOEgwvdjEvbGljZW5zZXMSggEKDElzc3VlTGljZW5zZRImLnRvbGxnYXRlLmFkbWluLnYxLklzc3VlTGljZW5zZVJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5Jc3N1ZUxpY2Vuc2VSZXNwb25zZSIhiLUYB4LT5JMCFzoHbGljZW5zZSIML3YxL2xpY2Vuc2VzEo8BCg5TdXNwZW5kTGljZW5zZRIoLnRvbGxnYXRlLmFkbWluLnYxLlN1c3BlbmRMaWNlbnNlUmVxdWVzdBopLnRvbGxnYXRlLmFkbWluLnYxLlN1c3BlbmRMaWNlbnNlUmVzcG9uc2UiKIi1GAeC0+STAh46ASoiGS92MS9saWNlbnNlcy97aWR9OnN1c3BlbmQSiwEKDVJlc3VtZUxpY2Vuc2USJy50b2xsZ2F0ZS5hZG1pbi52MS5SZXN1bWVMaWNlbnNlUmVxdWVzdBooLnRvbGxnYXRlLmFkbWluLnYxLlJlc3VtZUxpY2Vuc2VSZXNwb25zZSIniLUYB4LT5JMCHToBKiIYL3YxL2xpY2Vuc2VzL3tpZH06cmVzdW1lEosBCg1SZXZva2VMaWNlbnNlEicudG9sbGdhdGUuYWRtaW4udjEuUmV2b2tlTGljZW5zZVJlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VMaWNlbnNlUmVzcG9uc2UiJ4i1GAeC0+STAh06ASoiGC92MS9saWNlbnNlcy97aWR9OnJldm9rZRKLAQoNQ2FuY2VsTGljZW5zZRInLnRvbGxnYXRlLmFkbWluLnYxLkNhbmNlbExpY2Vuc2VSZXF1ZXN0GigudG9sbGdhdGUuYWRtaW4udjEuQ2FuY2VsTGljZW5zZVJlc3BvbnNlIieItRgHgtPkkwIdOgEqIhgvdjEvbGljZW5zZXMve2lkfTpjYW5jZWwShwEKDFJlbmV3TGljZW5zZRImLnRvbGxnYXRlLmFkbWluLnYxLlJlbmV3TGljZW5zZVJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5SZW5ld0xpY2Vuc2VSZXNwb25zZSImiLUYB4LT5JMCHDoBKiIXL3YxL2xpY2Vuc2VzL3tpZH06cmVuZXcShgEKClNldFBhc3REdWUSJC50b2xsZ2F0ZS5hZG1pbi52MS5TZXRQYXN0RHVlUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLlNldFBhc3REdWVSZXNwb25zZSIriLUYB4LT5JMCIToBKiIcL3YxL2xpY2Vuc2VzL3tpZH06c2V0UGFzdER1ZRKGAQoKQ2hhbmdlUGxhbhIkLnRvbGxnYXRlLmFkbWluLnYxLkNoYW5nZVBsYW5SZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuQ2hhbmdlUGxhblJlc3BvbnNlIiuItRgHgtPkkwIhOgEqIhwvdjEvbGljZW5zZXMve2lkfTpjaGFuZ2VQbGFuEpYBCg5DcmVhdGVPdmVycmlkZRIoLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZU92ZXJyaWRlUmVxdWVzdBopLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZU92ZXJyaWRlUmVzcG9uc2UiL4i1GAeC0+STAiU6ASoiIC92MS9saWNlbnNlcy97bGljZW5zZX0vb3ZlcnJpZGVzEpgBCg5EZWxldGVPdmVycmlkZRIoLnRvbGxnYXRlLmFkbWluLnYxLkRlbGV0ZU92ZXJyaWRlUmVxdWVzdBopLnRvbGxnYXRlLmFkbWluLnYxLkRlbGV0ZU92ZXJyaWRlUmVzcG9uc2UiMYi1GAeC0+STAicqJS92MS9saWNlbnNlcy97bGljZW5zZX0vb3ZlcnJpZGVzL3tpZH0SigEKC0NyZWF0ZUdyYW50EiUudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlR3JhbnRSZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlR3JhbnRSZXNwb25zZSIsiLUYB4LT5JMCIjoBKiIdL3YxL2xpY2Vuc2VzL3tsaWNlbnNlfS9ncmFudHMSnAEKD0dldEVudGl0bGVtZW50cxIpLnRvbGxnYXRlLmFkbWluLnYxLkdldEVudGl0bGVtZW50c1JlcXVlc3QaKi50b2xsZ2F0ZS5hZG1pbi52MS5HZXRFbnRpdGxlbWVudHNSZXNwb25zZSIykAIBiLUYBoLT5JMCJRIjL3YxL2xpY2Vuc2VzL3tsaWNlbnNlfS9lbnRpdGxlbWVudHMSkQEKEUxpc3RMaWNlbnNlRXZlbnRzEisudG9sbGdhdGUuYWRtaW4udjEuTGlzdExpY2Vuc2VFdmVudHNSZXF1ZXN0GiwudG9sbGdhdGUuYWRtaW4udjEuTGlzdExpY2Vuc2VFdmVudHNSZXNwb25zZSIhkAIBiLUYBoLT5JMCFBISL3YxL2xpY2Vuc2VfZXZlbnRzQr0BChVjb20udG9sbGdhdGUuYWRtaW4udjFCE0xpY2Vuc2VTZXJ2aWNlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_struct, file_google_protobuf_timestamp, file_tollgate_admin_v1_entitlement, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_license, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_plan]);
 
 /**
  * @generated from message tollgate.admin.v1.GetLicenseRequest
@@ -122,6 +122,21 @@ export type IssueLicenseRequest = Message<"tollgate.admin.v1.IssueLicenseRequest
    * @generated from field: tollgate.admin.v1.License license = 1;
    */
   license?: License | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -161,6 +176,28 @@ export type SuspendLicenseRequest = Message<"tollgate.admin.v1.SuspendLicenseReq
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -200,6 +237,28 @@ export type ResumeLicenseRequest = Message<"tollgate.admin.v1.ResumeLicenseReque
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -239,6 +298,28 @@ export type RevokeLicenseRequest = Message<"tollgate.admin.v1.RevokeLicenseReque
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -283,6 +364,28 @@ export type CancelLicenseRequest = Message<"tollgate.admin.v1.CancelLicenseReque
    * @generated from field: tollgate.admin.v1.ChangeWhen when = 2;
    */
   when: ChangeWhen;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -329,6 +432,28 @@ export type RenewLicenseRequest = Message<"tollgate.admin.v1.RenewLicenseRequest
    * @generated from field: google.protobuf.Timestamp ends_at = 2;
    */
   endsAt?: Timestamp | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -373,6 +498,28 @@ export type SetPastDueRequest = Message<"tollgate.admin.v1.SetPastDueRequest"> &
    * @generated from field: google.protobuf.Timestamp grace_until = 2;
    */
   graceUntil?: Timestamp | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -436,6 +583,28 @@ export type ChangePlanRequest = Message<"tollgate.admin.v1.ChangePlanRequest"> &
    * @generated from field: bool reset_usage = 5;
    */
   resetUsage: boolean;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -521,6 +690,28 @@ export type CreateOverrideRequest = Message<"tollgate.admin.v1.CreateOverrideReq
    * @generated from field: string reason = 7;
    */
   reason: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -567,6 +758,28 @@ export type DeleteOverrideRequest = Message<"tollgate.admin.v1.DeleteOverrideReq
    * @generated from field: string id = 2;
    */
   id: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -646,6 +859,28 @@ export type CreateGrantRequest = Message<"tollgate.admin.v1.CreateGrantRequest">
    * @generated from field: string reason = 7;
    */
   reason: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**

@@ -21,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/traffic_service.proto.
  */
 export const file_tollgate_admin_v1_traffic_service: GenFile = /*@__PURE__*/
-  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS90cmFmZmljX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIksKFENyZWF0ZVNlcnZpY2VSZXF1ZXN0EjMKB3NlcnZpY2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5TZXJ2aWNlQga6SAPIAQEibQoVQ3JlYXRlU2VydmljZVJlc3BvbnNlEisKB3NlcnZpY2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5TZXJ2aWNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKwoRR2V0U2VydmljZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiQQoSR2V0U2VydmljZVJlc3BvbnNlEisKB3NlcnZpY2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5TZXJ2aWNlImkKE0xpc3RTZXJ2aWNlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iXQoUTGlzdFNlcnZpY2VzUmVzcG9uc2USLAoIc2VydmljZXMYASADKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5TZXJ2aWNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ8ChRVcGRhdGVTZXJ2aWNlUmVxdWVzdBIzCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJtChVVcGRhdGVTZXJ2aWNlUmVzcG9uc2USKwoHc2VydmljZRgBIAEoCzIaLnRvbGxnYXRlLmFkbWluLnYxLlNlcnZpY2USJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIvChVBcmNoaXZlU2VydmljZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAibgoWQXJjaGl2ZVNlcnZpY2VSZXNwb25zZRIrCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIkUKEkNyZWF0ZVJvdXRlUmVxdWVzdBIvCgVyb3V0ZRgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlJvdXRlQga6SAPIAQEiZwoTQ3JlYXRlUm91dGVSZXNwb25zZRInCgVyb3V0ZRgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlJvdXRlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKQoPR2V0Um91dGVSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIjsKEEdldFJvdXRlUmVzcG9uc2USJwoFcm91dGUYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Sb3V0ZSJnChFMaXN0Um91dGVzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJXChJMaXN0Um91dGVzUmVzcG9uc2USKAoGcm91dGVzGAEgAygLMhgudG9sbGdhdGUuYWRtaW4udjEuUm91dGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInYKElVwZGF0ZVJvdXRlUmVxdWVzdBIvCgVyb3V0ZRgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlJvdXRlQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrImcKE1VwZGF0ZVJvdXRlUmVzcG9uc2USJwoFcm91dGUYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Sb3V0ZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIi0KE0FyY2hpdmVSb3V0ZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiaAoUQXJjaGl2ZVJvdXRlUmVzcG9uc2USJwoFcm91dGUYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Sb3V0ZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoMrsKCg5UcmFmZmljU2VydmljZRKFAQoNQ3JlYXRlU2VydmljZRInLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVNlcnZpY2VSZXF1ZXN0GigudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlU2VydmljZVJlc3BvbnNlIiGItRgLgtPkkwIXOgdzZXJ2aWNlIgwvdjEvc2VydmljZXMSfAoKR2V0U2VydmljZRIkLnRvbGxnYXRlLmFkbWluLnYxLkdldFNlcnZpY2VSZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuR2V0U2VydmljZVJlc3BvbnNlIiGQAgGItRgKgtPkkwIUEhIvdjEvc2VydmljZXMve2tleX0SfAoMTGlzdFNlcnZpY2VzEiYudG9sbGdhdGUuYWRtaW4udjEuTGlzdFNlcnZpY2VzUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RTZXJ2aWNlc1Jlc3BvbnNlIhuQAgGItRgKgtPkkwIOEgwvdjEvc2VydmljZXMSkwEKDVVwZGF0ZVNlcnZpY2USJy50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVTZXJ2aWNlUmVxdWVzdBooLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZVNlcnZpY2VSZXNwb25zZSIviLUYC4LT5JMCJToHc2VydmljZTIaL3YxL3NlcnZpY2VzL3tzZXJ2aWNlLmtleX0SkAEKDkFyY2hpdmVTZXJ2aWNlEigudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZVNlcnZpY2VSZXF1ZXN0GikudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZVNlcnZpY2VSZXNwb25zZSIpiLUYC4LT5JMCHzoBKiIaL3YxL3NlcnZpY2VzL3trZXl9OmFyY2hpdmUSewoLQ3JlYXRlUm91dGUSJS50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVSb3V0ZVJlcXVlc3QaJi50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVSb3V0ZVJlc3BvbnNlIh2ItRgLgtPkkwITOgVyb3V0ZSIKL3YxL3JvdXRlcxJ0CghHZXRSb3V0ZRIiLnRvbGxnYXRlLmFkbWluLnYxLkdldFJvdXRlUmVxdWVzdBojLnRvbGxnYXRlLmFkbWluLnYxLkdldFJvdXRlUmVzcG9uc2UiH5ACAYi1GAqC0+STAhISEC92MS9yb3V0ZXMve2tleX0SdAoKTGlzdFJvdXRlcxIkLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RSb3V0ZXNSZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuTGlzdFJvdXRlc1Jlc3BvbnNlIhmQAgGItRgKgtPkkwIMEgovdjEvcm91dGVzEocBCgtVcGRhdGVSb3V0ZRIlLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZVJvdXRlUmVxdWVzdBomLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZVJvdXRlUmVzcG9uc2UiKYi1GAuC0+STAh86BXJvdXRlMhYvdjEvcm91dGVzL3tyb3V0ZS5rZXl9EogBCgxBcmNoaXZlUm91dGUSJi50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlUm91dGVSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZVJvdXRlUmVzcG9uc2UiJ4i1GAuC0+STAh06ASoiGC92MS9yb3V0ZXMve2tleX06YXJjaGl2ZUK9AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhNUcmFmZmljU2VydmljZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_route, file_tollgate_admin_v1_service]);
+  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS90cmFmZmljX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIooBChRDcmVhdGVTZXJ2aWNlUmVxdWVzdBIzCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZUIGukgDyAEBEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIm0KFUNyZWF0ZVNlcnZpY2VSZXNwb25zZRIrCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIisKEUdldFNlcnZpY2VSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIkEKEkdldFNlcnZpY2VSZXNwb25zZRIrCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZSJpChNMaXN0U2VydmljZXNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAyjQDxIYCgZmaWx0ZXIYAyABKAlCCLpIBXIDKNAPIl0KFExpc3RTZXJ2aWNlc1Jlc3BvbnNlEiwKCHNlcnZpY2VzGAEgAygLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiuwEKFFVwZGF0ZVNlcnZpY2VSZXF1ZXN0EjMKB3NlcnZpY2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5TZXJ2aWNlQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIm0KFVVwZGF0ZVNlcnZpY2VSZXNwb25zZRIrCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIoUBChVBcmNoaXZlU2VydmljZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEASJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgSFQoEZXRhZxgPIAEoCUIHukgEcgIoQCJuChZBcmNoaXZlU2VydmljZVJlc3BvbnNlEisKB3NlcnZpY2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5TZXJ2aWNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gihAEKEkNyZWF0ZVJvdXRlUmVxdWVzdBIvCgVyb3V0ZRgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlJvdXRlQga6SAPIAQESJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgiZwoTQ3JlYXRlUm91dGVSZXNwb25zZRInCgVyb3V0ZRgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlJvdXRlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKQoPR2V0Um91dGVSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIjsKEEdldFJvdXRlUmVzcG9uc2USJwoFcm91dGUYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Sb3V0ZSJnChFMaXN0Um91dGVzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJXChJMaXN0Um91dGVzUmVzcG9uc2USKAoGcm91dGVzGAEgAygLMhgudG9sbGdhdGUuYWRtaW4udjEuUm91dGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrUBChJVcGRhdGVSb3V0ZVJlcXVlc3QSLwoFcm91dGUYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Sb3V0ZUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJnChNVcGRhdGVSb3V0ZVJlc3BvbnNlEicKBXJvdXRlGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuUm91dGUSJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCKDAQoTQXJjaGl2ZVJvdXRlUmVxdWVzdBIWCgNrZXkYASABKAlCCbpIBnIEEAEoQBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCBIVCgRldGFnGA8gASgJQge6SARyAihAImgKFEFyY2hpdmVSb3V0ZVJlc3BvbnNlEicKBXJvdXRlGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuUm91dGUSJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaDK7CgoOVHJhZmZpY1NlcnZpY2UShQEKDUNyZWF0ZVNlcnZpY2USJy50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVTZXJ2aWNlUmVxdWVzdBooLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVNlcnZpY2VSZXNwb25zZSIhiLUYC4LT5JMCFzoHc2VydmljZSIML3YxL3NlcnZpY2VzEnwKCkdldFNlcnZpY2USJC50b2xsZ2F0ZS5hZG1pbi52MS5HZXRTZXJ2aWNlUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkdldFNlcnZpY2VSZXNwb25zZSIhkAIBiLUYCoLT5JMCFBISL3YxL3NlcnZpY2VzL3trZXl9EnwKDExpc3RTZXJ2aWNlcxImLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RTZXJ2aWNlc1JlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0U2VydmljZXNSZXNwb25zZSIbkAIBiLUYCoLT5JMCDhIML3YxL3NlcnZpY2VzEpMBCg1VcGRhdGVTZXJ2aWNlEicudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlU2VydmljZVJlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVTZXJ2aWNlUmVzcG9uc2UiL4i1GAuC0+STAiU6B3NlcnZpY2UyGi92MS9zZXJ2aWNlcy97c2VydmljZS5rZXl9EpABCg5BcmNoaXZlU2VydmljZRIoLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVTZXJ2aWNlUmVxdWVzdBopLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVTZXJ2aWNlUmVzcG9uc2UiKYi1GAuC0+STAh86ASoiGi92MS9zZXJ2aWNlcy97a2V5fTphcmNoaXZlEnsKC0NyZWF0ZVJvdXRlEiUudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlUm91dGVSZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlUm91dGVSZXNwb25zZSIdiLUYC4LT5JMCEzoFcm91dGUiCi92MS9yb3V0ZXMSdAoIR2V0Um91dGUSIi50b2xsZ2F0ZS5hZG1pbi52MS5HZXRSb3V0ZVJlcXVlc3QaIy50b2xsZ2F0ZS5hZG1pbi52MS5HZXRSb3V0ZVJlc3BvbnNlIh+QAgGItRgKgtPkkwISEhAvdjEvcm91dGVzL3trZXl9EnQKCkxpc3RSb3V0ZXMSJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Um91dGVzUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RSb3V0ZXNSZXNwb25zZSIZkAIBiLUYCoLT5JMCDBIKL3YxL3JvdXRlcxKHAQoLVXBkYXRlUm91dGUSJS50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVSb3V0ZVJlcXVlc3QaJi50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVSb3V0ZVJlc3BvbnNlIimItRgLgtPkkwIfOgVyb3V0ZTIWL3YxL3JvdXRlcy97cm91dGUua2V5fRKIAQoMQXJjaGl2ZVJvdXRlEiYudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZVJvdXRlUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVSb3V0ZVJlc3BvbnNlIieItRgLgtPkkwIdOgEqIhgvdjEvcm91dGVzL3trZXl9OmFyY2hpdmVCvQEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUITVHJhZmZpY1NlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_route, file_tollgate_admin_v1_service]);
 
 /**
  * @generated from message tollgate.admin.v1.CreateServiceRequest
@@ -31,6 +31,21 @@ export type CreateServiceRequest = Message<"tollgate.admin.v1.CreateServiceReque
    * @generated from field: tollgate.admin.v1.Service service = 1;
    */
   service?: Service | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -166,6 +181,21 @@ export type UpdateServiceRequest = Message<"tollgate.admin.v1.UpdateServiceReque
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -205,6 +235,28 @@ export type ArchiveServiceRequest = Message<"tollgate.admin.v1.ArchiveServiceReq
    * @generated from field: string key = 1;
    */
   key: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -244,6 +296,21 @@ export type CreateRouteRequest = Message<"tollgate.admin.v1.CreateRouteRequest">
    * @generated from field: tollgate.admin.v1.Route route = 1;
    */
   route?: Route | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -379,6 +446,21 @@ export type UpdateRouteRequest = Message<"tollgate.admin.v1.UpdateRouteRequest">
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -418,6 +500,28 @@ export type ArchiveRouteRequest = Message<"tollgate.admin.v1.ArchiveRouteRequest
    * @generated from field: string key = 1;
    */
   key: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**

@@ -45,6 +45,7 @@ const (
 	Permission_PERMISSION_FLEET_READ       Permission = 14
 	Permission_PERMISSION_ACCESS_READ      Permission = 15
 	Permission_PERMISSION_ACCESS_WRITE     Permission = 16
+	Permission_PERMISSION_AUDIT_READ       Permission = 17
 )
 
 // Enum value maps for Permission.
@@ -67,6 +68,7 @@ var (
 		14: "PERMISSION_FLEET_READ",
 		15: "PERMISSION_ACCESS_READ",
 		16: "PERMISSION_ACCESS_WRITE",
+		17: "PERMISSION_AUDIT_READ",
 	}
 	Permission_value = map[string]int32{
 		"PERMISSION_UNSPECIFIED":      0,
@@ -86,6 +88,7 @@ var (
 		"PERMISSION_FLEET_READ":       14,
 		"PERMISSION_ACCESS_READ":      15,
 		"PERMISSION_ACCESS_WRITE":     16,
+		"PERMISSION_AUDIT_READ":       17,
 	}
 )
 
@@ -137,7 +140,7 @@ var File_tollgate_admin_v1_permission_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_permission_proto_rawDesc = "" +
 	"\n" +
-	"\"tollgate/admin/v1/permission.proto\x12\x11tollgate.admin.v1\x1a google/protobuf/descriptor.proto*\x82\x04\n" +
+	"\"tollgate/admin/v1/permission.proto\x12\x11tollgate.admin.v1\x1a google/protobuf/descriptor.proto*\x9d\x04\n" +
 	"\n" +
 	"Permission\x12\x1a\n" +
 	"\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x1c\n" +
@@ -157,7 +160,8 @@ const file_tollgate_admin_v1_permission_proto_rawDesc = "" +
 	"\x18PERMISSION_DECISION_READ\x10\r\x12\x19\n" +
 	"\x15PERMISSION_FLEET_READ\x10\x0e\x12\x1a\n" +
 	"\x16PERMISSION_ACCESS_READ\x10\x0f\x12\x1b\n" +
-	"\x17PERMISSION_ACCESS_WRITE\x10\x10:_\n" +
+	"\x17PERMISSION_ACCESS_WRITE\x10\x10\x12\x19\n" +
+	"\x15PERMISSION_AUDIT_READ\x10\x11:_\n" +
 	"\n" +
 	"permission\x12\x1e.google.protobuf.MethodOptions\x18ц\x03 \x01(\x0e2\x1d.tollgate.admin.v1.PermissionR\n" +
 	"permissionB\xb9\x01\n" +

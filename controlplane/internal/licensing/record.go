@@ -1,0 +1,232 @@
+package licensing
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+	"unicode"
+
+	"tollgate/controlplane/internal/audit"
+)
+
+// recorder is a Tx that notes what each write changes. Every method of Tx that writes an object has to be here: one that is
+// not leaves no trace in the audit.
+type recorder struct {
+	Tx
+	kind, id      string
+	before, after map[string]map[string]any
+	err           error
+}
+
+func (r *recorder) note(kind Kind, id string, before, after any) {
+	if r.before == nil {
+		r.kind, r.id = string(kind), id
+		r.before, r.after = map[string]map[string]any{}, map[string]map[string]any{}
+	}
+	was, err := plain(before)
+	if err == nil {
+		var is map[string]any
+		if is, err = plain(after); err == nil {
+			name := string(kind) + "/" + id
+			r.before[name], r.after[name] = changed(r.before[name], was, is, r.after[name])
+			return
+		}
+	}
+	r.err = err
+}
+
+// changed are the fields that differ. An object that is written twice keeps what it was first and is last.
+func changed(firstWas, was, is, lastIs map[string]any) (before, after map[string]any) {
+	before, after = firstWas, lastIs
+	if before == nil {
+		before, after = map[string]any{}, map[string]any{}
+	}
+	for k, v := range is {
+		if reflect.DeepEqual(was[k], v) {
+			continue
+		}
+		if old, there := was[k]; there {
+			if _, kept := before[k]; !kept {
+				before[k] = old
+			}
+		}
+		after[k] = v
+	}
+	return before, after
+}
+
+// plain is an object as JSON has it, by the API's names. Nil: an object that was not there.
+func plain(object any) (map[string]any, error) {
+	if object == nil {
+		return nil, nil
+	}
+	b, err := json.Marshal(object)
+	if err != nil {
+		return nil, fmt.Errorf("record %T: %w", object, err)
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber() // Units are larger than a float64 is exact.
+	var fields map[string]any
+	if err := d.Decode(&fields); err != nil {
+		return nil, fmt.Errorf("record %T: %w", object, err)
+	}
+	named, _ := rename(fields).(map[string]any)
+	return named, nil
+}
+
+// rename turns Go's names into the API's. The keys of metadata are the customer's.
+func rename(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, field := range v {
+			if k != "Metadata" {
+				field = rename(field)
+			}
+			out[snake(k)] = field
+		}
+		return out
+	case []any:
+		for i := range v {
+			v[i] = rename(v[i])
+		}
+	}
+	return v
+}
+
+// snake turns ExternalID into external_id.
+func snake(s string) string {
+	var b strings.Builder
+	lower := false
+	for _, r := range s {
+		if unicode.IsUpper(r) && lower {
+			b.WriteByte('_')
+		}
+		lower = !unicode.IsUpper(r)
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+// audit appends what was noted as one event. A write that changed nothing leaves none.
+func (w *write) audit(ctx context.Context) error {
+	r := w.recorder
+	if r.err != nil || r.before == nil {
+		return r.err
+	}
+	before, err := json.Marshal(r.before)
+	if err != nil {
+		return fmt.Errorf("record: %w", err)
+	}
+	after, err := json.Marshal(r.after)
+	if err != nil {
+		return fmt.Errorf("record: %w", err)
+	}
+	e := audit.Event{
+		Time: w.now, Actor: w.call.Actor, ActorName: w.call.ActorName, Role: string(w.call.Role),
+		Procedure: w.call.Procedure, Kind: r.kind, ID: r.id, Before: string(before), After: string(after),
+		RequestID: w.call.CallID, Generation: w.head.Epoch.Generation, Number: w.head.Epoch.Number,
+	}
+	if e.Actor == "" {
+		e.Actor, e.Role = audit.System, audit.System
+	}
+	head, err := w.LockAudit(ctx)
+	if err != nil {
+		return err
+	}
+	head.Append(&e)
+	return w.AppendAudit(ctx, e)
+}
+
+// inserted notes an object that was made.
+func inserted[T any](r *recorder, kind Kind, id string, out T, err error) (T, error) {
+	if err == nil {
+		r.note(kind, id, nil, out)
+	}
+	return out, err
+}
+
+// updated reads an object, has it written, and notes the difference.
+func updated[T any](r *recorder, kind Kind, id string, read, write func() (T, error)) (T, error) {
+	old, err := read()
+	if err != nil {
+		return old, err
+	}
+	out, err := write()
+	if err == nil {
+		r.note(kind, id, old, out)
+	}
+	return out, err
+}
+
+func (r *recorder) CreateFleet(ctx context.Context, f Fleet) (bool, error) {
+	made, err := r.Tx.CreateFleet(ctx, f)
+	if err == nil && made {
+		r.note(kindFleet, f.ID, nil, f)
+	}
+	return made, err
+}
+
+func (r *recorder) UpdateFleet(ctx context.Context, f Fleet) error {
+	_, err := updated(r, kindFleet, f.ID, func() (Fleet, error) { return r.Fleet(ctx) },
+		func() (Fleet, error) { return f, r.Tx.UpdateFleet(ctx, f) })
+	return err
+}
+
+// RenumberDraft implements Tx. The draft that is behind its new number is the same.
+func (r *recorder) RenumberDraft(ctx context.Context, plan string, to uint32) error {
+	p, err := r.Plan(ctx, plan)
+	if err != nil {
+		return err
+	}
+	err = r.Tx.RenumberDraft(ctx, plan, to)
+	if err == nil {
+		r.note(KindPlan, plan, map[string]uint32{"DraftVersion": p.DraftVersion}, map[string]uint32{"DraftVersion": to})
+	}
+	return err
+}
+
+// ArchivePlanVersions implements Tx. That the plan is archived is noted of the plan.
+func (r *recorder) ArchivePlanVersions(ctx context.Context, plan string) ([]uint32, error) {
+	versions, err := r.Tx.ArchivePlanVersions(ctx, plan)
+	if err == nil {
+		r.note(KindPlan, plan, nil, map[string][]uint32{"ArchivedVersions": versions})
+	}
+	return versions, err
+}
+
+func (r *recorder) InsertAPIKey(ctx context.Context, k APIKey) error {
+	_, err := inserted(r, KindAPIKey, k.ID, k, r.Tx.InsertAPIKey(ctx, k))
+	return err
+}
+
+func (r *recorder) RevokeAPIKey(ctx context.Context, id string, at time.Time) error {
+	read := func() (APIKey, error) { return r.APIKey(ctx, id) }
+	_, err := updated(r, KindAPIKey, id, read, func() (APIKey, error) {
+		if err := r.Tx.RevokeAPIKey(ctx, id, at); err != nil {
+			return APIKey{}, err
+		}
+		return read()
+	})
+	return err
+}
+
+func (r *recorder) InsertToken(ctx context.Context, t Token) error {
+	_, err := inserted(r, KindToken, t.ID, t, r.Tx.InsertToken(ctx, t))
+	return err
+}
+
+func (r *recorder) RevokeToken(ctx context.Context, id string, at time.Time) error {
+	read := func() (Token, error) { return r.Token(ctx, id) }
+	_, err := updated(r, KindToken, id, read, func() (Token, error) {
+		if err := r.Tx.RevokeToken(ctx, id, at); err != nil {
+			return Token{}, err
+		}
+		return read()
+	})
+	return err
+}

@@ -1,0 +1,122 @@
+package licensing
+
+import "context"
+
+// The recorder's writes of objects that have a key or id, one as the other.
+
+func (r *recorder) InsertCustomer(ctx context.Context, c Customer) (Customer, error) {
+	out, err := r.Tx.InsertCustomer(ctx, c)
+	return inserted(r, KindCustomer, out.ID, out, err)
+}
+
+func (r *recorder) UpdateCustomer(ctx context.Context, c Customer) (Customer, error) {
+	return updated(r, KindCustomer, c.ID,
+		func() (Customer, error) { return r.Customer(ctx, c.ID) }, func() (Customer, error) { return r.Tx.UpdateCustomer(ctx, c) })
+}
+
+func (r *recorder) InsertMeter(ctx context.Context, m Meter) (Meter, error) {
+	out, err := r.Tx.InsertMeter(ctx, m)
+	return inserted(r, KindMeter, out.Key, out, err)
+}
+
+func (r *recorder) UpdateMeter(ctx context.Context, m Meter) (Meter, error) {
+	return updated(r, KindMeter, m.Key,
+		func() (Meter, error) { return r.Meter(ctx, m.Key) }, func() (Meter, error) { return r.Tx.UpdateMeter(ctx, m) })
+}
+
+func (r *recorder) InsertFeature(ctx context.Context, f Feature) (Feature, error) {
+	out, err := r.Tx.InsertFeature(ctx, f)
+	return inserted(r, KindFeature, out.Key, out, err)
+}
+
+func (r *recorder) UpdateFeature(ctx context.Context, f Feature) (Feature, error) {
+	return updated(r, KindFeature, f.Key,
+		func() (Feature, error) { return r.Feature(ctx, f.Key) }, func() (Feature, error) { return r.Tx.UpdateFeature(ctx, f) })
+}
+
+func (r *recorder) InsertPlan(ctx context.Context, p Plan) (Plan, error) {
+	out, err := r.Tx.InsertPlan(ctx, p)
+	return inserted(r, KindPlan, out.Key, out, err)
+}
+
+func (r *recorder) UpdatePlan(ctx context.Context, p Plan) (Plan, error) {
+	return updated(r, KindPlan, p.Key,
+		func() (Plan, error) { return r.Plan(ctx, p.Key) }, func() (Plan, error) { return r.Tx.UpdatePlan(ctx, p) })
+}
+
+func (r *recorder) InsertUpstream(ctx context.Context, u Upstream) (Upstream, error) {
+	out, err := r.Tx.InsertUpstream(ctx, u)
+	return inserted(r, KindService, out.Key, out, err)
+}
+
+func (r *recorder) UpdateUpstream(ctx context.Context, u Upstream) (Upstream, error) {
+	return updated(r, KindService, u.Key,
+		func() (Upstream, error) { return r.Upstream(ctx, u.Key) }, func() (Upstream, error) { return r.Tx.UpdateUpstream(ctx, u) })
+}
+
+func (r *recorder) InsertRoute(ctx context.Context, o Route) (Route, error) {
+	out, err := r.Tx.InsertRoute(ctx, o)
+	return inserted(r, KindRoute, out.Key, out, err)
+}
+
+func (r *recorder) UpdateRoute(ctx context.Context, o Route) (Route, error) {
+	return updated(r, KindRoute, o.Key,
+		func() (Route, error) { return r.Route(ctx, o.Key) }, func() (Route, error) { return r.Tx.UpdateRoute(ctx, o) })
+}
+
+func (r *recorder) InsertLicense(ctx context.Context, l License) (License, error) {
+	out, err := r.Tx.InsertLicense(ctx, l)
+	return inserted(r, KindLicense, out.ID, out, err)
+}
+
+// manyLicenses is from how many on an event says how many licences changed, and not how: each has a licence event of its own.
+const manyLicenses = 10
+
+func (r *recorder) UpdateLicenses(ctx context.Context, all []License) ([]License, error) {
+	old := make([]License, len(all))
+	for i := range all {
+		if len(all) >= manyLicenses {
+			break
+		}
+		var err error
+		if old[i], err = r.License(ctx, all[i].ID); err != nil {
+			return nil, err
+		}
+	}
+	out, err := r.Tx.UpdateLicenses(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	if n := len(out); n >= manyLicenses {
+		r.note(KindLicense, out[0].ID, nil, map[string]any{"Changed": n, "First": out[0].ID, "Last": out[n-1].ID})
+		return out, nil
+	}
+	for i := range out {
+		r.note(KindLicense, out[i].ID, old[i], out[i])
+	}
+	return out, nil
+}
+
+// RestorePlanVersions implements Tx. That the plan is in use again is noted of the plan.
+func (r *recorder) RestorePlanVersions(ctx context.Context, plan string) ([]PlanVersion, error) {
+	out, err := r.Tx.RestorePlanVersions(ctx, plan)
+	if err == nil {
+		var versions []uint32
+		for i := range out {
+			versions = append(versions, out[i].Version)
+		}
+		r.note(KindPlan, plan, nil, map[string][]uint32{"RestoredVersions": versions})
+	}
+	return out, err
+}
+
+func (r *recorder) InsertPlanVersion(ctx context.Context, v PlanVersion) (PlanVersion, error) {
+	out, err := r.Tx.InsertPlanVersion(ctx, v)
+	return inserted(r, KindPlanVersion, VersionID(v.Plan, v.Version), out, err)
+}
+
+func (r *recorder) UpdatePlanVersion(ctx context.Context, v PlanVersion) (PlanVersion, error) {
+	return updated(r, KindPlanVersion, VersionID(v.Plan, v.Version),
+		func() (PlanVersion, error) { return r.PlanVersion(ctx, v.Plan, v.Version) },
+		func() (PlanVersion, error) { return r.Tx.UpdatePlanVersion(ctx, v) })
+}

@@ -1,0 +1,42 @@
+-- name: AdminCall :one
+SELECT * FROM admin_call
+WHERE actor = @actor AND procedure = @procedure AND request_id = @request_id AND created_at > @after;
+
+-- name: InsertAdminCall :exec
+-- A row that is there has expired, or it would have been the answer.
+INSERT INTO admin_call (actor, procedure, request_id, fingerprint, generation, number, answer, created_at)
+VALUES (@actor, @procedure, @request_id, @fingerprint, @generation, @number, @answer, @created_at)
+ON CONFLICT (actor, procedure, request_id) DO UPDATE
+SET fingerprint = excluded.fingerprint, generation = excluded.generation, number = excluded.number,
+    answer = excluded.answer, created_at = excluded.created_at;
+
+-- name: ExpireAdminCalls :exec
+DELETE FROM admin_call WHERE (actor, procedure, request_id) IN (
+    SELECT c.actor, c.procedure, c.request_id FROM admin_call c
+    WHERE c.created_at <= @before ORDER BY c.created_at LIMIT @row_limit);
+
+-- name: LockAuditHead :one
+SELECT sequence, hash FROM audit_head FOR UPDATE;
+
+-- name: AuditHead :one
+SELECT sequence, hash FROM audit_head;
+
+-- name: AdvanceAuditHead :execrows
+UPDATE audit_head SET sequence = @sequence, hash = @hash WHERE sequence = @previous;
+
+-- name: InsertAuditEvent :exec
+INSERT INTO audit_event (sequence, at, actor, actor_name, role, procedure, kind, object, before, after, request_id,
+                         generation, number, previous_hash, hash)
+VALUES (@sequence, @at, @actor, @actor_name, @role, @procedure, @kind, @object, @before, @after, @request_id,
+        @generation, @number, @previous_hash, @hash);
+
+-- name: AuditEvents :many
+-- The head comes with the events, of the same moment.
+SELECT sqlc.embed(e), h.sequence AS head_sequence, h.hash AS head_hash
+FROM audit_event e CROSS JOIN audit_head h
+WHERE (sqlc.narg('below')::bigint IS NULL OR e.sequence < sqlc.narg('below'))
+  AND (sqlc.narg('actor')::text IS NULL OR e.actor = sqlc.narg('actor'))
+  AND (sqlc.narg('kind')::text IS NULL OR e.kind = sqlc.narg('kind'))
+  AND (sqlc.narg('object')::text IS NULL OR e.object = sqlc.narg('object'))
+ORDER BY e.sequence DESC
+LIMIT @page_size;
