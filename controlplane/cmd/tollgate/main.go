@@ -30,7 +30,7 @@ func run(args []string) int {
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "tollgate: %s\n", strings.TrimSpace(err.Error()))
-		if found, ok := errors.AsType[*cli.Findings](err); ok {
+		if found, ok := errors.AsType[*cli.FindingsError](err); ok {
 			return found.ExitCode()
 		}
 		return 1

@@ -27,16 +27,16 @@ func auditCommand() *cobra.Command {
 	)
 }
 
-// Findings is the error of a check that found something. The program exits with 5.
-type Findings struct{ Count int }
+// FindingsError is the error of a check that found something. The program exits with 5.
+type FindingsError struct{ Count int }
 
 // Error counts.
-func (f *Findings) Error() string {
+func (f *FindingsError) Error() string {
 	return fmt.Sprintf("%d findings: the audit was tampered with", f.Count)
 }
 
 // ExitCode is the program's.
-func (*Findings) ExitCode() int { return 5 }
+func (*FindingsError) ExitCode() int { return 5 }
 
 func verifyAudit(cmd *cobra.Command, _ []string) error {
 	c, err := dial(cmd)
@@ -79,7 +79,7 @@ func reportAudit(cmd *cobra.Command, r audit.Result, head []byte) error {
 	for _, f := range r.Findings {
 		fmt.Fprintln(cmd.ErrOrStderr(), f.Problem)
 	}
-	return &Findings{len(r.Findings)}
+	return &FindingsError{len(r.Findings)}
 }
 
 func fromAuditEvent(e *adminv1.AuditEvent) *audit.Event {
