@@ -213,14 +213,14 @@ func TestEtag_StaleOneIsRefused(t *testing.T) {
 		"route":    func() error { _, _, err := f.ArchiveRoute(ctx, "hello"); return err },
 		"suspend":  func() error { _, _, err := f.SuspendLicense(ctx, l.ID); return err },
 		"resume":   func() error { _, _, err := f.ResumeLicense(ctx, l.ID); return err },
-		"cancel":   func() error { _, _, err := f.CancelLicense(ctx, l.ID); return err },
+		"cancel":   func() error { _, _, err := f.CancelLicense(ctx, l.ID, licensing.WhenNow); return err },
 		"revoke":   func() error { _, _, err := f.RevokeLicense(ctx, l.ID); return err },
 		"publish": func() error {
 			v, _, err := f.CreatePlanDraft(t.Context(), "free", 0)
 			if err != nil {
 				return err
 			}
-			_, _, _, err = f.PublishPlanVersion(ctx, "free", v.Version, licensing.MigrationDefault)
+			_, _, _, err = f.PublishPlanVersion(ctx, "free", v.Version, licensing.Publication{Migration: licensing.MigrationDefault})
 			return err
 		},
 	} {
