@@ -85,7 +85,7 @@ proto-baseline: web/node_modules/.package-lock.json ## take today's protos as wh
 	$(BUF) build -o proto/baseline.binpb
 
 tidy-check: ## every module builds and is tidy alone
-	for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff && GOWORK=off go build ./...); done
+	for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff && GOWORK=off go build -o /dev/null ./...); done
 
 clean: ## remove what was built
 	rm -rf bin web/node_modules

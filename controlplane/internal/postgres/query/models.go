@@ -240,8 +240,8 @@ type PlanVersion struct {
 	Revision     int64
 	CreatedAt    time.Time
 	PublishedAt  *time.Time
-	TrialDays    int32
 	EffectiveAt  *time.Time
+	TrialDays    int32
 }
 
 type QuotaCounter struct {

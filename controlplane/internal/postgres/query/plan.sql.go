@@ -69,7 +69,7 @@ INSERT INTO plan_version (plan, version, state, entitlements, rate_limits, rate_
                           effective_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
         $10)
-RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, trial_days, effective_at
+RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, effective_at, trial_days
 `
 
 type InsertPlanVersionParams struct {
@@ -109,8 +109,8 @@ func (q *Queries) InsertPlanVersion(ctx context.Context, arg InsertPlanVersionPa
 		&i.Revision,
 		&i.CreatedAt,
 		&i.PublishedAt,
-		&i.TrialDays,
 		&i.EffectiveAt,
+		&i.TrialDays,
 	)
 	return i, err
 }
@@ -157,7 +157,7 @@ func (q *Queries) Plan(ctx context.Context, key string) (PlanRow, error) {
 }
 
 const planVersion = `-- name: PlanVersion :one
-SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, trial_days, effective_at FROM plan_version WHERE plan = $1 AND version = $2
+SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, effective_at, trial_days FROM plan_version WHERE plan = $1 AND version = $2
 `
 
 type PlanVersionParams struct {
@@ -178,14 +178,14 @@ func (q *Queries) PlanVersion(ctx context.Context, arg PlanVersionParams) (PlanV
 		&i.Revision,
 		&i.CreatedAt,
 		&i.PublishedAt,
-		&i.TrialDays,
 		&i.EffectiveAt,
+		&i.TrialDays,
 	)
 	return i, err
 }
 
 const planVersions = `-- name: PlanVersions :many
-SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, trial_days, effective_at FROM plan_version
+SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, effective_at, trial_days FROM plan_version
 WHERE plan = $1 AND version > $2
 ORDER BY version
 LIMIT $3
@@ -216,8 +216,8 @@ func (q *Queries) PlanVersions(ctx context.Context, arg PlanVersionsParams) ([]P
 			&i.Revision,
 			&i.CreatedAt,
 			&i.PublishedAt,
-			&i.TrialDays,
 			&i.EffectiveAt,
+			&i.TrialDays,
 		); err != nil {
 			return nil, err
 		}
@@ -304,7 +304,7 @@ const restorePlanVersions = `-- name: RestorePlanVersions :many
 UPDATE plan_version
 SET state = 'published', revision = revision + 1
 WHERE plan = $1 AND state = 'archived' AND published_at IS NOT NULL
-RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, trial_days, effective_at
+RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, effective_at, trial_days
 `
 
 // A draft that was given up, or was open when its plan was archived, stays as it is.
@@ -327,8 +327,8 @@ func (q *Queries) RestorePlanVersions(ctx context.Context, plan string) ([]PlanV
 			&i.Revision,
 			&i.CreatedAt,
 			&i.PublishedAt,
-			&i.TrialDays,
 			&i.EffectiveAt,
+			&i.TrialDays,
 		); err != nil {
 			return nil, err
 		}
@@ -371,7 +371,7 @@ UPDATE plan_version
 SET state = $1, entitlements = $2, rate_limits = $3, rate_cards = $4,
     trial_days = $5, published_at = $6, effective_at = $7, revision = revision + 1
 WHERE plan = $8 AND version = $9 AND state = 'draft'
-RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, trial_days, effective_at
+RETURNING plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, effective_at, trial_days
 `
 
 type UpdatePlanVersionParams struct {
@@ -410,8 +410,8 @@ func (q *Queries) UpdatePlanVersion(ctx context.Context, arg UpdatePlanVersionPa
 		&i.Revision,
 		&i.CreatedAt,
 		&i.PublishedAt,
-		&i.TrialDays,
 		&i.EffectiveAt,
+		&i.TrialDays,
 	)
 	return i, err
 }

@@ -371,7 +371,7 @@ func (q *Queries) RuleMeters(ctx context.Context) ([]Meter, error) {
 }
 
 const rulePlanVersions = `-- name: RulePlanVersions :many
-SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, trial_days, effective_at FROM plan_version WHERE state = 'published' ORDER BY plan, version
+SELECT plan, version, state, entitlements, rate_limits, rate_cards, revision, created_at, published_at, effective_at, trial_days FROM plan_version WHERE state = 'published' ORDER BY plan, version
 `
 
 func (q *Queries) RulePlanVersions(ctx context.Context) ([]PlanVersion, error) {
@@ -393,8 +393,8 @@ func (q *Queries) RulePlanVersions(ctx context.Context) ([]PlanVersion, error) {
 			&i.Revision,
 			&i.CreatedAt,
 			&i.PublishedAt,
-			&i.TrialDays,
 			&i.EffectiveAt,
+			&i.TrialDays,
 		); err != nil {
 			return nil, err
 		}
