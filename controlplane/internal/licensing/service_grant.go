@@ -18,6 +18,7 @@ func (s *Service) CreateGrant(ctx context.Context, g Grant) (Grant, Epoch, error
 		return Grant{}, Epoch{}, err
 	}
 	out, epoch, err := s.give(ctx, g.License, EventGrantCreated, "grant", func(w *write, l *License) (bool, map[string]string, error) {
+		g := g // The write may run again.
 		g.CreateTime = w.now
 		if g.StartsAt.IsZero() {
 			g.StartsAt = w.now

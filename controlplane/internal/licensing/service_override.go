@@ -15,6 +15,7 @@ func (s *Service) CreateOverride(ctx context.Context, o Override) (Override, Epo
 		return Override{}, Epoch{}, err
 	}
 	out, epoch, err := s.give(ctx, o.License, EventOverrideCreated, "override", func(w *write, l *License) (bool, map[string]string, error) {
+		o := o // The write may run again.
 		o.CreateTime = w.now
 		if o.StartsAt.IsZero() {
 			o.StartsAt = w.now
