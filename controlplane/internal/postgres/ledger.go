@@ -22,7 +22,7 @@ type Ledger struct{ db *DB }
 func (db *DB) Ledger() *Ledger { return &Ledger{db} }
 
 // Commit takes segments in one transaction. Locks are taken in this order: boots that end, heads, counters of boots that
-// end, loans, pools; each kind in its own order. Lenders lock boots, then counters, then the others.
+// end, pools, loans; each kind in its own order. Lenders lock boots, then counters, pools, loans.
 func (l *Ledger) Commit(ctx context.Context, segments []metering.Segment) ([]metering.Answer, error) {
 	var answers []metering.Answer
 	err := l.db.inTx(ctx, pgx.TxOptions{}, func(tx pgx.Tx) error {
@@ -200,6 +200,11 @@ func (c *commit) finish() error {
 			return fmt.Errorf("lock counters: %w", err)
 		}
 	}
+	if p := fromFree(c.free); len(p.Units) > 0 {
+		if err := c.q.ChargePools(c.ctx, p); err != nil {
+			return fmt.Errorf("charge pools: %w", err)
+		}
+	}
 	for _, k := range slices.SortedFunc(maps.Keys(c.loans), compareLoans) {
 		if c.loans[k] == 0 {
 			continue
@@ -209,11 +214,6 @@ func (c *commit) finish() error {
 			PeriodStart: k.key.PeriodStart, PeriodEnd: periodEnd(k.key.PeriodEnd), Generation: int64(k.key.Generation),
 		}); err != nil {
 			return fmt.Errorf("settle the loan of %s to boot %s: %w", k.key.License, k.boot, err)
-		}
-	}
-	if p := fromFree(c.free); len(p.Units) > 0 {
-		if err := c.q.ChargePools(c.ctx, p); err != nil {
-			return fmt.Errorf("charge pools: %w", err)
 		}
 	}
 	for _, b := range c.ended {
