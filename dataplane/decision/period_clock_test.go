@@ -86,12 +86,12 @@ func TestSpanAt_MonthEndsClampAndComeBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := zone(t, name)
-			for day := 28; day <= 31; day++ {
+			for day := 29; day <= 31; day++ {
 				anchor := time.Date(2000, 1, day, 12, 30, 0, 0, l)
-				at := time.Date(1972, 2, 15, 0, 0, 0, 0, l)
-				for months := range 12 * 68 {
+				at := time.Date(1978, 2, 15, 0, 0, 0, 0, l)
+				for months := range 12 * 50 {
 					s := decision.SpanAt(decision.Billing, l, anchor, at)
-					if end := clamped(reading(anchor, l), 1972, time.February+time.Month(months)); !reading(s.End, l).Equal(end) && !firstShows(s.End, l, end) {
+					if end := clamped(reading(anchor, l), 1978, time.February+time.Month(months)); !reading(s.End, l).Equal(end) && !firstShows(s.End, l, end) {
 						t.Fatalf("anchor on the %d: %v to %v, want an end of %v on clocks", day, s.Start, s.End, end)
 					}
 					if months > 0 && !s.Start.Equal(at) {
