@@ -90,24 +90,27 @@ func elapsed(local time.Time, unit time.Duration) Span {
 	offset := offsetAt(local)
 	start := local.Add(offset % unit).Truncate(unit).Add(-(offset % unit))
 	s := Span{start, start.Add(unit)}
-	from, to := zoneBounds(local)
-	if !from.IsZero() && from.After(s.Start) && (offset-offsetAt(from.Add(-1)))%unit != 0 {
-		s.Start = from
+	if change := changeAfter(start); !change.IsZero() && !change.After(local) && (offset-offsetAt(start))%unit != 0 {
+		s.Start = change
 	}
-	if !to.IsZero() && to.Before(s.End) && (offset-offsetAt(to))%unit != 0 {
-		s.End = to
+	if change := changeAfter(local); !change.IsZero() && change.Before(s.End) && (offset-offsetAt(change))%unit != 0 {
+		s.End = change
 	}
 	return s
 }
 
-// zoneBounds are t's, with an end after t. Go's own counts 365 days in each year that only a rule describes, so on the last day of a leap
-// year it tells an end that has passed. The true one is the year's: clocks change at none of the two.
-func zoneBounds(t time.Time) (from, to time.Time) {
-	from, to = t.ZoneBounds()
-	if !to.IsZero() && !to.After(t) {
-		to = to.Add(24 * time.Hour)
+// changeAfter is an instant after t up to which t's offset holds; zero: it holds for ever. It is the next change of clocks, or at
+// times the end of a year.
+//
+// Go's ZoneBounds counts 365 days in each year that only a rule describes, so on the last day of a leap year it tells an end that
+// has passed. The true one is the year's: clocks change at none of the two. Its start is not used: that can be too early, where a
+// zone's last recorded change falls into a year that its rule describes, too.
+func changeAfter(t time.Time) time.Time {
+	_, end := t.ZoneBounds()
+	if !end.IsZero() && !end.After(t) {
+		end = end.Add(24 * time.Hour)
 	}
-	return from, to
+	return end
 }
 
 func offsetAt(t time.Time) time.Duration {
@@ -121,15 +124,16 @@ func firstAt(wall time.Time, zone *time.Location) time.Time {
 	// No zone is further from UTC than this.
 	t := wall.Add(-26 * time.Hour).In(zone)
 	for {
-		from, to := zoneBounds(t)
 		at := wall.Add(-offsetAt(t)).In(zone)
-		if !from.IsZero() && at.Before(from) {
-			at = from
+		// The offset is known from t on, not before.
+		if at.Before(t) {
+			at = t
 		}
-		if to.IsZero() || at.Before(to) {
+		change := changeAfter(t)
+		if change.IsZero() || at.Before(change) {
 			return at
 		}
-		t = to
+		t = change
 	}
 }
 
