@@ -62,6 +62,7 @@ func (w *world) state(t failer) *decision.State {
 	e.SetFeature(&decision.Feature{Key: "calls", Type: decision.Metered, Meter: "requests"})
 	e.SetFeature(&decision.Feature{Key: "reports", Type: decision.Boolean})
 	e.SetFeature(&decision.Feature{Key: "gold", Type: decision.Boolean})
+	e.SetFeature(&decision.Feature{Key: "other", Type: decision.Metered, Meter: "requests"})
 	e.SetFeature(&decision.Feature{Key: "space", Type: decision.Metered, Meter: "bytes"})
 	for _, r := range []decision.Route{
 		{Key: "free", Path: "/free"},

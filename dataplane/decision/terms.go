@@ -29,18 +29,19 @@ func (t *terms) has(feature string) bool {
 	return t.plan.enabled[feature]
 }
 
-// counts is the metered entitlement that requests on a meter are counted under.
+// counts is the metered entitlement that requests on a meter are counted under. To withhold a feature says nothing of another one on its
+// meter that the plan grants.
 func (t *terms) counts(meter string) (Entitlement, bool) {
+	en, ok := t.plan.metered[meter]
 	for i := len(t.lic.Overrides) - 1; i >= 0; i-- {
 		o := &t.lic.Overrides[i]
-		if o.Feature == "" || !o.HoldsAt(t.now) {
+		if o.Feature == "" || !o.HoldsAt(t.now) || o.Withheld && (!ok || o.Feature != en.Feature) {
 			continue
 		}
 		if f := t.state.features[o.Feature]; f != nil && f.Type == Metered && f.Meter == meter {
 			return Entitlement{Feature: o.Feature, Quota: o.Quota}, !o.Withheld
 		}
 	}
-	en, ok := t.plan.metered[meter]
 	return en, ok
 }
 

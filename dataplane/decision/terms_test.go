@@ -98,6 +98,19 @@ func TestDecide_AnOverrideGrantsAMeterThatThePlanLacks(t *testing.T) {
 	}
 }
 
+func TestDecide_ToWithholdAFeatureSaysNothingOfAnotherOnItsMeter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(nil)
+	w.license.Overrides = []decision.Override{{Feature: "other", Withheld: true}}
+	if v := w.at(t, "/calls", noon); v.Code != decision.OK || v.Charge.Feature != "calls" {
+		t.Errorf("%s, charge %+v", v.Code, v.Charge)
+	}
+	w.license.Overrides[0].Feature = "calls"
+	if v := w.at(t, "/calls", noon); v.Code != decision.FeatureNotInPlan {
+		t.Errorf("what is withheld itself: %s", v.Code)
+	}
+}
+
 // The later of two phases that have begun holds, and of two overrides that hold, the one that began last.
 func TestTerms_TheLatestHolds(t *testing.T) {
 	t.Parallel()

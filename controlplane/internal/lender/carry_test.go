@@ -9,7 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"tollgate/controlplane/internal/lending"
+	"tollgate/controlplane/internal/licensing"
 	"tollgate/controlplane/internal/metering"
 	"tollgate/controlplane/internal/postgres"
 	"tollgate/controlplane/internal/postgres/pgtest"
@@ -204,4 +207,35 @@ func TestRollover_WhatIsLeftIsCarriedOverOnce(t *testing.T) {
 	if got := lend("b", 3, 500, 0, 0); got != 160 {
 		t.Errorf("granted %d after a period without use, want 100 and 60", got)
 	}
+}
+
+// TestRollover_IsTheDomains: what the database carries from period to period is what licensing.Rollover says.
+func TestRollover_IsTheDomains(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t)
+	now := time.Now().UTC().Truncate(time.Minute)
+	run := 0
+	rapid.Check(t, func(t *rapid.T) {
+		run++
+		limit, most := rapid.Int64Range(0, 50).Draw(t, "limit"), rapid.Int64Range(1, 80).Draw(t, "cap")
+		var rolled int64
+		for i := range rapid.IntRange(1, 5).Draw(t, "periods") {
+			p := period{now.AddDate(0, 0, i), now.AddDate(0, 0, i+1), limit}
+			a := lending.Ask{Ask: decision.Ask{Key: p.key()}, Quota: lending.Quota{Units: limit, Rollover: most}}
+			a.Key.License = fmt.Sprint("rolls", run)
+			if i > 0 {
+				a.Before = lending.Before{PeriodStart: now.AddDate(0, 0, i-1).Unix(), PeriodEnd: p.start.Unix(), Units: limit}
+			}
+			a.Want = rapid.Int64Range(1, 150).Draw(t, "want")
+			a.Waiting = a.Want
+			loans, err := db.Lending().Lend(context.Background(), bootID(fmt.Sprintf("r%d.%d", run, i)), 1, []lending.Ask{a})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := min(a.Want, limit+rolled); loans[0].Grant != want {
+				t.Fatalf("period %d of limit %d, with %d carried over: granted %d of %d, want %d", i, limit, rolled, loans[0].Grant, a.Want, want)
+			}
+			rolled = licensing.Rollover(limit, most, rolled, loans[0].Grant)
+		}
+	})
 }

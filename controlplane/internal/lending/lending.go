@@ -99,14 +99,14 @@ func (t *Terms) before(q *decision.Quota, span decision.Span, meter string) Befo
 	return Before{PeriodStart: start, PeriodEnd: end, Units: was.Limit}
 }
 
-// quota is the hard quota on a meter: an override's before the plan's.
+// quota is the hard quota on a meter: an override's before the plan's. Of what an override withholds, nodes ask nothing.
 func (t *Terms) quota(phase *decision.Phase, meter string, at time.Time) (decision.Quota, bool) {
 	for i := len(t.License.Overrides) - 1; i >= 0; i-- {
 		o := &t.License.Overrides[i]
-		if o.Feature == "" || t.Meters[o.Feature] != meter || !o.HoldsAt(at) {
+		if o.Feature == "" || o.Withheld || t.Meters[o.Feature] != meter || !o.HoldsAt(at) {
 			continue
 		}
-		if o.Withheld || o.Quota == nil || !o.Quota.Hard {
+		if o.Quota == nil || !o.Quota.Hard {
 			return decision.Quota{}, false
 		}
 		return *o.Quota, true

@@ -83,16 +83,6 @@ func (o *Override) overlaps(p *Override) bool {
 	return (p.EndsAt.IsZero() || o.StartsAt.Before(p.EndsAt)) && (o.EndsAt.IsZero() || p.StartsAt.Before(o.EndsAt))
 }
 
-// OverrideFor is the override of a feature that holds at now; nil where there is none.
-func (l *License) OverrideFor(feature string, now time.Time) *Override {
-	for i := range l.Overrides {
-		if o := &l.Overrides[i]; o.RateLimit == nil && o.Feature == feature && o.HoldsAt(now) {
-			return o
-		}
-	}
-	return nil
-}
-
 // words say what an override grants.
 func (o *Override) words() string {
 	switch {
