@@ -77,7 +77,7 @@ func (s *Service) PreviewPublish(ctx context.Context, plan string, version uint3
 	}
 	var out Preview
 	out.Gained, out.Lost = gainedAndLost(&newest, &draft, features)
-	if out.Moved, err = s.store.CountMovable(ctx, plan, version, s.now()); err != nil || out.Moved == 0 {
+	if out.Moved, err = s.store.CountMoving(ctx, PlanMigration{Plan: plan, Version: version}, s.now()); err != nil || out.Moved == 0 {
 		return out, err
 	}
 	out.OverQuota, out.Partial, err = s.overQuota(ctx, &draft, features)

@@ -38,8 +38,6 @@ type Reader interface {
 	PlanVersions(ctx context.Context, plan string, l List) ([]PlanVersion, error)
 	// PublishedBefore is the newest published version of a plan before a version; 0 where there is none.
 	PublishedBefore(ctx context.Context, plan string, version uint32) (uint32, error)
-	// CountMovable counts the licences that MoveLicenses would move.
-	CountMovable(ctx context.Context, plan string, version uint32, now time.Time) (int64, error)
 	// HeavyLicenses are those of them that used more units of a meter than h.Above since h.Since. It looks at h.Looked
 	// licences and returns h.Limit at most.
 	HeavyLicenses(ctx context.Context, plan string, version uint32, now time.Time, h Heavy) ([]HeavyLicense, error)

@@ -27,14 +27,6 @@ func (r reader) PublishedBefore(ctx context.Context, plan string, version uint32
 	return uint32(n), failed(err, "read", licensing.KindPlanVersion)
 }
 
-// CountMovable implements licensing.Reader.
-func (r reader) CountMovable(ctx context.Context, plan string, version uint32, now time.Time) (int64, error) {
-	n, err := get(ctx, r, func(ctx context.Context, q *query.Queries) (int64, error) {
-		return q.CountMovable(ctx, query.CountMovableParams{Plan: plan, PlanVersion: int32(version), Now: now})
-	})
-	return n, failed(err, "count", licensing.KindLicense)
-}
-
 // HeavyLicenses implements licensing.Reader.
 func (r reader) HeavyLicenses(ctx context.Context, plan string, version uint32, now time.Time, h licensing.Heavy) ([]licensing.HeavyLicense, error) {
 	return list(ctx, r, licensing.KindLicense, func(ctx context.Context, q *query.Queries) ([]query.HeavyLicensesRow, error) {

@@ -1,16 +1,11 @@
--- name: CountMovable :one
--- The licences that MoveLicenses would move.
-SELECT count(*) FROM license
-WHERE plan = @plan AND plan_version < @plan_version
-  AND status IN ('active', 'suspended') AND (ends_at IS NULL OR ends_at > @now::timestamptz);
-
 -- name: HeavyLicenses :many
--- Of those, the ones that used more than so much since a time no later than their current period's start: few have, so that
+-- Of the licences that a migration may move now, those that used more than so much since a time no later than their current period's start: few have, so that
 -- the exact sums are few, too. It looks at so many licences and no more.
 SELECT l.id, l.anchor, l.counter_generation, c.time_zone
 FROM (SELECT id, customer, anchor, counter_generation FROM license
       WHERE plan = @plan AND plan_version < @plan_version
         AND status IN ('active', 'suspended') AND (ends_at IS NULL OR ends_at > @now::timestamptz)
+        AND (cancels_at IS NULL OR cancels_at > @now::timestamptz)
       LIMIT @looked) l
 JOIN customer c ON c.id = l.customer
 WHERE (SELECT coalesce(sum(u.units), 0) FROM usage_minute u

@@ -10,31 +10,12 @@ import (
 	"time"
 )
 
-const countMovable = `-- name: CountMovable :one
-SELECT count(*) FROM license
-WHERE plan = $1 AND plan_version < $2
-  AND status IN ('active', 'suspended') AND (ends_at IS NULL OR ends_at > $3::timestamptz)
-`
-
-type CountMovableParams struct {
-	Plan        string
-	PlanVersion int32
-	Now         time.Time
-}
-
-// The licences that MoveLicenses would move.
-func (q *Queries) CountMovable(ctx context.Context, arg CountMovableParams) (int64, error) {
-	row := q.db.QueryRow(ctx, countMovable, arg.Plan, arg.PlanVersion, arg.Now)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const heavyLicenses = `-- name: HeavyLicenses :many
 SELECT l.id, l.anchor, l.counter_generation, c.time_zone
 FROM (SELECT id, customer, anchor, counter_generation FROM license
       WHERE plan = $1 AND plan_version < $2
         AND status IN ('active', 'suspended') AND (ends_at IS NULL OR ends_at > $3::timestamptz)
+        AND (cancels_at IS NULL OR cancels_at > $3::timestamptz)
       LIMIT $4) l
 JOIN customer c ON c.id = l.customer
 WHERE (SELECT coalesce(sum(u.units), 0) FROM usage_minute u
@@ -61,7 +42,7 @@ type HeavyLicensesRow struct {
 	TimeZone          string
 }
 
-// Of those, the ones that used more than so much since a time no later than their current period's start: few have, so that
+// Of the licences that a migration may move now, those that used more than so much since a time no later than their current period's start: few have, so that
 // the exact sums are few, too. It looks at so many licences and no more.
 func (q *Queries) HeavyLicenses(ctx context.Context, arg HeavyLicensesParams) ([]HeavyLicensesRow, error) {
 	rows, err := q.db.Query(ctx, heavyLicenses,
