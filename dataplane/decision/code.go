@@ -33,6 +33,9 @@ const (
 	LicenseNotStarted   Code = "license_not_started"
 	PaymentRequired     Code = "payment_required"
 	FeatureNotInPlan    Code = "feature_not_in_plan"
+	BlockedByTerm       Code = "blocked_by_term"
+	ThrottledByTerm     Code = "throttled_by_term"
+	TermError           Code = "term_error"
 	RouteUnknown        Code = "route_unknown"
 	RequestMalformed    Code = "request_malformed"
 	RulesUnavailable    Code = "rules_unavailable"
@@ -53,6 +56,7 @@ const (
 	StepIdentify Step = "identify"
 	StepLicense  Step = "license"
 	StepFeatures Step = "features"
+	StepTerms    Step = "terms"
 	StepRates    Step = "rates"
 	StepQuotas   Step = "quotas"
 	StepForward  Step = "forward"
@@ -60,7 +64,7 @@ const (
 
 // Steps is the order in which a request is decided.
 func Steps() []Step {
-	return []Step{StepRead, StepRoute, StepIdentify, StepLicense, StepFeatures, StepRates, StepQuotas, StepForward}
+	return []Step{StepRead, StepRoute, StepIdentify, StepLicense, StepFeatures, StepTerms, StepRates, StepQuotas, StepForward}
 }
 
 // Reason is a row of the table of reasons.
@@ -97,6 +101,9 @@ func Reasons() []Reason {
 		{LicenseNotStarted, Block, 403, StepLicense, "Licence not started"},
 		{PaymentRequired, Block, 403, StepLicense, "Payment required"},
 		{FeatureNotInPlan, Block, 403, StepFeatures, "Feature not in plan"},
+		{BlockedByTerm, Block, 403, StepTerms, "Blocked by a term"},
+		{TermError, Block, 403, StepTerms, "A term could not be evaluated"},
+		{ThrottledByTerm, Throttle, 429, StepTerms, "Throttled by a term"},
 		{RouteUnknown, Block, 404, StepRoute, "No such route"},
 		{RequestMalformed, Block, 400, StepRead, "Malformed request"},
 		{RulesUnavailable, Block, 503, StepRead, "Rules unavailable"},

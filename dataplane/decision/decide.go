@@ -27,6 +27,8 @@ type Request struct {
 	// Of a KeyCredential.
 	KeyID   string
 	KeyHash [32]byte
+	// Details are for terms; nil: none are known.
+	Details Details
 }
 
 // MaxLimits bounds the limits of one request: a plan version's rate limits and a quota.
@@ -70,13 +72,17 @@ type Verdict struct {
 
 	// Feature is the one that is missing, for FeatureNotInPlan.
 	Feature string
-	// Policy is the limit that stopped the request, and LimitUnits, Remaining and ResetAt describe it.
+	// Policy is the limit or the term that stopped the request. Of a limit, LimitUnits, Remaining and ResetAt describe it; of a term,
+	// Message does, which may be empty.
 	Policy     string
+	Message    string
 	LimitUnits int64
 	Remaining  int64
 	ResetAt    time.Time // Zero: never.
 	RetryAfter time.Duration
 
+	// Cost is what the request takes of its route's meter, by the route or by a term.
+	Cost int64
 	// Charge is what was taken. Units 0: nothing.
 	Charge Charge
 
@@ -125,15 +131,20 @@ func Decide(v *Verdict, s *State, r *Request, accounts Accounts, now time.Time) 
 			return
 		}
 	}
-	var en *Entitlement
-	if v.Route.Meter != "" && v.Route.Cost > 0 {
-		e, ok := v.terms.counts(v.Route.Meter)
-		if !ok {
-			v.Feature = v.Route.Meter
-			v.deny(FeatureNotInPlan)
-			return
+	v.Cost = v.Route.Cost
+	counted, counts := v.counted()
+	if v.Code == "" && len(s.termed.bySubject) > 0 {
+		v.meetTerms(s, r, accounts, now)
+		if v.Cost != v.Route.Cost && v.Code == "" {
+			counted, counts = v.counted()
 		}
-		en = &e
+	}
+	if v.Code != "" {
+		return
+	}
+	var en *Entitlement
+	if counts {
+		en = &counted
 	}
 	if len(v.terms.plan.RateLimits) == 0 && en == nil {
 		v.forward(OK)
@@ -143,6 +154,19 @@ func Decide(v *Verdict, s *State, r *Request, accounts Accounts, now time.Time) 
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	v.spend(a, en, now)
+}
+
+// counted is the entitlement that the request is counted under; false where it costs nothing. A meter that is not granted denies.
+func (v *Verdict) counted() (Entitlement, bool) {
+	if v.Route.Meter == "" || v.Cost <= 0 {
+		return Entitlement{}, false
+	}
+	en, ok := v.terms.counts(v.Route.Meter)
+	if !ok {
+		v.Feature = v.Route.Meter
+		v.deny(FeatureNotInPlan)
+	}
+	return en, ok
 }
 
 // forward lets the request through. That a payment is missing is said first: it ends the licence soon.
@@ -237,7 +261,7 @@ func (v *Verdict) spend(a *Account, en *Entitlement, now time.Time) {
 	var q *quotaLoan
 	if en != nil {
 		v.Charge = Charge{
-			Meter: v.Route.Meter, Feature: en.Feature, Units: v.Route.Cost, Generation: v.terms.phase.CounterGeneration,
+			Meter: v.Route.Meter, Feature: en.Feature, Units: v.Cost, Generation: v.terms.phase.CounterGeneration,
 		}
 		if en.Quota != nil {
 			q = a.quota(v.Route.Meter, en, v.License.Anchor, v.terms.phase.CounterGeneration, v.Customer.Zone, now)

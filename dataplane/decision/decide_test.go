@@ -129,6 +129,8 @@ func TestDecide_GivesEachCode(t *testing.T) {
 	}
 	// The others are not Decide's to give: they arise before or after it.
 	elsewhere := []decision.Code{decision.LogUnavailable, decision.Overloaded, decision.UpstreamFailed, decision.UpstreamTimeout}
+	// Of the terms there is a test of their own.
+	elsewhere = append(elsewhere, decision.BlockedByTerm, decision.ThrottledByTerm, decision.TermError)
 	for _, r := range decision.Reasons() {
 		if !given[r.Code] && !slices.Contains(elsewhere, r.Code) {
 			t.Errorf("no test gives %s", r.Code)

@@ -10,8 +10,10 @@ import (
 // Editor makes the next State out of one, aside. It copies a kind's index at the first change of that
 // kind, never the objects. Not safe for concurrent use.
 type Editor struct {
-	next            State
-	routed, planned bool
+	next   State
+	routed bool
+	// planned, termed: what is made of plans, of terms, has to be made anew.
+	planned, termed bool
 	cloned          map[string]bool
 }
 
@@ -104,6 +106,12 @@ func (e *Editor) RemoveCredential(id string) {
 	delete(own(e, "credential", &e.next.credentials), id)
 }
 
+// SetTerm adds or replaces a term.
+func (e *Editor) SetTerm(v *Term) { own(e, "term", &e.next.terms)[v.Key] = v; e.termed = true }
+
+// RemoveTerm removes a term.
+func (e *Editor) RemoveTerm(key string) { delete(own(e, "term", &e.next.terms), key); e.termed = true }
+
 // Build is the state at epoch. It fails, and says at which object, where a route's pattern cannot be
 // read or two routes tie. A reference to an object that is not there is no failure: it denies when it is followed.
 func (e *Editor) Build(epoch Epoch) (*State, error) {
@@ -125,6 +133,9 @@ func (e *Editor) Build(epoch Epoch) (*State, error) {
 			}
 			s.plans[k] = p
 		}
+	}
+	if e.termed {
+		s.termed = newTermTable(s.terms, &s.termed)
 	}
 	return &s, nil
 }

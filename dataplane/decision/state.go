@@ -215,9 +215,11 @@ type State struct {
 	customers   map[string]*Customer
 	licenses    map[string]*License
 	credentials map[string]*Credential
+	terms       map[string]*Term
 
-	table router
-	plans map[planKey]*plan
+	table  router
+	plans  map[planKey]*plan
+	termed termTable
 }
 
 // Epoch is the epoch that the state equals.

@@ -16,7 +16,7 @@ type Ban struct {
 // Bans is the law.
 var Bans = []Ban{
 	{
-		From: "tollgate/dataplane/decision", To: "any", Except: []string{"std"},
+		From: "tollgate/dataplane/decision", To: "any", Except: []string{"std", "cel.dev/cel-go"},
 		Reason: "the heart is pure: values in, a verdict out; so it can run anywhere and be tested without anything",
 	},
 	{
