@@ -19,10 +19,10 @@ type file struct {
 	Plans    []plan    `yaml:"plans"`
 	Services []service `yaml:"services"`
 	Routes   []route   `yaml:"routes"`
+	Terms    []term    `yaml:"terms"`
+	Issuers  []issuer  `yaml:"issuers"`
 
-	Issuers yaml.Node `yaml:"issuers"`
-	Terms   yaml.Node `yaml:"terms"`
-	AddOns  yaml.Node `yaml:"addons"`
+	AddOns yaml.Node `yaml:"addons"`
 }
 
 type meter struct {
@@ -183,7 +183,7 @@ func (f *file) check() error {
 	for _, s := range []struct {
 		name string
 		node *yaml.Node
-	}{{"issuers", &f.Issuers}, {"terms", &f.Terms}, {"addons", &f.AddOns}} {
+	}{{"addons", &f.AddOns}} {
 		if len(s.node.Content) > 0 {
 			return wrong("line %d: %s are not supported yet", s.node.Line, s.name)
 		}
@@ -207,7 +207,7 @@ func (f *file) check() error {
 			return wrong("line %d: on_stale is not supported yet", r.OnStale.Line)
 		}
 	}
-	return nil
+	return f.checkTerms()
 }
 
 func (f *file) catalog() licensing.Catalog {
@@ -233,6 +233,12 @@ func (f *file) catalog() licensing.Catalog {
 			next.Cost = &licensing.RouteCost{Fixed: int64(r.Cost.Fixed)}
 		}
 		c.Routes = append(c.Routes, next)
+	}
+	for i := range f.Terms {
+		c.Terms = append(c.Terms, f.Terms[i].term())
+	}
+	for i := range f.Issuers {
+		c.Issuers = append(c.Issuers, f.Issuers[i].issuer())
 	}
 	return c
 }

@@ -36,6 +36,8 @@ func Write(c *licensing.Catalog) ([]byte, error) {
 		n.list("endpoints", texts(u.Endpoints))
 	}))
 	root.list("routes", items(c.Routes, writeRoute))
+	root.list("terms", items(c.Terms, writeTerm))
+	root.list("issuers", items(c.Issuers, writeIssuer))
 	var out bytes.Buffer
 	enc := yaml.NewEncoder(&out)
 	enc.SetIndent(2)

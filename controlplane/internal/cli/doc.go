@@ -21,6 +21,8 @@ func Commands() []*cobra.Command {
 		keysCommand(),
 		servicesCommand(),
 		routesCommand(),
+		termsCommand(),
+		issuersCommand(),
 		usageCommand(),
 		decisionsCommand(),
 		explainCommand(),

@@ -10,6 +10,8 @@ type Catalog struct {
 	Plans    []CatalogPlan
 	Services []Upstream
 	Routes   []Route
+	Terms    []Term
+	Issuers  []Issuer
 	// Prune archives what the catalog does not name.
 	Prune bool
 }
@@ -62,7 +64,13 @@ func (c *Catalog) Validate() error {
 	if err := keyed("services", c.Services, func(u *Upstream) (string, error) { return u.Key, u.Validate() }); err != nil {
 		return err
 	}
-	return keyed("routes", c.Routes, func(r *Route) (string, error) { return r.Key, r.Validate() })
+	if err := keyed("routes", c.Routes, func(r *Route) (string, error) { return r.Key, r.Validate() }); err != nil {
+		return err
+	}
+	if err := keyed("terms", c.Terms, func(t *Term) (string, error) { return t.Key, t.Validate() }); err != nil {
+		return err
+	}
+	return keyed("issuers", c.Issuers, func(i *Issuer) (string, error) { return i.Key, i.Validate() })
 }
 
 func (p *CatalogPlan) validate() error {

@@ -21,6 +21,12 @@ func (s *Service) ExportCatalog(ctx context.Context) (Catalog, error) {
 		if c.Routes, err = everything(ctx, w.Routes, func(r *Route) string { return r.Key }); err != nil {
 			return err
 		}
+		if c.Terms, err = everything(ctx, w.Terms, func(t *Term) string { return t.Key }); err != nil {
+			return err
+		}
+		if c.Issuers, err = everything(ctx, w.Issuers, func(i *Issuer) string { return i.Key }); err != nil {
+			return err
+		}
 		plans, err := everything(ctx, w.Plans, func(p *Plan) string { return p.Key })
 		if err != nil {
 			return err

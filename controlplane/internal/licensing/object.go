@@ -33,6 +33,8 @@ const (
 	KindPlanVersion Kind = "plan_version"
 	KindService     Kind = "service"
 	KindRoute       Kind = "route"
+	KindTerm        Kind = "term"
+	KindIssuer      Kind = "issuer"
 	KindLicense     Kind = "license"
 	KindAPIKey      Kind = "api_key"
 	KindToken       Kind = "token"

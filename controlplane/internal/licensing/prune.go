@@ -23,6 +23,12 @@ func everything[T any](ctx context.Context, read func(context.Context, List) ([]
 // prune archives what the catalog does not name, what refers to others first. One object in use refuses the whole apply.
 // A plan that was never published is someone's draft, which a file cannot name: it stays.
 func (a *apply) prune(ctx context.Context, c *Catalog) error {
+	if err := prune(ctx, a, KindTerm, a.Terms, c.Terms, func(t *Term) string { return t.Key }, a.archiveTerm); err != nil {
+		return err
+	}
+	if err := prune(ctx, a, KindIssuer, a.Issuers, c.Issuers, func(i *Issuer) string { return i.Key }, a.archiveIssuer); err != nil {
+		return err
+	}
 	if err := prune(ctx, a, KindRoute, a.Routes, c.Routes, func(r *Route) string { return r.Key }, a.archiveRoute); err != nil {
 		return err
 	}

@@ -85,6 +85,12 @@ func (a *apply) all(ctx context.Context, c *Catalog) error {
 			return at("routes["+r.Key+"]", err)
 		}
 	}
+	if err := a.terms(ctx, c); err != nil {
+		return err
+	}
+	if err := a.issuers(ctx, c); err != nil {
+		return err
+	}
 	if c.Prune {
 		if err := a.prune(ctx, c); err != nil {
 			return at("prune", err)

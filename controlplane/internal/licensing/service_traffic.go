@@ -275,7 +275,7 @@ func (w *write) updateRoute(ctx context.Context, old, next Route) (Route, bool, 
 	return next, true, err
 }
 
-// ArchiveRoute takes a route out of use.
+// ArchiveRoute takes a route out of use. Refused while terms are on it.
 func (s *Service) ArchiveRoute(ctx context.Context, key string) (Route, Epoch, error) {
 	if err := checkKey("key", key); err != nil {
 		return Route{}, Epoch{}, err
@@ -294,6 +294,9 @@ func (w *write) archiveRoute(ctx context.Context, key string) (Route, error) {
 		return out, err
 	}
 	if err := w.holds(KindRoute, key, out.Etag); err != nil || out.Archived() {
+		return out, err
+	}
+	if err := w.unreferenced(ctx, KindRoute, key); err != nil {
 		return out, err
 	}
 	out.ArchiveTime, out.UpdateTime = w.now, w.now

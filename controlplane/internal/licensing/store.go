@@ -49,6 +49,10 @@ type Reader interface {
 	Routes(ctx context.Context, l List) ([]Route, error)
 	// LiveRoutes are all that are not archived.
 	LiveRoutes(ctx context.Context) ([]Route, error)
+	Term(ctx context.Context, key string) (Term, error)
+	Terms(ctx context.Context, l List) ([]Term, error)
+	Issuer(ctx context.Context, key string) (Issuer, error)
+	Issuers(ctx context.Context, l List) ([]Issuer, error)
 	License(ctx context.Context, id string) (License, error)
 	// Licenses computes "status" as of now.
 	Licenses(ctx context.Context, l List, now time.Time) ([]License, error)
@@ -104,6 +108,11 @@ type Tx interface {
 	UpdateUpstream(ctx context.Context, u Upstream) (Upstream, error)
 	InsertRoute(ctx context.Context, r Route) (Route, error)
 	UpdateRoute(ctx context.Context, r Route) (Route, error)
+	InsertTerm(ctx context.Context, t Term) (Term, error)
+	UpdateTerm(ctx context.Context, t Term) (Term, error)
+	// InsertIssuer and UpdateIssuer answer Taken, too, where another issuer in use has the same URL.
+	InsertIssuer(ctx context.Context, i Issuer) (Issuer, error)
+	UpdateIssuer(ctx context.Context, i Issuer) (Issuer, error)
 	InsertLicense(ctx context.Context, l License) (License, error)
 	// LockLicense reads a licence that is about to be changed.
 	LockLicense(ctx context.Context, id string) (License, error)
@@ -168,7 +177,7 @@ type Envelope struct {
 }
 
 // Change sets or removes one object of the rules. It is one of *Fleet, *Upstream, *Route, *Meter, *Feature,
-// *PlanVersion, *Customer, *License, *APIKey and *Removal.
+// *PlanVersion, *Customer, *License, *APIKey, *Term and *Removal.
 type Change interface{ change() }
 
 // Removal takes an object out of the rules.
@@ -186,4 +195,5 @@ func (*PlanVersion) change() {}
 func (*Customer) change()    {}
 func (*License) change()     {}
 func (*APIKey) change()      {}
+func (*Term) change()        {}
 func (*Removal) change()     {}

@@ -60,6 +60,11 @@ func source(d *Decision, s decision.Step) string {
 		return named("license", d.License)
 	case decision.StepFeatures:
 		return plan
+	case decision.StepTerms:
+		if d.Policy != "" && decision.ReasonOf(d.Code).Step == s {
+			return "term " + d.Policy
+		}
+		return fmt.Sprintf("epoch %d.%d", d.Epoch.Generation, d.Epoch.Number)
 	case decision.StepRates, decision.StepQuotas:
 		if d.Policy != "" && decision.ReasonOf(d.Code).Step == s {
 			return "policy " + d.Policy + " of " + plan

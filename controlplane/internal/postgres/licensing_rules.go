@@ -91,6 +91,8 @@ func (t *licensingTx) References(ctx context.Context, kind licensing.Kind, id st
 		var ids []string
 		ids, err = t.q.UpstreamReferences(ctx, query.UpstreamReferencesParams{Service: id, PageSize: int32(limit)})
 		add(licensing.KindRoute, ids)
+	case licensing.KindRoute:
+		// Terms alone, below.
 	case licensing.KindPlan, licensing.KindCustomer:
 		p := query.LicenseReferencesParams{Now: now, PageSize: int32(limit)}
 		if kind == licensing.KindPlan {
@@ -103,6 +105,11 @@ func (t *licensingTx) References(ctx context.Context, kind licensing.Kind, id st
 		add(licensing.KindLicense, ids)
 	default:
 		err = fmt.Errorf("nothing refers to a %s", kind)
+	}
+	if err == nil && len(out) < limit && (kind == licensing.KindRoute || kind == licensing.KindPlan || kind == licensing.KindCustomer) {
+		var ids []string
+		ids, err = t.q.TermReferences(ctx, query.TermReferencesParams{Subject: string(kind) + ":" + id, PageSize: int32(limit - len(out))})
+		add(licensing.KindTerm, ids)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("references to %s %s: %w", kind, id, err)
@@ -164,7 +171,11 @@ func yieldCatalog(ctx context.Context, q *query.Queries, yield func(licensing.Ch
 		return err
 	}
 	routes, err := q.LiveRoutes(ctx)
-	return each(routes, err, sure(toRoute), func(v *licensing.Route) error { return yield(v) })
+	if err := each(routes, err, sure(toRoute), func(v *licensing.Route) error { return yield(v) }); err != nil {
+		return err
+	}
+	terms, err := q.RuleTerms(ctx)
+	return each(terms, err, sure(toTerm), func(v *licensing.Term) error { return yield(v) })
 }
 
 // yieldHolders yields customers, licences and keys, page by page.

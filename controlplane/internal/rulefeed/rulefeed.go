@@ -70,6 +70,8 @@ func Record(c licensing.Change) (*rulesv1.Record, error) {
 		return &rulesv1.Record{Value: &rulesv1.Record_Credential{Credential: &rulesv1.Credential{
 			Id: c.ID, License: c.License, Hash: c.Hash[:], ExpiresAt: instant(c.ExpiresAt), Revoked: !c.RevokeTime.IsZero(),
 		}}}, nil
+	case *licensing.Term:
+		return &rulesv1.Record{Value: &rulesv1.Record_Term{Term: term(c)}}, nil
 	case *licensing.Removal:
 		kind, ok := kinds[c.Kind]
 		if !ok {
@@ -187,6 +189,7 @@ var kinds = map[licensing.Kind]rulesv1.Kind{
 	licensing.KindCustomer:    rulesv1.Kind_KIND_CUSTOMER,
 	licensing.KindLicense:     rulesv1.Kind_KIND_LICENSE,
 	licensing.KindAPIKey:      rulesv1.Kind_KIND_CREDENTIAL,
+	licensing.KindTerm:        rulesv1.Kind_KIND_TERM,
 }
 
 var aggregations = map[licensing.Aggregation]rulesv1.Aggregation{

@@ -59,6 +59,12 @@ func advice(r decision.Reason) string {
 	switch r.Code {
 	case decision.FeatureNotInPlan:
 		return "The route needs a feature that the plan does not grant. Another plan may."
+	case decision.BlockedByTerm:
+		return "A rule of the API's provider does not allow this request. The detail may say why; sending it again does not help."
+	case decision.ThrottledByTerm:
+		return "A rule of the API's provider does not allow this request for now. Wait as many seconds as Retry-After says."
+	case decision.TermError:
+		return "A rule of the API's provider could not be applied to this request, so it was not let through. Tell the provider which rule: policy names it."
 	case decision.QuotaExhausted:
 		return "The units of this period are used up. Wait until reset_at; where there is none, waiting does not help."
 	case decision.PaymentRequired:

@@ -97,7 +97,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.deny()
 		return
 	}
-	req := decision.Request{Stale: stale, Method: r.Method, Host: routeHost(r.Host), Path: r.URL.Path}
+	req := decision.Request{Stale: stale, Method: r.Method, Host: routeHost(r.Host), Path: r.URL.Path, Details: termDetails{x}}
 	if x.malformed = validate(r); x.malformed != "" {
 		req.Malformed = true
 	} else if state != nil {
@@ -132,7 +132,7 @@ func (f *Front) decide(ctx context.Context, x *exchange, state *decision.State, 
 		if ctx.Err() != nil {
 			return state
 		}
-		if err := f.limits.Wait(ctx, x.verdict.License.ID, max(1, x.verdict.Route.Cost)); err != nil {
+		if err := f.limits.Wait(ctx, x.verdict.License.ID, max(1, x.verdict.Cost)); err != nil {
 			return state
 		}
 		state, req.Stale = f.rules.Current()

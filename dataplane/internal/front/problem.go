@@ -53,7 +53,10 @@ func problemOf(x *exchange) *problem {
 		p.Source = sourceUpstream
 	}
 	if v.Policy != "" {
-		p.Policy, p.Limit, p.Remaining = v.Policy, &v.LimitUnits, &v.Remaining
+		p.Policy = v.Policy
+	}
+	if code == decision.RateLimited || code == decision.QuotaExhausted {
+		p.Limit, p.Remaining = &v.LimitUnits, &v.Remaining
 		if !v.ResetAt.IsZero() {
 			p.ResetAt = v.ResetAt.UTC().Format(time.RFC3339Nano)
 		}
@@ -80,6 +83,18 @@ func (x *exchange) detail(code decision.Code, p *problem) string {
 			return "The quota of " + strconv.FormatInt(v.LimitUnits, 10) + " units of " + v.Policy + " does not cover this request, and no reset brings more. A larger plan does."
 		}
 		return "The quota of " + strconv.FormatInt(v.LimitUnits, 10) + " units of " + v.Policy + " is used up until it resets at " + v.ResetAt.UTC().Format(time.RFC3339) + "."
+	case decision.BlockedByTerm:
+		if v.Message != "" {
+			return v.Message
+		}
+		return "The term " + v.Policy + " of this API does not allow this request."
+	case decision.ThrottledByTerm:
+		if v.Message != "" {
+			return v.Message
+		}
+		return "The term " + v.Policy + " of this API does not allow this request for now. Retry after " + seconds(p.retryAfter) + "."
+	case decision.TermError:
+		return "Whether the term " + v.Policy + " of this API allows this request could not be told. Contact the provider of this API."
 	case decision.FeatureNotInPlan:
 		return "The plan " + v.Plan + " does not include the feature " + v.Feature + ", which this request needs."
 	case decision.LicenseExpired:

@@ -187,6 +187,7 @@ func (f *Follower) enforce(state *decision.State, hash []byte) {
 	f.current.Store(e)
 	f.fresh.enforced(at)
 	f.metrics.epoch.Set(float64(at.Number))
+	f.broken(state)
 	f.log.Debug("enforcing an epoch", "generation", at.Generation, "number", at.Number)
 
 	f.mu.Lock()

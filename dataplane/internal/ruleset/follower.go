@@ -42,6 +42,8 @@ type Follower struct {
 	known map[uint64][]byte
 	// refused are names of snapshots that were counted as refused. Only the following goroutine uses it.
 	refused map[string]bool
+	// brokenTerms are the conditions that were logged as broken, by term. Only the following goroutine uses it.
+	brokenTerms map[string]string
 
 	mu sync.Mutex
 	// logged is when a refusal was last logged, by reason.

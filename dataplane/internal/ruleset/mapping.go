@@ -82,6 +82,12 @@ func (z zones) set(e *decision.Editor, r *rulesv1.Record) error {
 			return err
 		}
 		e.SetCredential(c)
+	case *rulesv1.Record_Term:
+		t, err := term(v.Term)
+		if err != nil {
+			return err
+		}
+		e.SetTerm(t)
 	default:
 		return errors.New("a record of an unknown kind")
 	}
@@ -112,6 +118,8 @@ func remove(e *decision.Editor, r *rulesv1.Removal) error {
 		e.RemoveLicense(id)
 	case rulesv1.Kind_KIND_CREDENTIAL:
 		e.RemoveCredential(id)
+	case rulesv1.Kind_KIND_TERM:
+		e.RemoveTerm(id)
 	default:
 		return fmt.Errorf("removal of kind %d", r.GetKind())
 	}

@@ -135,6 +135,10 @@ func TestMapping_WhatCannotBeEnforcedIsMalformed(t *testing.T) {
 		plan(&rulesv1.PlanVersion{Entitlements: []*rulesv1.Entitlement{{Feature: "calls", Grant: &rulesv1.Entitlement_Quota{Quota: &rulesv1.Quota{Limit: 1}}}}}),
 		route("x", "x"),
 		route("x", "/a//b"),
+		{Value: &rulesv1.Record_Term{Term: &rulesv1.Term{Key: "x", On: "team:x", When: "true", Effect: rulesv1.TermEffect_TERM_EFFECT_BLOCK}}},
+		{Value: &rulesv1.Record_Term{Term: &rulesv1.Term{Key: "x", When: "true"}}},
+		{Value: &rulesv1.Record_Term{Term: &rulesv1.Term{Key: "x", When: "true", Effect: 9}}},
+		{Value: &rulesv1.Record_Term{Term: &rulesv1.Term{Key: "x", When: "true", Effect: rulesv1.TermEffect_TERM_EFFECT_COST, Cost: -1}}},
 	}
 	for _, r := range bad {
 		s.publishOther(2, nil, r)

@@ -144,6 +144,23 @@ type Fleet struct {
 	CreatedAt    time.Time
 }
 
+type Issuer struct {
+	Key           string
+	DisplayName   string
+	Issuer        string
+	JwksFile      string
+	JwksUrl       string
+	Discovery     bool
+	Audiences     []string
+	CustomerClaim string
+	LicenseClaim  string
+	Algorithms    []string
+	Revision      int64
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+	ArchivedAt    *time.Time
+}
+
 type License struct {
 	ID                string
 	Customer          string
@@ -340,6 +357,22 @@ type Service struct {
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 	ArchivedAt  *time.Time
+}
+
+type Term struct {
+	Key          string
+	DisplayName  string
+	Subject      string
+	Condition    string
+	Effect       string
+	Priority     int32
+	RetryAfterMs int64
+	Cost         *int64
+	Message      string
+	Revision     int64
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+	ArchivedAt   *time.Time
 }
 
 type UsageMinute struct {

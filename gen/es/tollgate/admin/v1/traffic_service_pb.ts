@@ -10,18 +10,22 @@ import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
 import type { Epoch } from "./epoch_pb";
 import { file_tollgate_admin_v1_epoch } from "./epoch_pb";
+import type { Issuer } from "./issuer_pb";
+import { file_tollgate_admin_v1_issuer } from "./issuer_pb";
 import { file_tollgate_admin_v1_permission } from "./permission_pb";
 import type { Route } from "./route_pb";
 import { file_tollgate_admin_v1_route } from "./route_pb";
 import type { Service } from "./service_pb";
 import { file_tollgate_admin_v1_service } from "./service_pb";
+import type { Term } from "./term_pb";
+import { file_tollgate_admin_v1_term } from "./term_pb";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tollgate/admin/v1/traffic_service.proto.
  */
 export const file_tollgate_admin_v1_traffic_service: GenFile = /*@__PURE__*/
-  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS90cmFmZmljX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIooBChRDcmVhdGVTZXJ2aWNlUmVxdWVzdBIzCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZUIGukgDyAEBEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIm0KFUNyZWF0ZVNlcnZpY2VSZXNwb25zZRIrCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIisKEUdldFNlcnZpY2VSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIkEKEkdldFNlcnZpY2VSZXNwb25zZRIrCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZSJpChNMaXN0U2VydmljZXNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAyjQDxIYCgZmaWx0ZXIYAyABKAlCCLpIBXIDKNAPIl0KFExpc3RTZXJ2aWNlc1Jlc3BvbnNlEiwKCHNlcnZpY2VzGAEgAygLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiuwEKFFVwZGF0ZVNlcnZpY2VSZXF1ZXN0EjMKB3NlcnZpY2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5TZXJ2aWNlQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIm0KFVVwZGF0ZVNlcnZpY2VSZXNwb25zZRIrCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIoUBChVBcmNoaXZlU2VydmljZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEASJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgSFQoEZXRhZxgPIAEoCUIHukgEcgIoQCJuChZBcmNoaXZlU2VydmljZVJlc3BvbnNlEisKB3NlcnZpY2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5TZXJ2aWNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gihAEKEkNyZWF0ZVJvdXRlUmVxdWVzdBIvCgVyb3V0ZRgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlJvdXRlQga6SAPIAQESJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgiZwoTQ3JlYXRlUm91dGVSZXNwb25zZRInCgVyb3V0ZRgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlJvdXRlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKQoPR2V0Um91dGVSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIjsKEEdldFJvdXRlUmVzcG9uc2USJwoFcm91dGUYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Sb3V0ZSJnChFMaXN0Um91dGVzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJXChJMaXN0Um91dGVzUmVzcG9uc2USKAoGcm91dGVzGAEgAygLMhgudG9sbGdhdGUuYWRtaW4udjEuUm91dGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrUBChJVcGRhdGVSb3V0ZVJlcXVlc3QSLwoFcm91dGUYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Sb3V0ZUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJnChNVcGRhdGVSb3V0ZVJlc3BvbnNlEicKBXJvdXRlGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuUm91dGUSJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCKDAQoTQXJjaGl2ZVJvdXRlUmVxdWVzdBIWCgNrZXkYASABKAlCCbpIBnIEEAEoQBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCBIVCgRldGFnGA8gASgJQge6SARyAihAImgKFEFyY2hpdmVSb3V0ZVJlc3BvbnNlEicKBXJvdXRlGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuUm91dGUSJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaDK7CgoOVHJhZmZpY1NlcnZpY2UShQEKDUNyZWF0ZVNlcnZpY2USJy50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVTZXJ2aWNlUmVxdWVzdBooLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVNlcnZpY2VSZXNwb25zZSIhiLUYC4LT5JMCFzoHc2VydmljZSIML3YxL3NlcnZpY2VzEnwKCkdldFNlcnZpY2USJC50b2xsZ2F0ZS5hZG1pbi52MS5HZXRTZXJ2aWNlUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkdldFNlcnZpY2VSZXNwb25zZSIhkAIBiLUYCoLT5JMCFBISL3YxL3NlcnZpY2VzL3trZXl9EnwKDExpc3RTZXJ2aWNlcxImLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RTZXJ2aWNlc1JlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0U2VydmljZXNSZXNwb25zZSIbkAIBiLUYCoLT5JMCDhIML3YxL3NlcnZpY2VzEpMBCg1VcGRhdGVTZXJ2aWNlEicudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlU2VydmljZVJlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVTZXJ2aWNlUmVzcG9uc2UiL4i1GAuC0+STAiU6B3NlcnZpY2UyGi92MS9zZXJ2aWNlcy97c2VydmljZS5rZXl9EpABCg5BcmNoaXZlU2VydmljZRIoLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVTZXJ2aWNlUmVxdWVzdBopLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVTZXJ2aWNlUmVzcG9uc2UiKYi1GAuC0+STAh86ASoiGi92MS9zZXJ2aWNlcy97a2V5fTphcmNoaXZlEnsKC0NyZWF0ZVJvdXRlEiUudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlUm91dGVSZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlUm91dGVSZXNwb25zZSIdiLUYC4LT5JMCEzoFcm91dGUiCi92MS9yb3V0ZXMSdAoIR2V0Um91dGUSIi50b2xsZ2F0ZS5hZG1pbi52MS5HZXRSb3V0ZVJlcXVlc3QaIy50b2xsZ2F0ZS5hZG1pbi52MS5HZXRSb3V0ZVJlc3BvbnNlIh+QAgGItRgKgtPkkwISEhAvdjEvcm91dGVzL3trZXl9EnQKCkxpc3RSb3V0ZXMSJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Um91dGVzUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RSb3V0ZXNSZXNwb25zZSIZkAIBiLUYCoLT5JMCDBIKL3YxL3JvdXRlcxKHAQoLVXBkYXRlUm91dGUSJS50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVSb3V0ZVJlcXVlc3QaJi50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVSb3V0ZVJlc3BvbnNlIimItRgLgtPkkwIfOgVyb3V0ZTIWL3YxL3JvdXRlcy97cm91dGUua2V5fRKIAQoMQXJjaGl2ZVJvdXRlEiYudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZVJvdXRlUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVSb3V0ZVJlc3BvbnNlIieItRgLgtPkkwIdOgEqIhgvdjEvcm91dGVzL3trZXl9OmFyY2hpdmVCvQEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUITVHJhZmZpY1NlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_route, file_tollgate_admin_v1_service]);
+  fileDesc("Cid0b2xsZ2F0ZS9hZG1pbi92MS90cmFmZmljX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxIooBChRDcmVhdGVTZXJ2aWNlUmVxdWVzdBIzCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZUIGukgDyAEBEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIm0KFUNyZWF0ZVNlcnZpY2VSZXNwb25zZRIrCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIisKEUdldFNlcnZpY2VSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIkEKEkdldFNlcnZpY2VSZXNwb25zZRIrCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZSJpChNMaXN0U2VydmljZXNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAyjQDxIYCgZmaWx0ZXIYAyABKAlCCLpIBXIDKNAPIl0KFExpc3RTZXJ2aWNlc1Jlc3BvbnNlEiwKCHNlcnZpY2VzGAEgAygLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiuwEKFFVwZGF0ZVNlcnZpY2VSZXF1ZXN0EjMKB3NlcnZpY2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5TZXJ2aWNlQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIm0KFVVwZGF0ZVNlcnZpY2VSZXNwb25zZRIrCgdzZXJ2aWNlGAEgASgLMhoudG9sbGdhdGUuYWRtaW4udjEuU2VydmljZRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIoUBChVBcmNoaXZlU2VydmljZVJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEASJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgSFQoEZXRhZxgPIAEoCUIHukgEcgIoQCJuChZBcmNoaXZlU2VydmljZVJlc3BvbnNlEisKB3NlcnZpY2UYASABKAsyGi50b2xsZ2F0ZS5hZG1pbi52MS5TZXJ2aWNlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gihAEKEkNyZWF0ZVJvdXRlUmVxdWVzdBIvCgVyb3V0ZRgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlJvdXRlQga6SAPIAQESJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgiZwoTQ3JlYXRlUm91dGVSZXNwb25zZRInCgVyb3V0ZRgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlJvdXRlEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKQoPR2V0Um91dGVSZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAIjsKEEdldFJvdXRlUmVzcG9uc2USJwoFcm91dGUYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Sb3V0ZSJnChFMaXN0Um91dGVzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJXChJMaXN0Um91dGVzUmVzcG9uc2USKAoGcm91dGVzGAEgAygLMhgudG9sbGdhdGUuYWRtaW4udjEuUm91dGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrUBChJVcGRhdGVSb3V0ZVJlcXVlc3QSLwoFcm91dGUYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5Sb3V0ZUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJnChNVcGRhdGVSb3V0ZVJlc3BvbnNlEicKBXJvdXRlGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuUm91dGUSJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCKDAQoTQXJjaGl2ZVJvdXRlUmVxdWVzdBIWCgNrZXkYASABKAlCCbpIBnIEEAEoQBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCBIVCgRldGFnGA8gASgJQge6SARyAihAImgKFEFyY2hpdmVSb3V0ZVJlc3BvbnNlEicKBXJvdXRlGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuUm91dGUSJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCKBAQoRQ3JlYXRlVGVybVJlcXVlc3QSLQoEdGVybRgBIAEoCzIXLnRvbGxnYXRlLmFkbWluLnYxLlRlcm1CBrpIA8gBARImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJkChJDcmVhdGVUZXJtUmVzcG9uc2USJQoEdGVybRgBIAEoCzIXLnRvbGxnYXRlLmFkbWluLnYxLlRlcm0SJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIoCg5HZXRUZXJtUmVxdWVzdBIWCgNrZXkYASABKAlCCbpIBnIEEAEoQCI4Cg9HZXRUZXJtUmVzcG9uc2USJQoEdGVybRgBIAEoCzIXLnRvbGxnYXRlLmFkbWluLnYxLlRlcm0iZgoQTGlzdFRlcm1zUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJUChFMaXN0VGVybXNSZXNwb25zZRImCgV0ZXJtcxgBIAMoCzIXLnRvbGxnYXRlLmFkbWluLnYxLlRlcm0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrIBChFVcGRhdGVUZXJtUmVxdWVzdBItCgR0ZXJtGAEgASgLMhcudG9sbGdhdGUuYWRtaW4udjEuVGVybUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJkChJVcGRhdGVUZXJtUmVzcG9uc2USJQoEdGVybRgBIAEoCzIXLnRvbGxnYXRlLmFkbWluLnYxLlRlcm0SJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCKCAQoSQXJjaGl2ZVRlcm1SZXF1ZXN0EhYKA2tleRgBIAEoCUIJukgGcgQQAShAEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIEhUKBGV0YWcYDyABKAlCB7pIBHICKEAiZQoTQXJjaGl2ZVRlcm1SZXNwb25zZRIlCgR0ZXJtGAEgASgLMhcudG9sbGdhdGUuYWRtaW4udjEuVGVybRInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIocBChNDcmVhdGVJc3N1ZXJSZXF1ZXN0EjEKBmlzc3VlchgBIAEoCzIZLnRvbGxnYXRlLmFkbWluLnYxLklzc3VlckIGukgDyAEBEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIImoKFENyZWF0ZUlzc3VlclJlc3BvbnNlEikKBmlzc3VlchgBIAEoCzIZLnRvbGxnYXRlLmFkbWluLnYxLklzc3VlchInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIioKEEdldElzc3VlclJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEAiPgoRR2V0SXNzdWVyUmVzcG9uc2USKQoGaXNzdWVyGAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuSXNzdWVyImgKEkxpc3RJc3N1ZXJzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJaChNMaXN0SXNzdWVyc1Jlc3BvbnNlEioKB2lzc3VlcnMYASADKAsyGS50b2xsZ2F0ZS5hZG1pbi52MS5Jc3N1ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrgBChNVcGRhdGVJc3N1ZXJSZXF1ZXN0EjEKBmlzc3VlchgBIAEoCzIZLnRvbGxnYXRlLmFkbWluLnYxLklzc3VlckIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJqChRVcGRhdGVJc3N1ZXJSZXNwb25zZRIpCgZpc3N1ZXIYASABKAsyGS50b2xsZ2F0ZS5hZG1pbi52MS5Jc3N1ZXISJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCKEAQoUQXJjaGl2ZUlzc3VlclJlcXVlc3QSFgoDa2V5GAEgASgJQgm6SAZyBBABKEASJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgSFQoEZXRhZxgPIAEoCUIHukgEcgIoQCJrChVBcmNoaXZlSXNzdWVyUmVzcG9uc2USKQoGaXNzdWVyGAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuSXNzdWVyEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gyuBQKDlRyYWZmaWNTZXJ2aWNlEoUBCg1DcmVhdGVTZXJ2aWNlEicudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlU2VydmljZVJlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVTZXJ2aWNlUmVzcG9uc2UiIYi1GAuC0+STAhc6B3NlcnZpY2UiDC92MS9zZXJ2aWNlcxJ8CgpHZXRTZXJ2aWNlEiQudG9sbGdhdGUuYWRtaW4udjEuR2V0U2VydmljZVJlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5HZXRTZXJ2aWNlUmVzcG9uc2UiIZACAYi1GAqC0+STAhQSEi92MS9zZXJ2aWNlcy97a2V5fRJ8CgxMaXN0U2VydmljZXMSJi50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0U2VydmljZXNSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuTGlzdFNlcnZpY2VzUmVzcG9uc2UiG5ACAYi1GAqC0+STAg4SDC92MS9zZXJ2aWNlcxKTAQoNVXBkYXRlU2VydmljZRInLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZVNlcnZpY2VSZXF1ZXN0GigudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlU2VydmljZVJlc3BvbnNlIi+ItRgLgtPkkwIlOgdzZXJ2aWNlMhovdjEvc2VydmljZXMve3NlcnZpY2Uua2V5fRKQAQoOQXJjaGl2ZVNlcnZpY2USKC50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlU2VydmljZVJlcXVlc3QaKS50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlU2VydmljZVJlc3BvbnNlIimItRgLgtPkkwIfOgEqIhovdjEvc2VydmljZXMve2tleX06YXJjaGl2ZRJ7CgtDcmVhdGVSb3V0ZRIlLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVJvdXRlUmVxdWVzdBomLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVJvdXRlUmVzcG9uc2UiHYi1GAuC0+STAhM6BXJvdXRlIgovdjEvcm91dGVzEnQKCEdldFJvdXRlEiIudG9sbGdhdGUuYWRtaW4udjEuR2V0Um91dGVSZXF1ZXN0GiMudG9sbGdhdGUuYWRtaW4udjEuR2V0Um91dGVSZXNwb25zZSIfkAIBiLUYCoLT5JMCEhIQL3YxL3JvdXRlcy97a2V5fRJ0CgpMaXN0Um91dGVzEiQudG9sbGdhdGUuYWRtaW4udjEuTGlzdFJvdXRlc1JlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Um91dGVzUmVzcG9uc2UiGZACAYi1GAqC0+STAgwSCi92MS9yb3V0ZXMShwEKC1VwZGF0ZVJvdXRlEiUudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlUm91dGVSZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlUm91dGVSZXNwb25zZSIpiLUYC4LT5JMCHzoFcm91dGUyFi92MS9yb3V0ZXMve3JvdXRlLmtleX0SiAEKDEFyY2hpdmVSb3V0ZRImLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVSb3V0ZVJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlUm91dGVSZXNwb25zZSIniLUYC4LT5JMCHToBKiIYL3YxL3JvdXRlcy97a2V5fTphcmNoaXZlEnYKCkNyZWF0ZVRlcm0SJC50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVUZXJtUmVxdWVzdBolLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZVRlcm1SZXNwb25zZSIbiLUYC4LT5JMCEToEdGVybSIJL3YxL3Rlcm1zEnAKB0dldFRlcm0SIS50b2xsZ2F0ZS5hZG1pbi52MS5HZXRUZXJtUmVxdWVzdBoiLnRvbGxnYXRlLmFkbWluLnYxLkdldFRlcm1SZXNwb25zZSIekAIBiLUYCoLT5JMCERIPL3YxL3Rlcm1zL3trZXl9EnAKCUxpc3RUZXJtcxIjLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RUZXJtc1JlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0VGVybXNSZXNwb25zZSIYkAIBiLUYCoLT5JMCCxIJL3YxL3Rlcm1zEoEBCgpVcGRhdGVUZXJtEiQudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlVGVybVJlcXVlc3QaJS50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVUZXJtUmVzcG9uc2UiJoi1GAuC0+STAhw6BHRlcm0yFC92MS90ZXJtcy97dGVybS5rZXl9EoQBCgtBcmNoaXZlVGVybRIlLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVUZXJtUmVxdWVzdBomLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVUZXJtUmVzcG9uc2UiJoi1GAuC0+STAhw6ASoiFy92MS90ZXJtcy97a2V5fTphcmNoaXZlEoABCgxDcmVhdGVJc3N1ZXISJi50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVJc3N1ZXJSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlSXNzdWVyUmVzcG9uc2UiH4i1GAuC0+STAhU6Bmlzc3VlciILL3YxL2lzc3VlcnMSeAoJR2V0SXNzdWVyEiMudG9sbGdhdGUuYWRtaW4udjEuR2V0SXNzdWVyUmVxdWVzdBokLnRvbGxnYXRlLmFkbWluLnYxLkdldElzc3VlclJlc3BvbnNlIiCQAgGItRgKgtPkkwITEhEvdjEvaXNzdWVycy97a2V5fRJ4CgtMaXN0SXNzdWVycxIlLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RJc3N1ZXJzUmVxdWVzdBomLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RJc3N1ZXJzUmVzcG9uc2UiGpACAYi1GAqC0+STAg0SCy92MS9pc3N1ZXJzEo0BCgxVcGRhdGVJc3N1ZXISJi50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVJc3N1ZXJSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlSXNzdWVyUmVzcG9uc2UiLIi1GAuC0+STAiI6Bmlzc3VlcjIYL3YxL2lzc3VlcnMve2lzc3Vlci5rZXl9EowBCg1BcmNoaXZlSXNzdWVyEicudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZUlzc3VlclJlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlSXNzdWVyUmVzcG9uc2UiKIi1GAuC0+STAh46ASoiGS92MS9pc3N1ZXJzL3trZXl9OmFyY2hpdmVCvQEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUITVHJhZmZpY1NlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_issuer, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_route, file_tollgate_admin_v1_service, file_tollgate_admin_v1_term]);
 
 /**
  * @generated from message tollgate.admin.v1.CreateServiceRequest
@@ -554,7 +558,538 @@ export const ArchiveRouteResponseSchema: GenMessage<ArchiveRouteResponse> = /*@_
   messageDesc(file_tollgate_admin_v1_traffic_service, 19);
 
 /**
- * TrafficService owns upstreams and how requests reach them.
+ * @generated from message tollgate.admin.v1.CreateTermRequest
+ */
+export type CreateTermRequest = Message<"tollgate.admin.v1.CreateTermRequest"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Term term = 1;
+   */
+  term?: Term | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.CreateTermRequest.
+ * Use `create(CreateTermRequestSchema)` to create a new message.
+ */
+export const CreateTermRequestSchema: GenMessage<CreateTermRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 20);
+
+/**
+ * @generated from message tollgate.admin.v1.CreateTermResponse
+ */
+export type CreateTermResponse = Message<"tollgate.admin.v1.CreateTermResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Term term = 1;
+   */
+  term?: Term | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.CreateTermResponse.
+ * Use `create(CreateTermResponseSchema)` to create a new message.
+ */
+export const CreateTermResponseSchema: GenMessage<CreateTermResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 21);
+
+/**
+ * @generated from message tollgate.admin.v1.GetTermRequest
+ */
+export type GetTermRequest = Message<"tollgate.admin.v1.GetTermRequest"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.GetTermRequest.
+ * Use `create(GetTermRequestSchema)` to create a new message.
+ */
+export const GetTermRequestSchema: GenMessage<GetTermRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 22);
+
+/**
+ * @generated from message tollgate.admin.v1.GetTermResponse
+ */
+export type GetTermResponse = Message<"tollgate.admin.v1.GetTermResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Term term = 1;
+   */
+  term?: Term | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.GetTermResponse.
+ * Use `create(GetTermResponseSchema)` to create a new message.
+ */
+export const GetTermResponseSchema: GenMessage<GetTermResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 23);
+
+/**
+ * @generated from message tollgate.admin.v1.ListTermsRequest
+ */
+export type ListTermsRequest = Message<"tollgate.admin.v1.ListTermsRequest"> & {
+  /**
+   * 0: 50. Clamped at 1,000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Terms like `field = "value"`, joined by AND.
+   *
+   * @generated from field: string filter = 3;
+   */
+  filter: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ListTermsRequest.
+ * Use `create(ListTermsRequestSchema)` to create a new message.
+ */
+export const ListTermsRequestSchema: GenMessage<ListTermsRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 24);
+
+/**
+ * @generated from message tollgate.admin.v1.ListTermsResponse
+ */
+export type ListTermsResponse = Message<"tollgate.admin.v1.ListTermsResponse"> & {
+  /**
+   * @generated from field: repeated tollgate.admin.v1.Term terms = 1;
+   */
+  terms: Term[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ListTermsResponse.
+ * Use `create(ListTermsResponseSchema)` to create a new message.
+ */
+export const ListTermsResponseSchema: GenMessage<ListTermsResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 25);
+
+/**
+ * @generated from message tollgate.admin.v1.UpdateTermRequest
+ */
+export type UpdateTermRequest = Message<"tollgate.admin.v1.UpdateTermRequest"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Term term = 1;
+   */
+  term?: Term | undefined;
+
+  /**
+   * Empty: every field that may change.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.UpdateTermRequest.
+ * Use `create(UpdateTermRequestSchema)` to create a new message.
+ */
+export const UpdateTermRequestSchema: GenMessage<UpdateTermRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 26);
+
+/**
+ * @generated from message tollgate.admin.v1.UpdateTermResponse
+ */
+export type UpdateTermResponse = Message<"tollgate.admin.v1.UpdateTermResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Term term = 1;
+   */
+  term?: Term | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.UpdateTermResponse.
+ * Use `create(UpdateTermResponseSchema)` to create a new message.
+ */
+export const UpdateTermResponseSchema: GenMessage<UpdateTermResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 27);
+
+/**
+ * @generated from message tollgate.admin.v1.ArchiveTermRequest
+ */
+export type ArchiveTermRequest = Message<"tollgate.admin.v1.ArchiveTermRequest"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ArchiveTermRequest.
+ * Use `create(ArchiveTermRequestSchema)` to create a new message.
+ */
+export const ArchiveTermRequestSchema: GenMessage<ArchiveTermRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 28);
+
+/**
+ * @generated from message tollgate.admin.v1.ArchiveTermResponse
+ */
+export type ArchiveTermResponse = Message<"tollgate.admin.v1.ArchiveTermResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Term term = 1;
+   */
+  term?: Term | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ArchiveTermResponse.
+ * Use `create(ArchiveTermResponseSchema)` to create a new message.
+ */
+export const ArchiveTermResponseSchema: GenMessage<ArchiveTermResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 29);
+
+/**
+ * @generated from message tollgate.admin.v1.CreateIssuerRequest
+ */
+export type CreateIssuerRequest = Message<"tollgate.admin.v1.CreateIssuerRequest"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Issuer issuer = 1;
+   */
+  issuer?: Issuer | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.CreateIssuerRequest.
+ * Use `create(CreateIssuerRequestSchema)` to create a new message.
+ */
+export const CreateIssuerRequestSchema: GenMessage<CreateIssuerRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 30);
+
+/**
+ * @generated from message tollgate.admin.v1.CreateIssuerResponse
+ */
+export type CreateIssuerResponse = Message<"tollgate.admin.v1.CreateIssuerResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Issuer issuer = 1;
+   */
+  issuer?: Issuer | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.CreateIssuerResponse.
+ * Use `create(CreateIssuerResponseSchema)` to create a new message.
+ */
+export const CreateIssuerResponseSchema: GenMessage<CreateIssuerResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 31);
+
+/**
+ * @generated from message tollgate.admin.v1.GetIssuerRequest
+ */
+export type GetIssuerRequest = Message<"tollgate.admin.v1.GetIssuerRequest"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.GetIssuerRequest.
+ * Use `create(GetIssuerRequestSchema)` to create a new message.
+ */
+export const GetIssuerRequestSchema: GenMessage<GetIssuerRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 32);
+
+/**
+ * @generated from message tollgate.admin.v1.GetIssuerResponse
+ */
+export type GetIssuerResponse = Message<"tollgate.admin.v1.GetIssuerResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Issuer issuer = 1;
+   */
+  issuer?: Issuer | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.GetIssuerResponse.
+ * Use `create(GetIssuerResponseSchema)` to create a new message.
+ */
+export const GetIssuerResponseSchema: GenMessage<GetIssuerResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 33);
+
+/**
+ * @generated from message tollgate.admin.v1.ListIssuersRequest
+ */
+export type ListIssuersRequest = Message<"tollgate.admin.v1.ListIssuersRequest"> & {
+  /**
+   * 0: 50. Clamped at 1,000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Terms like `field = "value"`, joined by AND.
+   *
+   * @generated from field: string filter = 3;
+   */
+  filter: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ListIssuersRequest.
+ * Use `create(ListIssuersRequestSchema)` to create a new message.
+ */
+export const ListIssuersRequestSchema: GenMessage<ListIssuersRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 34);
+
+/**
+ * @generated from message tollgate.admin.v1.ListIssuersResponse
+ */
+export type ListIssuersResponse = Message<"tollgate.admin.v1.ListIssuersResponse"> & {
+  /**
+   * @generated from field: repeated tollgate.admin.v1.Issuer issuers = 1;
+   */
+  issuers: Issuer[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ListIssuersResponse.
+ * Use `create(ListIssuersResponseSchema)` to create a new message.
+ */
+export const ListIssuersResponseSchema: GenMessage<ListIssuersResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 35);
+
+/**
+ * @generated from message tollgate.admin.v1.UpdateIssuerRequest
+ */
+export type UpdateIssuerRequest = Message<"tollgate.admin.v1.UpdateIssuerRequest"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Issuer issuer = 1;
+   */
+  issuer?: Issuer | undefined;
+
+  /**
+   * Empty: every field that may change.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.UpdateIssuerRequest.
+ * Use `create(UpdateIssuerRequestSchema)` to create a new message.
+ */
+export const UpdateIssuerRequestSchema: GenMessage<UpdateIssuerRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 36);
+
+/**
+ * @generated from message tollgate.admin.v1.UpdateIssuerResponse
+ */
+export type UpdateIssuerResponse = Message<"tollgate.admin.v1.UpdateIssuerResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Issuer issuer = 1;
+   */
+  issuer?: Issuer | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.UpdateIssuerResponse.
+ * Use `create(UpdateIssuerResponseSchema)` to create a new message.
+ */
+export const UpdateIssuerResponseSchema: GenMessage<UpdateIssuerResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 37);
+
+/**
+ * @generated from message tollgate.admin.v1.ArchiveIssuerRequest
+ */
+export type ArchiveIssuerRequest = Message<"tollgate.admin.v1.ArchiveIssuerRequest"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ArchiveIssuerRequest.
+ * Use `create(ArchiveIssuerRequestSchema)` to create a new message.
+ */
+export const ArchiveIssuerRequestSchema: GenMessage<ArchiveIssuerRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 38);
+
+/**
+ * @generated from message tollgate.admin.v1.ArchiveIssuerResponse
+ */
+export type ArchiveIssuerResponse = Message<"tollgate.admin.v1.ArchiveIssuerResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Issuer issuer = 1;
+   */
+  issuer?: Issuer | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ArchiveIssuerResponse.
+ * Use `create(ArchiveIssuerResponseSchema)` to create a new message.
+ */
+export const ArchiveIssuerResponseSchema: GenMessage<ArchiveIssuerResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_traffic_service, 39);
+
+/**
+ * TrafficService owns upstreams, how requests reach them, and what is decided by custom
+ * rules on the way.
  *
  * @generated from service tollgate.admin.v1.TrafficService
  */
@@ -658,6 +1193,106 @@ export const TrafficService: GenService<{
     methodKind: "unary";
     input: typeof ArchiveRouteRequestSchema;
     output: typeof ArchiveRouteResponseSchema;
+  },
+  /**
+   * Makes a term.
+   *
+   * @generated from rpc tollgate.admin.v1.TrafficService.CreateTerm
+   */
+  createTerm: {
+    methodKind: "unary";
+    input: typeof CreateTermRequestSchema;
+    output: typeof CreateTermResponseSchema;
+  },
+  /**
+   * Answers one term, an archived one too.
+   *
+   * @generated from rpc tollgate.admin.v1.TrafficService.GetTerm
+   */
+  getTerm: {
+    methodKind: "unary";
+    input: typeof GetTermRequestSchema;
+    output: typeof GetTermResponseSchema;
+  },
+  /**
+   * Lists terms in order of key.
+   *
+   * @generated from rpc tollgate.admin.v1.TrafficService.ListTerms
+   */
+  listTerms: {
+    methodKind: "unary";
+    input: typeof ListTermsRequestSchema;
+    output: typeof ListTermsResponseSchema;
+  },
+  /**
+   * Changes the fields of a term that the mask names.
+   *
+   * @generated from rpc tollgate.admin.v1.TrafficService.UpdateTerm
+   */
+  updateTerm: {
+    methodKind: "unary";
+    input: typeof UpdateTermRequestSchema;
+    output: typeof UpdateTermResponseSchema;
+  },
+  /**
+   * Archives a term: nothing is decided by it any more.
+   *
+   * @generated from rpc tollgate.admin.v1.TrafficService.ArchiveTerm
+   */
+  archiveTerm: {
+    methodKind: "unary";
+    input: typeof ArchiveTermRequestSchema;
+    output: typeof ArchiveTermResponseSchema;
+  },
+  /**
+   * Makes an issuer.
+   *
+   * @generated from rpc tollgate.admin.v1.TrafficService.CreateIssuer
+   */
+  createIssuer: {
+    methodKind: "unary";
+    input: typeof CreateIssuerRequestSchema;
+    output: typeof CreateIssuerResponseSchema;
+  },
+  /**
+   * Answers one issuer, an archived one too.
+   *
+   * @generated from rpc tollgate.admin.v1.TrafficService.GetIssuer
+   */
+  getIssuer: {
+    methodKind: "unary";
+    input: typeof GetIssuerRequestSchema;
+    output: typeof GetIssuerResponseSchema;
+  },
+  /**
+   * Lists issuers in order of key.
+   *
+   * @generated from rpc tollgate.admin.v1.TrafficService.ListIssuers
+   */
+  listIssuers: {
+    methodKind: "unary";
+    input: typeof ListIssuersRequestSchema;
+    output: typeof ListIssuersResponseSchema;
+  },
+  /**
+   * Changes the fields of an issuer that the mask names.
+   *
+   * @generated from rpc tollgate.admin.v1.TrafficService.UpdateIssuer
+   */
+  updateIssuer: {
+    methodKind: "unary";
+    input: typeof UpdateIssuerRequestSchema;
+    output: typeof UpdateIssuerResponseSchema;
+  },
+  /**
+   * Archives an issuer: its tokens mean nothing any more.
+   *
+   * @generated from rpc tollgate.admin.v1.TrafficService.ArchiveIssuer
+   */
+  archiveIssuer: {
+    methodKind: "unary";
+    input: typeof ArchiveIssuerRequestSchema;
+    output: typeof ArchiveIssuerResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tollgate_admin_v1_traffic_service, 0);

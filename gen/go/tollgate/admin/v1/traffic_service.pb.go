@@ -1156,11 +1156,1143 @@ func (x *ArchiveRouteResponse) GetEpoch() *Epoch {
 	return nil
 }
 
+type CreateTermRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Term  *Term                  `protobuf:"bytes,1,opt,name=term,proto3" json:"term,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateTermRequest) Reset() {
+	*x = CreateTermRequest{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateTermRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateTermRequest) ProtoMessage() {}
+
+func (x *CreateTermRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateTermRequest.ProtoReflect.Descriptor instead.
+func (*CreateTermRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *CreateTermRequest) GetTerm() *Term {
+	if x != nil {
+		return x.Term
+	}
+	return nil
+}
+
+func (x *CreateTermRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CreateTermRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type CreateTermResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Term          *Term                  `protobuf:"bytes,1,opt,name=term,proto3" json:"term,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateTermResponse) Reset() {
+	*x = CreateTermResponse{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateTermResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateTermResponse) ProtoMessage() {}
+
+func (x *CreateTermResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateTermResponse.ProtoReflect.Descriptor instead.
+func (*CreateTermResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *CreateTermResponse) GetTerm() *Term {
+	if x != nil {
+		return x.Term
+	}
+	return nil
+}
+
+func (x *CreateTermResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type GetTermRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTermRequest) Reset() {
+	*x = GetTermRequest{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTermRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTermRequest) ProtoMessage() {}
+
+func (x *GetTermRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTermRequest.ProtoReflect.Descriptor instead.
+func (*GetTermRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *GetTermRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type GetTermResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Term          *Term                  `protobuf:"bytes,1,opt,name=term,proto3" json:"term,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTermResponse) Reset() {
+	*x = GetTermResponse{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTermResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTermResponse) ProtoMessage() {}
+
+func (x *GetTermResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTermResponse.ProtoReflect.Descriptor instead.
+func (*GetTermResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GetTermResponse) GetTerm() *Term {
+	if x != nil {
+		return x.Term
+	}
+	return nil
+}
+
+type ListTermsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0: 50. Clamped at 1,000.
+	PageSize  int32  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Terms like `field = "value"`, joined by AND.
+	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTermsRequest) Reset() {
+	*x = ListTermsRequest{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTermsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTermsRequest) ProtoMessage() {}
+
+func (x *ListTermsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTermsRequest.ProtoReflect.Descriptor instead.
+func (*ListTermsRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListTermsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListTermsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListTermsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+type ListTermsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Terms []*Term                `protobuf:"bytes,1,rep,name=terms,proto3" json:"terms,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTermsResponse) Reset() {
+	*x = ListTermsResponse{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTermsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTermsResponse) ProtoMessage() {}
+
+func (x *ListTermsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTermsResponse.ProtoReflect.Descriptor instead.
+func (*ListTermsResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListTermsResponse) GetTerms() []*Term {
+	if x != nil {
+		return x.Terms
+	}
+	return nil
+}
+
+func (x *ListTermsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+type UpdateTermRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Term  *Term                  `protobuf:"bytes,1,opt,name=term,proto3" json:"term,omitempty"`
+	// Empty: every field that may change.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateTermRequest) Reset() {
+	*x = UpdateTermRequest{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateTermRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateTermRequest) ProtoMessage() {}
+
+func (x *UpdateTermRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateTermRequest.ProtoReflect.Descriptor instead.
+func (*UpdateTermRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *UpdateTermRequest) GetTerm() *Term {
+	if x != nil {
+		return x.Term
+	}
+	return nil
+}
+
+func (x *UpdateTermRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateTermRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UpdateTermRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type UpdateTermResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Term          *Term                  `protobuf:"bytes,1,opt,name=term,proto3" json:"term,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateTermResponse) Reset() {
+	*x = UpdateTermResponse{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateTermResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateTermResponse) ProtoMessage() {}
+
+func (x *UpdateTermResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateTermResponse.ProtoReflect.Descriptor instead.
+func (*UpdateTermResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *UpdateTermResponse) GetTerm() *Term {
+	if x != nil {
+		return x.Term
+	}
+	return nil
+}
+
+func (x *UpdateTermResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type ArchiveTermRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArchiveTermRequest) Reset() {
+	*x = ArchiveTermRequest{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArchiveTermRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArchiveTermRequest) ProtoMessage() {}
+
+func (x *ArchiveTermRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArchiveTermRequest.ProtoReflect.Descriptor instead.
+func (*ArchiveTermRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ArchiveTermRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ArchiveTermRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ArchiveTermRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *ArchiveTermRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+type ArchiveTermResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Term          *Term                  `protobuf:"bytes,1,opt,name=term,proto3" json:"term,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArchiveTermResponse) Reset() {
+	*x = ArchiveTermResponse{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArchiveTermResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArchiveTermResponse) ProtoMessage() {}
+
+func (x *ArchiveTermResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArchiveTermResponse.ProtoReflect.Descriptor instead.
+func (*ArchiveTermResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ArchiveTermResponse) GetTerm() *Term {
+	if x != nil {
+		return x.Term
+	}
+	return nil
+}
+
+func (x *ArchiveTermResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type CreateIssuerRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Issuer *Issuer                `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateIssuerRequest) Reset() {
+	*x = CreateIssuerRequest{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateIssuerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateIssuerRequest) ProtoMessage() {}
+
+func (x *CreateIssuerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateIssuerRequest.ProtoReflect.Descriptor instead.
+func (*CreateIssuerRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *CreateIssuerRequest) GetIssuer() *Issuer {
+	if x != nil {
+		return x.Issuer
+	}
+	return nil
+}
+
+func (x *CreateIssuerRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CreateIssuerRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type CreateIssuerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Issuer        *Issuer                `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateIssuerResponse) Reset() {
+	*x = CreateIssuerResponse{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateIssuerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateIssuerResponse) ProtoMessage() {}
+
+func (x *CreateIssuerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateIssuerResponse.ProtoReflect.Descriptor instead.
+func (*CreateIssuerResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *CreateIssuerResponse) GetIssuer() *Issuer {
+	if x != nil {
+		return x.Issuer
+	}
+	return nil
+}
+
+func (x *CreateIssuerResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type GetIssuerRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetIssuerRequest) Reset() {
+	*x = GetIssuerRequest{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetIssuerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetIssuerRequest) ProtoMessage() {}
+
+func (x *GetIssuerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetIssuerRequest.ProtoReflect.Descriptor instead.
+func (*GetIssuerRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *GetIssuerRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type GetIssuerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Issuer        *Issuer                `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetIssuerResponse) Reset() {
+	*x = GetIssuerResponse{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetIssuerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetIssuerResponse) ProtoMessage() {}
+
+func (x *GetIssuerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetIssuerResponse.ProtoReflect.Descriptor instead.
+func (*GetIssuerResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *GetIssuerResponse) GetIssuer() *Issuer {
+	if x != nil {
+		return x.Issuer
+	}
+	return nil
+}
+
+type ListIssuersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0: 50. Clamped at 1,000.
+	PageSize  int32  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Terms like `field = "value"`, joined by AND.
+	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListIssuersRequest) Reset() {
+	*x = ListIssuersRequest{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListIssuersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListIssuersRequest) ProtoMessage() {}
+
+func (x *ListIssuersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListIssuersRequest.ProtoReflect.Descriptor instead.
+func (*ListIssuersRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ListIssuersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListIssuersRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListIssuersRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+type ListIssuersResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Issuers []*Issuer              `protobuf:"bytes,1,rep,name=issuers,proto3" json:"issuers,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListIssuersResponse) Reset() {
+	*x = ListIssuersResponse{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListIssuersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListIssuersResponse) ProtoMessage() {}
+
+func (x *ListIssuersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListIssuersResponse.ProtoReflect.Descriptor instead.
+func (*ListIssuersResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ListIssuersResponse) GetIssuers() []*Issuer {
+	if x != nil {
+		return x.Issuers
+	}
+	return nil
+}
+
+func (x *ListIssuersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+type UpdateIssuerRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Issuer *Issuer                `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// Empty: every field that may change.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateIssuerRequest) Reset() {
+	*x = UpdateIssuerRequest{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateIssuerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateIssuerRequest) ProtoMessage() {}
+
+func (x *UpdateIssuerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateIssuerRequest.ProtoReflect.Descriptor instead.
+func (*UpdateIssuerRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *UpdateIssuerRequest) GetIssuer() *Issuer {
+	if x != nil {
+		return x.Issuer
+	}
+	return nil
+}
+
+func (x *UpdateIssuerRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateIssuerRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UpdateIssuerRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type UpdateIssuerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Issuer        *Issuer                `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateIssuerResponse) Reset() {
+	*x = UpdateIssuerResponse{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateIssuerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateIssuerResponse) ProtoMessage() {}
+
+func (x *UpdateIssuerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateIssuerResponse.ProtoReflect.Descriptor instead.
+func (*UpdateIssuerResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *UpdateIssuerResponse) GetIssuer() *Issuer {
+	if x != nil {
+		return x.Issuer
+	}
+	return nil
+}
+
+func (x *UpdateIssuerResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type ArchiveIssuerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArchiveIssuerRequest) Reset() {
+	*x = ArchiveIssuerRequest{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArchiveIssuerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArchiveIssuerRequest) ProtoMessage() {}
+
+func (x *ArchiveIssuerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArchiveIssuerRequest.ProtoReflect.Descriptor instead.
+func (*ArchiveIssuerRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ArchiveIssuerRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ArchiveIssuerRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ArchiveIssuerRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *ArchiveIssuerRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+type ArchiveIssuerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Issuer        *Issuer                `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArchiveIssuerResponse) Reset() {
+	*x = ArchiveIssuerResponse{}
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArchiveIssuerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArchiveIssuerResponse) ProtoMessage() {}
+
+func (x *ArchiveIssuerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_traffic_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArchiveIssuerResponse.ProtoReflect.Descriptor instead.
+func (*ArchiveIssuerResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ArchiveIssuerResponse) GetIssuer() *Issuer {
+	if x != nil {
+		return x.Issuer
+	}
+	return nil
+}
+
+func (x *ArchiveIssuerResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
 var File_tollgate_admin_v1_traffic_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_traffic_service_proto_rawDesc = "" +
 	"\n" +
-	"'tollgate/admin/v1/traffic_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1dtollgate/admin/v1/route.proto\x1a\x1ftollgate/admin/v1/service.proto\"\xac\x01\n" +
+	"'tollgate/admin/v1/traffic_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1etollgate/admin/v1/issuer.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1dtollgate/admin/v1/route.proto\x1a\x1ftollgate/admin/v1/service.proto\x1a\x1ctollgate/admin/v1/term.proto\"\xac\x01\n" +
 	"\x14CreateServiceRequest\x12<\n" +
 	"\aservice\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.ServiceB\x06\xbaH\x03\xc8\x01\x01R\aservice\x121\n" +
 	"\n" +
@@ -1238,8 +2370,85 @@ const file_tollgate_admin_v1_traffic_service_proto_rawDesc = "" +
 	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"v\n" +
 	"\x14ArchiveRouteResponse\x12.\n" +
 	"\x05route\x18\x01 \x01(\v2\x18.tollgate.admin.v1.RouteR\x05route\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch2\xbb\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa0\x01\n" +
+	"\x11CreateTermRequest\x123\n" +
+	"\x04term\x18\x01 \x01(\v2\x17.tollgate.admin.v1.TermB\x06\xbaH\x03\xc8\x01\x01R\x04term\x121\n" +
 	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"q\n" +
+	"\x12CreateTermResponse\x12+\n" +
+	"\x04term\x18\x01 \x01(\v2\x17.tollgate.admin.v1.TermR\x04term\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"-\n" +
+	"\x0eGetTermRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\">\n" +
+	"\x0fGetTermResponse\x12+\n" +
+	"\x04term\x18\x01 \x01(\v2\x17.tollgate.admin.v1.TermR\x04term\"\x83\x01\n" +
+	"\x10ListTermsRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\x06filter\"j\n" +
+	"\x11ListTermsResponse\x12-\n" +
+	"\x05terms\x18\x01 \x03(\v2\x17.tollgate.admin.v1.TermR\x05terms\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdd\x01\n" +
+	"\x11UpdateTermRequest\x123\n" +
+	"\x04term\x18\x01 \x01(\v2\x17.tollgate.admin.v1.TermB\x06\xbaH\x03\xc8\x01\x01R\x04term\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"q\n" +
+	"\x12UpdateTermResponse\x12+\n" +
+	"\x04term\x18\x01 \x01(\v2\x17.tollgate.admin.v1.TermR\x04term\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa6\x01\n" +
+	"\x12ArchiveTermRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"r\n" +
+	"\x13ArchiveTermResponse\x12+\n" +
+	"\x04term\x18\x01 \x01(\v2\x17.tollgate.admin.v1.TermR\x04term\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa8\x01\n" +
+	"\x13CreateIssuerRequest\x129\n" +
+	"\x06issuer\x18\x01 \x01(\v2\x19.tollgate.admin.v1.IssuerB\x06\xbaH\x03\xc8\x01\x01R\x06issuer\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"y\n" +
+	"\x14CreateIssuerResponse\x121\n" +
+	"\x06issuer\x18\x01 \x01(\v2\x19.tollgate.admin.v1.IssuerR\x06issuer\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"/\n" +
+	"\x10GetIssuerRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\"F\n" +
+	"\x11GetIssuerResponse\x121\n" +
+	"\x06issuer\x18\x01 \x01(\v2\x19.tollgate.admin.v1.IssuerR\x06issuer\"\x85\x01\n" +
+	"\x12ListIssuersRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\x06filter\"r\n" +
+	"\x13ListIssuersResponse\x123\n" +
+	"\aissuers\x18\x01 \x03(\v2\x19.tollgate.admin.v1.IssuerR\aissuers\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe5\x01\n" +
+	"\x13UpdateIssuerRequest\x129\n" +
+	"\x06issuer\x18\x01 \x01(\v2\x19.tollgate.admin.v1.IssuerB\x06\xbaH\x03\xc8\x01\x01R\x06issuer\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"y\n" +
+	"\x14UpdateIssuerResponse\x121\n" +
+	"\x06issuer\x18\x01 \x01(\v2\x19.tollgate.admin.v1.IssuerR\x06issuer\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa8\x01\n" +
+	"\x14ArchiveIssuerRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"z\n" +
+	"\x15ArchiveIssuerResponse\x121\n" +
+	"\x06issuer\x18\x01 \x01(\v2\x19.tollgate.admin.v1.IssuerR\x06issuer\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch2\xb8\x14\n" +
 	"\x0eTrafficService\x12\x85\x01\n" +
 	"\rCreateService\x12'.tollgate.admin.v1.CreateServiceRequest\x1a(.tollgate.admin.v1.CreateServiceResponse\"!\x88\xb5\x18\v\x82\xd3\xe4\x93\x02\x17:\aservice\"\f/v1/services\x12|\n" +
 	"\n" +
@@ -1258,7 +2467,23 @@ const file_tollgate_admin_v1_traffic_service_proto_rawDesc = "" +
 	"\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/routes\x90\x02\x01\x12\x87\x01\n" +
 	"\vUpdateRoute\x12%.tollgate.admin.v1.UpdateRouteRequest\x1a&.tollgate.admin.v1.UpdateRouteResponse\")\x88\xb5\x18\v\x82\xd3\xe4\x93\x02\x1f:\x05route2\x16/v1/routes/{route.key}\x12\x88\x01\n" +
-	"\fArchiveRoute\x12&.tollgate.admin.v1.ArchiveRouteRequest\x1a'.tollgate.admin.v1.ArchiveRouteResponse\"'\x88\xb5\x18\v\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/routes/{key}:archiveB\xbd\x01\n" +
+	"\fArchiveRoute\x12&.tollgate.admin.v1.ArchiveRouteRequest\x1a'.tollgate.admin.v1.ArchiveRouteResponse\"'\x88\xb5\x18\v\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/routes/{key}:archive\x12v\n" +
+	"\n" +
+	"CreateTerm\x12$.tollgate.admin.v1.CreateTermRequest\x1a%.tollgate.admin.v1.CreateTermResponse\"\x1b\x88\xb5\x18\v\x82\xd3\xe4\x93\x02\x11:\x04term\"\t/v1/terms\x12p\n" +
+	"\aGetTerm\x12!.tollgate.admin.v1.GetTermRequest\x1a\".tollgate.admin.v1.GetTermResponse\"\x1e\x88\xb5\x18\n" +
+	"\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/terms/{key}\x90\x02\x01\x12p\n" +
+	"\tListTerms\x12#.tollgate.admin.v1.ListTermsRequest\x1a$.tollgate.admin.v1.ListTermsResponse\"\x18\x88\xb5\x18\n" +
+	"\x82\xd3\xe4\x93\x02\v\x12\t/v1/terms\x90\x02\x01\x12\x81\x01\n" +
+	"\n" +
+	"UpdateTerm\x12$.tollgate.admin.v1.UpdateTermRequest\x1a%.tollgate.admin.v1.UpdateTermResponse\"&\x88\xb5\x18\v\x82\xd3\xe4\x93\x02\x1c:\x04term2\x14/v1/terms/{term.key}\x12\x84\x01\n" +
+	"\vArchiveTerm\x12%.tollgate.admin.v1.ArchiveTermRequest\x1a&.tollgate.admin.v1.ArchiveTermResponse\"&\x88\xb5\x18\v\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/terms/{key}:archive\x12\x80\x01\n" +
+	"\fCreateIssuer\x12&.tollgate.admin.v1.CreateIssuerRequest\x1a'.tollgate.admin.v1.CreateIssuerResponse\"\x1f\x88\xb5\x18\v\x82\xd3\xe4\x93\x02\x15:\x06issuer\"\v/v1/issuers\x12x\n" +
+	"\tGetIssuer\x12#.tollgate.admin.v1.GetIssuerRequest\x1a$.tollgate.admin.v1.GetIssuerResponse\" \x88\xb5\x18\n" +
+	"\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/issuers/{key}\x90\x02\x01\x12x\n" +
+	"\vListIssuers\x12%.tollgate.admin.v1.ListIssuersRequest\x1a&.tollgate.admin.v1.ListIssuersResponse\"\x1a\x88\xb5\x18\n" +
+	"\x82\xd3\xe4\x93\x02\r\x12\v/v1/issuers\x90\x02\x01\x12\x8d\x01\n" +
+	"\fUpdateIssuer\x12&.tollgate.admin.v1.UpdateIssuerRequest\x1a'.tollgate.admin.v1.UpdateIssuerResponse\",\x88\xb5\x18\v\x82\xd3\xe4\x93\x02\":\x06issuer2\x18/v1/issuers/{issuer.key}\x12\x8c\x01\n" +
+	"\rArchiveIssuer\x12'.tollgate.admin.v1.ArchiveIssuerRequest\x1a(.tollgate.admin.v1.ArchiveIssuerResponse\"(\x88\xb5\x18\v\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/issuers/{key}:archiveB\xbd\x01\n" +
 	"\x15com.tollgate.admin.v1B\x13TrafficServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (
@@ -1273,7 +2498,7 @@ func file_tollgate_admin_v1_traffic_service_proto_rawDescGZIP() []byte {
 	return file_tollgate_admin_v1_traffic_service_proto_rawDescData
 }
 
-var file_tollgate_admin_v1_traffic_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_tollgate_admin_v1_traffic_service_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_tollgate_admin_v1_traffic_service_proto_goTypes = []any{
 	(*CreateServiceRequest)(nil),   // 0: tollgate.admin.v1.CreateServiceRequest
 	(*CreateServiceResponse)(nil),  // 1: tollgate.admin.v1.CreateServiceResponse
@@ -1295,59 +2520,123 @@ var file_tollgate_admin_v1_traffic_service_proto_goTypes = []any{
 	(*UpdateRouteResponse)(nil),    // 17: tollgate.admin.v1.UpdateRouteResponse
 	(*ArchiveRouteRequest)(nil),    // 18: tollgate.admin.v1.ArchiveRouteRequest
 	(*ArchiveRouteResponse)(nil),   // 19: tollgate.admin.v1.ArchiveRouteResponse
-	(*Service)(nil),                // 20: tollgate.admin.v1.Service
-	(*Epoch)(nil),                  // 21: tollgate.admin.v1.Epoch
-	(*fieldmaskpb.FieldMask)(nil),  // 22: google.protobuf.FieldMask
-	(*Route)(nil),                  // 23: tollgate.admin.v1.Route
+	(*CreateTermRequest)(nil),      // 20: tollgate.admin.v1.CreateTermRequest
+	(*CreateTermResponse)(nil),     // 21: tollgate.admin.v1.CreateTermResponse
+	(*GetTermRequest)(nil),         // 22: tollgate.admin.v1.GetTermRequest
+	(*GetTermResponse)(nil),        // 23: tollgate.admin.v1.GetTermResponse
+	(*ListTermsRequest)(nil),       // 24: tollgate.admin.v1.ListTermsRequest
+	(*ListTermsResponse)(nil),      // 25: tollgate.admin.v1.ListTermsResponse
+	(*UpdateTermRequest)(nil),      // 26: tollgate.admin.v1.UpdateTermRequest
+	(*UpdateTermResponse)(nil),     // 27: tollgate.admin.v1.UpdateTermResponse
+	(*ArchiveTermRequest)(nil),     // 28: tollgate.admin.v1.ArchiveTermRequest
+	(*ArchiveTermResponse)(nil),    // 29: tollgate.admin.v1.ArchiveTermResponse
+	(*CreateIssuerRequest)(nil),    // 30: tollgate.admin.v1.CreateIssuerRequest
+	(*CreateIssuerResponse)(nil),   // 31: tollgate.admin.v1.CreateIssuerResponse
+	(*GetIssuerRequest)(nil),       // 32: tollgate.admin.v1.GetIssuerRequest
+	(*GetIssuerResponse)(nil),      // 33: tollgate.admin.v1.GetIssuerResponse
+	(*ListIssuersRequest)(nil),     // 34: tollgate.admin.v1.ListIssuersRequest
+	(*ListIssuersResponse)(nil),    // 35: tollgate.admin.v1.ListIssuersResponse
+	(*UpdateIssuerRequest)(nil),    // 36: tollgate.admin.v1.UpdateIssuerRequest
+	(*UpdateIssuerResponse)(nil),   // 37: tollgate.admin.v1.UpdateIssuerResponse
+	(*ArchiveIssuerRequest)(nil),   // 38: tollgate.admin.v1.ArchiveIssuerRequest
+	(*ArchiveIssuerResponse)(nil),  // 39: tollgate.admin.v1.ArchiveIssuerResponse
+	(*Service)(nil),                // 40: tollgate.admin.v1.Service
+	(*Epoch)(nil),                  // 41: tollgate.admin.v1.Epoch
+	(*fieldmaskpb.FieldMask)(nil),  // 42: google.protobuf.FieldMask
+	(*Route)(nil),                  // 43: tollgate.admin.v1.Route
+	(*Term)(nil),                   // 44: tollgate.admin.v1.Term
+	(*Issuer)(nil),                 // 45: tollgate.admin.v1.Issuer
 }
 var file_tollgate_admin_v1_traffic_service_proto_depIdxs = []int32{
-	20, // 0: tollgate.admin.v1.CreateServiceRequest.service:type_name -> tollgate.admin.v1.Service
-	20, // 1: tollgate.admin.v1.CreateServiceResponse.service:type_name -> tollgate.admin.v1.Service
-	21, // 2: tollgate.admin.v1.CreateServiceResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	20, // 3: tollgate.admin.v1.GetServiceResponse.service:type_name -> tollgate.admin.v1.Service
-	20, // 4: tollgate.admin.v1.ListServicesResponse.services:type_name -> tollgate.admin.v1.Service
-	20, // 5: tollgate.admin.v1.UpdateServiceRequest.service:type_name -> tollgate.admin.v1.Service
-	22, // 6: tollgate.admin.v1.UpdateServiceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	20, // 7: tollgate.admin.v1.UpdateServiceResponse.service:type_name -> tollgate.admin.v1.Service
-	21, // 8: tollgate.admin.v1.UpdateServiceResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	20, // 9: tollgate.admin.v1.ArchiveServiceResponse.service:type_name -> tollgate.admin.v1.Service
-	21, // 10: tollgate.admin.v1.ArchiveServiceResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	23, // 11: tollgate.admin.v1.CreateRouteRequest.route:type_name -> tollgate.admin.v1.Route
-	23, // 12: tollgate.admin.v1.CreateRouteResponse.route:type_name -> tollgate.admin.v1.Route
-	21, // 13: tollgate.admin.v1.CreateRouteResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	23, // 14: tollgate.admin.v1.GetRouteResponse.route:type_name -> tollgate.admin.v1.Route
-	23, // 15: tollgate.admin.v1.ListRoutesResponse.routes:type_name -> tollgate.admin.v1.Route
-	23, // 16: tollgate.admin.v1.UpdateRouteRequest.route:type_name -> tollgate.admin.v1.Route
-	22, // 17: tollgate.admin.v1.UpdateRouteRequest.update_mask:type_name -> google.protobuf.FieldMask
-	23, // 18: tollgate.admin.v1.UpdateRouteResponse.route:type_name -> tollgate.admin.v1.Route
-	21, // 19: tollgate.admin.v1.UpdateRouteResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	23, // 20: tollgate.admin.v1.ArchiveRouteResponse.route:type_name -> tollgate.admin.v1.Route
-	21, // 21: tollgate.admin.v1.ArchiveRouteResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	0,  // 22: tollgate.admin.v1.TrafficService.CreateService:input_type -> tollgate.admin.v1.CreateServiceRequest
-	2,  // 23: tollgate.admin.v1.TrafficService.GetService:input_type -> tollgate.admin.v1.GetServiceRequest
-	4,  // 24: tollgate.admin.v1.TrafficService.ListServices:input_type -> tollgate.admin.v1.ListServicesRequest
-	6,  // 25: tollgate.admin.v1.TrafficService.UpdateService:input_type -> tollgate.admin.v1.UpdateServiceRequest
-	8,  // 26: tollgate.admin.v1.TrafficService.ArchiveService:input_type -> tollgate.admin.v1.ArchiveServiceRequest
-	10, // 27: tollgate.admin.v1.TrafficService.CreateRoute:input_type -> tollgate.admin.v1.CreateRouteRequest
-	12, // 28: tollgate.admin.v1.TrafficService.GetRoute:input_type -> tollgate.admin.v1.GetRouteRequest
-	14, // 29: tollgate.admin.v1.TrafficService.ListRoutes:input_type -> tollgate.admin.v1.ListRoutesRequest
-	16, // 30: tollgate.admin.v1.TrafficService.UpdateRoute:input_type -> tollgate.admin.v1.UpdateRouteRequest
-	18, // 31: tollgate.admin.v1.TrafficService.ArchiveRoute:input_type -> tollgate.admin.v1.ArchiveRouteRequest
-	1,  // 32: tollgate.admin.v1.TrafficService.CreateService:output_type -> tollgate.admin.v1.CreateServiceResponse
-	3,  // 33: tollgate.admin.v1.TrafficService.GetService:output_type -> tollgate.admin.v1.GetServiceResponse
-	5,  // 34: tollgate.admin.v1.TrafficService.ListServices:output_type -> tollgate.admin.v1.ListServicesResponse
-	7,  // 35: tollgate.admin.v1.TrafficService.UpdateService:output_type -> tollgate.admin.v1.UpdateServiceResponse
-	9,  // 36: tollgate.admin.v1.TrafficService.ArchiveService:output_type -> tollgate.admin.v1.ArchiveServiceResponse
-	11, // 37: tollgate.admin.v1.TrafficService.CreateRoute:output_type -> tollgate.admin.v1.CreateRouteResponse
-	13, // 38: tollgate.admin.v1.TrafficService.GetRoute:output_type -> tollgate.admin.v1.GetRouteResponse
-	15, // 39: tollgate.admin.v1.TrafficService.ListRoutes:output_type -> tollgate.admin.v1.ListRoutesResponse
-	17, // 40: tollgate.admin.v1.TrafficService.UpdateRoute:output_type -> tollgate.admin.v1.UpdateRouteResponse
-	19, // 41: tollgate.admin.v1.TrafficService.ArchiveRoute:output_type -> tollgate.admin.v1.ArchiveRouteResponse
-	32, // [32:42] is the sub-list for method output_type
-	22, // [22:32] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	40, // 0: tollgate.admin.v1.CreateServiceRequest.service:type_name -> tollgate.admin.v1.Service
+	40, // 1: tollgate.admin.v1.CreateServiceResponse.service:type_name -> tollgate.admin.v1.Service
+	41, // 2: tollgate.admin.v1.CreateServiceResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	40, // 3: tollgate.admin.v1.GetServiceResponse.service:type_name -> tollgate.admin.v1.Service
+	40, // 4: tollgate.admin.v1.ListServicesResponse.services:type_name -> tollgate.admin.v1.Service
+	40, // 5: tollgate.admin.v1.UpdateServiceRequest.service:type_name -> tollgate.admin.v1.Service
+	42, // 6: tollgate.admin.v1.UpdateServiceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	40, // 7: tollgate.admin.v1.UpdateServiceResponse.service:type_name -> tollgate.admin.v1.Service
+	41, // 8: tollgate.admin.v1.UpdateServiceResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	40, // 9: tollgate.admin.v1.ArchiveServiceResponse.service:type_name -> tollgate.admin.v1.Service
+	41, // 10: tollgate.admin.v1.ArchiveServiceResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	43, // 11: tollgate.admin.v1.CreateRouteRequest.route:type_name -> tollgate.admin.v1.Route
+	43, // 12: tollgate.admin.v1.CreateRouteResponse.route:type_name -> tollgate.admin.v1.Route
+	41, // 13: tollgate.admin.v1.CreateRouteResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	43, // 14: tollgate.admin.v1.GetRouteResponse.route:type_name -> tollgate.admin.v1.Route
+	43, // 15: tollgate.admin.v1.ListRoutesResponse.routes:type_name -> tollgate.admin.v1.Route
+	43, // 16: tollgate.admin.v1.UpdateRouteRequest.route:type_name -> tollgate.admin.v1.Route
+	42, // 17: tollgate.admin.v1.UpdateRouteRequest.update_mask:type_name -> google.protobuf.FieldMask
+	43, // 18: tollgate.admin.v1.UpdateRouteResponse.route:type_name -> tollgate.admin.v1.Route
+	41, // 19: tollgate.admin.v1.UpdateRouteResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	43, // 20: tollgate.admin.v1.ArchiveRouteResponse.route:type_name -> tollgate.admin.v1.Route
+	41, // 21: tollgate.admin.v1.ArchiveRouteResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	44, // 22: tollgate.admin.v1.CreateTermRequest.term:type_name -> tollgate.admin.v1.Term
+	44, // 23: tollgate.admin.v1.CreateTermResponse.term:type_name -> tollgate.admin.v1.Term
+	41, // 24: tollgate.admin.v1.CreateTermResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	44, // 25: tollgate.admin.v1.GetTermResponse.term:type_name -> tollgate.admin.v1.Term
+	44, // 26: tollgate.admin.v1.ListTermsResponse.terms:type_name -> tollgate.admin.v1.Term
+	44, // 27: tollgate.admin.v1.UpdateTermRequest.term:type_name -> tollgate.admin.v1.Term
+	42, // 28: tollgate.admin.v1.UpdateTermRequest.update_mask:type_name -> google.protobuf.FieldMask
+	44, // 29: tollgate.admin.v1.UpdateTermResponse.term:type_name -> tollgate.admin.v1.Term
+	41, // 30: tollgate.admin.v1.UpdateTermResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	44, // 31: tollgate.admin.v1.ArchiveTermResponse.term:type_name -> tollgate.admin.v1.Term
+	41, // 32: tollgate.admin.v1.ArchiveTermResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	45, // 33: tollgate.admin.v1.CreateIssuerRequest.issuer:type_name -> tollgate.admin.v1.Issuer
+	45, // 34: tollgate.admin.v1.CreateIssuerResponse.issuer:type_name -> tollgate.admin.v1.Issuer
+	41, // 35: tollgate.admin.v1.CreateIssuerResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	45, // 36: tollgate.admin.v1.GetIssuerResponse.issuer:type_name -> tollgate.admin.v1.Issuer
+	45, // 37: tollgate.admin.v1.ListIssuersResponse.issuers:type_name -> tollgate.admin.v1.Issuer
+	45, // 38: tollgate.admin.v1.UpdateIssuerRequest.issuer:type_name -> tollgate.admin.v1.Issuer
+	42, // 39: tollgate.admin.v1.UpdateIssuerRequest.update_mask:type_name -> google.protobuf.FieldMask
+	45, // 40: tollgate.admin.v1.UpdateIssuerResponse.issuer:type_name -> tollgate.admin.v1.Issuer
+	41, // 41: tollgate.admin.v1.UpdateIssuerResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	45, // 42: tollgate.admin.v1.ArchiveIssuerResponse.issuer:type_name -> tollgate.admin.v1.Issuer
+	41, // 43: tollgate.admin.v1.ArchiveIssuerResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	0,  // 44: tollgate.admin.v1.TrafficService.CreateService:input_type -> tollgate.admin.v1.CreateServiceRequest
+	2,  // 45: tollgate.admin.v1.TrafficService.GetService:input_type -> tollgate.admin.v1.GetServiceRequest
+	4,  // 46: tollgate.admin.v1.TrafficService.ListServices:input_type -> tollgate.admin.v1.ListServicesRequest
+	6,  // 47: tollgate.admin.v1.TrafficService.UpdateService:input_type -> tollgate.admin.v1.UpdateServiceRequest
+	8,  // 48: tollgate.admin.v1.TrafficService.ArchiveService:input_type -> tollgate.admin.v1.ArchiveServiceRequest
+	10, // 49: tollgate.admin.v1.TrafficService.CreateRoute:input_type -> tollgate.admin.v1.CreateRouteRequest
+	12, // 50: tollgate.admin.v1.TrafficService.GetRoute:input_type -> tollgate.admin.v1.GetRouteRequest
+	14, // 51: tollgate.admin.v1.TrafficService.ListRoutes:input_type -> tollgate.admin.v1.ListRoutesRequest
+	16, // 52: tollgate.admin.v1.TrafficService.UpdateRoute:input_type -> tollgate.admin.v1.UpdateRouteRequest
+	18, // 53: tollgate.admin.v1.TrafficService.ArchiveRoute:input_type -> tollgate.admin.v1.ArchiveRouteRequest
+	20, // 54: tollgate.admin.v1.TrafficService.CreateTerm:input_type -> tollgate.admin.v1.CreateTermRequest
+	22, // 55: tollgate.admin.v1.TrafficService.GetTerm:input_type -> tollgate.admin.v1.GetTermRequest
+	24, // 56: tollgate.admin.v1.TrafficService.ListTerms:input_type -> tollgate.admin.v1.ListTermsRequest
+	26, // 57: tollgate.admin.v1.TrafficService.UpdateTerm:input_type -> tollgate.admin.v1.UpdateTermRequest
+	28, // 58: tollgate.admin.v1.TrafficService.ArchiveTerm:input_type -> tollgate.admin.v1.ArchiveTermRequest
+	30, // 59: tollgate.admin.v1.TrafficService.CreateIssuer:input_type -> tollgate.admin.v1.CreateIssuerRequest
+	32, // 60: tollgate.admin.v1.TrafficService.GetIssuer:input_type -> tollgate.admin.v1.GetIssuerRequest
+	34, // 61: tollgate.admin.v1.TrafficService.ListIssuers:input_type -> tollgate.admin.v1.ListIssuersRequest
+	36, // 62: tollgate.admin.v1.TrafficService.UpdateIssuer:input_type -> tollgate.admin.v1.UpdateIssuerRequest
+	38, // 63: tollgate.admin.v1.TrafficService.ArchiveIssuer:input_type -> tollgate.admin.v1.ArchiveIssuerRequest
+	1,  // 64: tollgate.admin.v1.TrafficService.CreateService:output_type -> tollgate.admin.v1.CreateServiceResponse
+	3,  // 65: tollgate.admin.v1.TrafficService.GetService:output_type -> tollgate.admin.v1.GetServiceResponse
+	5,  // 66: tollgate.admin.v1.TrafficService.ListServices:output_type -> tollgate.admin.v1.ListServicesResponse
+	7,  // 67: tollgate.admin.v1.TrafficService.UpdateService:output_type -> tollgate.admin.v1.UpdateServiceResponse
+	9,  // 68: tollgate.admin.v1.TrafficService.ArchiveService:output_type -> tollgate.admin.v1.ArchiveServiceResponse
+	11, // 69: tollgate.admin.v1.TrafficService.CreateRoute:output_type -> tollgate.admin.v1.CreateRouteResponse
+	13, // 70: tollgate.admin.v1.TrafficService.GetRoute:output_type -> tollgate.admin.v1.GetRouteResponse
+	15, // 71: tollgate.admin.v1.TrafficService.ListRoutes:output_type -> tollgate.admin.v1.ListRoutesResponse
+	17, // 72: tollgate.admin.v1.TrafficService.UpdateRoute:output_type -> tollgate.admin.v1.UpdateRouteResponse
+	19, // 73: tollgate.admin.v1.TrafficService.ArchiveRoute:output_type -> tollgate.admin.v1.ArchiveRouteResponse
+	21, // 74: tollgate.admin.v1.TrafficService.CreateTerm:output_type -> tollgate.admin.v1.CreateTermResponse
+	23, // 75: tollgate.admin.v1.TrafficService.GetTerm:output_type -> tollgate.admin.v1.GetTermResponse
+	25, // 76: tollgate.admin.v1.TrafficService.ListTerms:output_type -> tollgate.admin.v1.ListTermsResponse
+	27, // 77: tollgate.admin.v1.TrafficService.UpdateTerm:output_type -> tollgate.admin.v1.UpdateTermResponse
+	29, // 78: tollgate.admin.v1.TrafficService.ArchiveTerm:output_type -> tollgate.admin.v1.ArchiveTermResponse
+	31, // 79: tollgate.admin.v1.TrafficService.CreateIssuer:output_type -> tollgate.admin.v1.CreateIssuerResponse
+	33, // 80: tollgate.admin.v1.TrafficService.GetIssuer:output_type -> tollgate.admin.v1.GetIssuerResponse
+	35, // 81: tollgate.admin.v1.TrafficService.ListIssuers:output_type -> tollgate.admin.v1.ListIssuersResponse
+	37, // 82: tollgate.admin.v1.TrafficService.UpdateIssuer:output_type -> tollgate.admin.v1.UpdateIssuerResponse
+	39, // 83: tollgate.admin.v1.TrafficService.ArchiveIssuer:output_type -> tollgate.admin.v1.ArchiveIssuerResponse
+	64, // [64:84] is the sub-list for method output_type
+	44, // [44:64] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_traffic_service_proto_init() }
@@ -1356,16 +2645,18 @@ func file_tollgate_admin_v1_traffic_service_proto_init() {
 		return
 	}
 	file_tollgate_admin_v1_epoch_proto_init()
+	file_tollgate_admin_v1_issuer_proto_init()
 	file_tollgate_admin_v1_permission_proto_init()
 	file_tollgate_admin_v1_route_proto_init()
 	file_tollgate_admin_v1_service_proto_init()
+	file_tollgate_admin_v1_term_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_traffic_service_proto_rawDesc), len(file_tollgate_admin_v1_traffic_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

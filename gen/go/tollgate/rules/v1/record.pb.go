@@ -35,20 +35,22 @@ const (
 	Kind_KIND_CUSTOMER     Kind = 6
 	Kind_KIND_LICENSE      Kind = 7
 	Kind_KIND_CREDENTIAL   Kind = 8
+	Kind_KIND_TERM         Kind = 10
 )
 
 // Enum value maps for Kind.
 var (
 	Kind_name = map[int32]string{
-		0: "KIND_UNSPECIFIED",
-		1: "KIND_SERVICE",
-		2: "KIND_ROUTE",
-		3: "KIND_METER",
-		4: "KIND_FEATURE",
-		5: "KIND_PLAN_VERSION",
-		6: "KIND_CUSTOMER",
-		7: "KIND_LICENSE",
-		8: "KIND_CREDENTIAL",
+		0:  "KIND_UNSPECIFIED",
+		1:  "KIND_SERVICE",
+		2:  "KIND_ROUTE",
+		3:  "KIND_METER",
+		4:  "KIND_FEATURE",
+		5:  "KIND_PLAN_VERSION",
+		6:  "KIND_CUSTOMER",
+		7:  "KIND_LICENSE",
+		8:  "KIND_CREDENTIAL",
+		10: "KIND_TERM",
 	}
 	Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":  0,
@@ -60,6 +62,7 @@ var (
 		"KIND_CUSTOMER":     6,
 		"KIND_LICENSE":      7,
 		"KIND_CREDENTIAL":   8,
+		"KIND_TERM":         10,
 	}
 )
 
@@ -323,6 +326,62 @@ func (LicenseStatus) EnumDescriptor() ([]byte, []int) {
 	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{4}
 }
 
+type TermEffect int32
+
+const (
+	TermEffect_TERM_EFFECT_UNSPECIFIED TermEffect = 0
+	TermEffect_TERM_EFFECT_BLOCK       TermEffect = 1
+	TermEffect_TERM_EFFECT_THROTTLE    TermEffect = 2
+	// No more terms are looked at. Limits still apply.
+	TermEffect_TERM_EFFECT_FORWARD TermEffect = 3
+	TermEffect_TERM_EFFECT_COST    TermEffect = 4
+)
+
+// Enum value maps for TermEffect.
+var (
+	TermEffect_name = map[int32]string{
+		0: "TERM_EFFECT_UNSPECIFIED",
+		1: "TERM_EFFECT_BLOCK",
+		2: "TERM_EFFECT_THROTTLE",
+		3: "TERM_EFFECT_FORWARD",
+		4: "TERM_EFFECT_COST",
+	}
+	TermEffect_value = map[string]int32{
+		"TERM_EFFECT_UNSPECIFIED": 0,
+		"TERM_EFFECT_BLOCK":       1,
+		"TERM_EFFECT_THROTTLE":    2,
+		"TERM_EFFECT_FORWARD":     3,
+		"TERM_EFFECT_COST":        4,
+	}
+)
+
+func (x TermEffect) Enum() *TermEffect {
+	p := new(TermEffect)
+	*p = x
+	return p
+}
+
+func (x TermEffect) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TermEffect) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_rules_v1_record_proto_enumTypes[5].Descriptor()
+}
+
+func (TermEffect) Type() protoreflect.EnumType {
+	return &file_tollgate_rules_v1_record_proto_enumTypes[5]
+}
+
+func (x TermEffect) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TermEffect.Descriptor instead.
+func (TermEffect) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{5}
+}
+
 // Record sets or removes one object of a rule state.
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -338,6 +397,7 @@ type Record struct {
 	//	*Record_Customer
 	//	*Record_License
 	//	*Record_Credential
+	//	*Record_Term
 	Value         isRecord_Value `protobuf_oneof:"value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -470,6 +530,15 @@ func (x *Record) GetCredential() *Credential {
 	return nil
 }
 
+func (x *Record) GetTerm() *Term {
+	if x != nil {
+		if x, ok := x.Value.(*Record_Term); ok {
+			return x.Term
+		}
+	}
+	return nil
+}
+
 type isRecord_Value interface {
 	isRecord_Value()
 }
@@ -514,6 +583,10 @@ type Record_Credential struct {
 	Credential *Credential `protobuf:"bytes,10,opt,name=credential,proto3,oneof"`
 }
 
+type Record_Term struct {
+	Term *Term `protobuf:"bytes,12,opt,name=term,proto3,oneof"`
+}
+
 func (*Record_Removal) isRecord_Value() {}
 
 func (*Record_Settings) isRecord_Value() {}
@@ -533,6 +606,8 @@ func (*Record_Customer) isRecord_Value() {}
 func (*Record_License) isRecord_Value() {}
 
 func (*Record_Credential) isRecord_Value() {}
+
+func (*Record_Term) isRecord_Value() {}
 
 // Removal takes an object out of the state. `id` is the object's key or id; of a
 // plan version it is `<plan>@<version>`.
@@ -1860,11 +1935,119 @@ func (x *Credential) GetRevoked() bool {
 	return false
 }
 
+// Term is a custom rule. A node that cannot compile its condition denies the requests
+// that it would be asked for.
+type Term struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// all, plan:KEY, license:ID, customer:ID or route:KEY.
+	On string `protobuf:"bytes,2,opt,name=on,proto3" json:"on,omitempty"`
+	// CEL, of type bool.
+	When   string     `protobuf:"bytes,3,opt,name=when,proto3" json:"when,omitempty"`
+	Effect TermEffect `protobuf:"varint,4,opt,name=effect,proto3,enum=tollgate.rules.v1.TermEffect" json:"effect,omitempty"`
+	// Lowest first; ties go by key.
+	Priority int32 `protobuf:"varint,5,opt,name=priority,proto3" json:"priority,omitempty"`
+	// Of a throttle.
+	RetryAfter *durationpb.Duration `protobuf:"bytes,6,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
+	// Of a cost: units of the route's meter, instead of the route's own.
+	Cost int64 `protobuf:"varint,7,opt,name=cost,proto3" json:"cost,omitempty"`
+	// For the client that is denied.
+	Message       string `protobuf:"bytes,8,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Term) Reset() {
+	*x = Term{}
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Term) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Term) ProtoMessage() {}
+
+func (x *Term) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Term.ProtoReflect.Descriptor instead.
+func (*Term) Descriptor() ([]byte, []int) {
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Term) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Term) GetOn() string {
+	if x != nil {
+		return x.On
+	}
+	return ""
+}
+
+func (x *Term) GetWhen() string {
+	if x != nil {
+		return x.When
+	}
+	return ""
+}
+
+func (x *Term) GetEffect() TermEffect {
+	if x != nil {
+		return x.Effect
+	}
+	return TermEffect_TERM_EFFECT_UNSPECIFIED
+}
+
+func (x *Term) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *Term) GetRetryAfter() *durationpb.Duration {
+	if x != nil {
+		return x.RetryAfter
+	}
+	return nil
+}
+
+func (x *Term) GetCost() int64 {
+	if x != nil {
+		return x.Cost
+	}
+	return 0
+}
+
+func (x *Term) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 var File_tollgate_rules_v1_record_proto protoreflect.FileDescriptor
 
 const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x1etollgate/rules/v1/record.proto\x12\x11tollgate.rules.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd1\x04\n" +
+	"\x1etollgate/rules/v1/record.proto\x12\x11tollgate.rules.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x05\n" +
 	"\x06Record\x126\n" +
 	"\aremoval\x18\x01 \x01(\v2\x1a.tollgate.rules.v1.RemovalH\x00R\aremoval\x129\n" +
 	"\bsettings\x18\x02 \x01(\v2\x1b.tollgate.rules.v1.SettingsH\x00R\bsettings\x126\n" +
@@ -1878,7 +2061,8 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\n" +
 	"credential\x18\n" +
 	" \x01(\v2\x1d.tollgate.rules.v1.CredentialH\x00R\n" +
-	"credentialB\a\n" +
+	"credential\x12-\n" +
+	"\x04term\x18\f \x01(\v2\x17.tollgate.rules.v1.TermH\x00R\x04termB\a\n" +
 	"\x05value\"F\n" +
 	"\aRemoval\x12+\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x17.tollgate.rules.v1.KindR\x04kind\x12\x0e\n" +
@@ -1991,7 +2175,17 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\x04hash\x18\x03 \x01(\fR\x04hash\x129\n" +
 	"\n" +
 	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x18\n" +
-	"\arevoked\x18\x05 \x01(\bR\arevoked*\xb1\x01\n" +
+	"\arevoked\x18\x05 \x01(\bR\arevoked\"\xf9\x01\n" +
+	"\x04Term\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x0e\n" +
+	"\x02on\x18\x02 \x01(\tR\x02on\x12\x12\n" +
+	"\x04when\x18\x03 \x01(\tR\x04when\x125\n" +
+	"\x06effect\x18\x04 \x01(\x0e2\x1d.tollgate.rules.v1.TermEffectR\x06effect\x12\x1a\n" +
+	"\bpriority\x18\x05 \x01(\x05R\bpriority\x12:\n" +
+	"\vretry_after\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"retryAfter\x12\x12\n" +
+	"\x04cost\x18\a \x01(\x03R\x04cost\x12\x18\n" +
+	"\amessage\x18\b \x01(\tR\amessage*\xc0\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_SERVICE\x10\x01\x12\x0e\n" +
@@ -2003,7 +2197,9 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\x11KIND_PLAN_VERSION\x10\x05\x12\x11\n" +
 	"\rKIND_CUSTOMER\x10\x06\x12\x10\n" +
 	"\fKIND_LICENSE\x10\a\x12\x13\n" +
-	"\x0fKIND_CREDENTIAL\x10\b*\x83\x01\n" +
+	"\x0fKIND_CREDENTIAL\x10\b\x12\r\n" +
+	"\tKIND_TERM\x10\n" +
+	"*\x83\x01\n" +
 	"\vAggregation\x12\x1b\n" +
 	"\x17AGGREGATION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11AGGREGATION_COUNT\x10\x01\x12\x13\n" +
@@ -2031,7 +2227,14 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\x15LICENSE_STATUS_ACTIVE\x10\x01\x12\x1c\n" +
 	"\x18LICENSE_STATUS_SUSPENDED\x10\x02\x12\x1b\n" +
 	"\x17LICENSE_STATUS_CANCELED\x10\x03\x12\x1a\n" +
-	"\x16LICENSE_STATUS_REVOKED\x10\x04B\xb5\x01\n" +
+	"\x16LICENSE_STATUS_REVOKED\x10\x04*\x89\x01\n" +
+	"\n" +
+	"TermEffect\x12\x1b\n" +
+	"\x17TERM_EFFECT_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11TERM_EFFECT_BLOCK\x10\x01\x12\x18\n" +
+	"\x14TERM_EFFECT_THROTTLE\x10\x02\x12\x17\n" +
+	"\x13TERM_EFFECT_FORWARD\x10\x03\x12\x14\n" +
+	"\x10TERM_EFFECT_COST\x10\x04B\xb5\x01\n" +
 	"\x15com.tollgate.rules.v1B\vRecordProtoP\x01Z)tollgate/gen/go/tollgate/rules/v1;rulesv1\xa2\x02\x03TRX\xaa\x02\x11Tollgate.Rules.V1\xca\x02\x11Tollgate\\Rules\\V1\xe2\x02\x1dTollgate\\Rules\\V1\\GPBMetadata\xea\x02\x13Tollgate::Rules::V1b\x06proto3"
 
 var (
@@ -2046,80 +2249,85 @@ func file_tollgate_rules_v1_record_proto_rawDescGZIP() []byte {
 	return file_tollgate_rules_v1_record_proto_rawDescData
 }
 
-var file_tollgate_rules_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tollgate_rules_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_tollgate_rules_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_tollgate_rules_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_tollgate_rules_v1_record_proto_goTypes = []any{
 	(Kind)(0),                     // 0: tollgate.rules.v1.Kind
 	(Aggregation)(0),              // 1: tollgate.rules.v1.Aggregation
 	(FeatureType)(0),              // 2: tollgate.rules.v1.FeatureType
 	(Period)(0),                   // 3: tollgate.rules.v1.Period
 	(LicenseStatus)(0),            // 4: tollgate.rules.v1.LicenseStatus
-	(*Record)(nil),                // 5: tollgate.rules.v1.Record
-	(*Removal)(nil),               // 6: tollgate.rules.v1.Removal
-	(*Settings)(nil),              // 7: tollgate.rules.v1.Settings
-	(*Service)(nil),               // 8: tollgate.rules.v1.Service
-	(*Route)(nil),                 // 9: tollgate.rules.v1.Route
-	(*Meter)(nil),                 // 10: tollgate.rules.v1.Meter
-	(*Feature)(nil),               // 11: tollgate.rules.v1.Feature
-	(*PlanVersion)(nil),           // 12: tollgate.rules.v1.PlanVersion
-	(*Entitlement)(nil),           // 13: tollgate.rules.v1.Entitlement
-	(*Quota)(nil),                 // 14: tollgate.rules.v1.Quota
-	(*RateLimit)(nil),             // 15: tollgate.rules.v1.RateLimit
-	(*Customer)(nil),              // 16: tollgate.rules.v1.Customer
-	(*License)(nil),               // 17: tollgate.rules.v1.License
-	(*Grant)(nil),                 // 18: tollgate.rules.v1.Grant
-	(*Phase)(nil),                 // 19: tollgate.rules.v1.Phase
-	(*Override)(nil),              // 20: tollgate.rules.v1.Override
-	(*Credential)(nil),            // 21: tollgate.rules.v1.Credential
-	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(TermEffect)(0),               // 5: tollgate.rules.v1.TermEffect
+	(*Record)(nil),                // 6: tollgate.rules.v1.Record
+	(*Removal)(nil),               // 7: tollgate.rules.v1.Removal
+	(*Settings)(nil),              // 8: tollgate.rules.v1.Settings
+	(*Service)(nil),               // 9: tollgate.rules.v1.Service
+	(*Route)(nil),                 // 10: tollgate.rules.v1.Route
+	(*Meter)(nil),                 // 11: tollgate.rules.v1.Meter
+	(*Feature)(nil),               // 12: tollgate.rules.v1.Feature
+	(*PlanVersion)(nil),           // 13: tollgate.rules.v1.PlanVersion
+	(*Entitlement)(nil),           // 14: tollgate.rules.v1.Entitlement
+	(*Quota)(nil),                 // 15: tollgate.rules.v1.Quota
+	(*RateLimit)(nil),             // 16: tollgate.rules.v1.RateLimit
+	(*Customer)(nil),              // 17: tollgate.rules.v1.Customer
+	(*License)(nil),               // 18: tollgate.rules.v1.License
+	(*Grant)(nil),                 // 19: tollgate.rules.v1.Grant
+	(*Phase)(nil),                 // 20: tollgate.rules.v1.Phase
+	(*Override)(nil),              // 21: tollgate.rules.v1.Override
+	(*Credential)(nil),            // 22: tollgate.rules.v1.Credential
+	(*Term)(nil),                  // 23: tollgate.rules.v1.Term
+	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
 }
 var file_tollgate_rules_v1_record_proto_depIdxs = []int32{
-	6,  // 0: tollgate.rules.v1.Record.removal:type_name -> tollgate.rules.v1.Removal
-	7,  // 1: tollgate.rules.v1.Record.settings:type_name -> tollgate.rules.v1.Settings
-	8,  // 2: tollgate.rules.v1.Record.service:type_name -> tollgate.rules.v1.Service
-	9,  // 3: tollgate.rules.v1.Record.route:type_name -> tollgate.rules.v1.Route
-	10, // 4: tollgate.rules.v1.Record.meter:type_name -> tollgate.rules.v1.Meter
-	11, // 5: tollgate.rules.v1.Record.feature:type_name -> tollgate.rules.v1.Feature
-	12, // 6: tollgate.rules.v1.Record.plan_version:type_name -> tollgate.rules.v1.PlanVersion
-	16, // 7: tollgate.rules.v1.Record.customer:type_name -> tollgate.rules.v1.Customer
-	17, // 8: tollgate.rules.v1.Record.license:type_name -> tollgate.rules.v1.License
-	21, // 9: tollgate.rules.v1.Record.credential:type_name -> tollgate.rules.v1.Credential
-	0,  // 10: tollgate.rules.v1.Removal.kind:type_name -> tollgate.rules.v1.Kind
-	22, // 11: tollgate.rules.v1.Settings.stale_after:type_name -> google.protobuf.Duration
-	22, // 12: tollgate.rules.v1.Settings.grace_after:type_name -> google.protobuf.Duration
-	22, // 13: tollgate.rules.v1.Settings.block_after:type_name -> google.protobuf.Duration
-	22, // 14: tollgate.rules.v1.Settings.loan_horizon:type_name -> google.protobuf.Duration
-	22, // 15: tollgate.rules.v1.Service.response_timeout:type_name -> google.protobuf.Duration
-	1,  // 16: tollgate.rules.v1.Meter.aggregation:type_name -> tollgate.rules.v1.Aggregation
-	2,  // 17: tollgate.rules.v1.Feature.type:type_name -> tollgate.rules.v1.FeatureType
-	13, // 18: tollgate.rules.v1.PlanVersion.entitlements:type_name -> tollgate.rules.v1.Entitlement
-	15, // 19: tollgate.rules.v1.PlanVersion.rate_limits:type_name -> tollgate.rules.v1.RateLimit
-	14, // 20: tollgate.rules.v1.Entitlement.quota:type_name -> tollgate.rules.v1.Quota
-	3,  // 21: tollgate.rules.v1.Quota.period:type_name -> tollgate.rules.v1.Period
-	22, // 22: tollgate.rules.v1.RateLimit.per:type_name -> google.protobuf.Duration
-	4,  // 23: tollgate.rules.v1.License.status:type_name -> tollgate.rules.v1.LicenseStatus
-	23, // 24: tollgate.rules.v1.License.starts_at:type_name -> google.protobuf.Timestamp
-	23, // 25: tollgate.rules.v1.License.ends_at:type_name -> google.protobuf.Timestamp
-	23, // 26: tollgate.rules.v1.License.anchor:type_name -> google.protobuf.Timestamp
-	19, // 27: tollgate.rules.v1.License.phases:type_name -> tollgate.rules.v1.Phase
-	20, // 28: tollgate.rules.v1.License.overrides:type_name -> tollgate.rules.v1.Override
-	23, // 29: tollgate.rules.v1.License.grace_until:type_name -> google.protobuf.Timestamp
-	23, // 30: tollgate.rules.v1.License.cancels_at:type_name -> google.protobuf.Timestamp
-	18, // 31: tollgate.rules.v1.License.grants:type_name -> tollgate.rules.v1.Grant
-	23, // 32: tollgate.rules.v1.Grant.starts_at:type_name -> google.protobuf.Timestamp
-	23, // 33: tollgate.rules.v1.Grant.expires_at:type_name -> google.protobuf.Timestamp
-	23, // 34: tollgate.rules.v1.Phase.at:type_name -> google.protobuf.Timestamp
-	23, // 35: tollgate.rules.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
-	23, // 36: tollgate.rules.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
-	13, // 37: tollgate.rules.v1.Override.entitlement:type_name -> tollgate.rules.v1.Entitlement
-	15, // 38: tollgate.rules.v1.Override.rate_limit:type_name -> tollgate.rules.v1.RateLimit
-	23, // 39: tollgate.rules.v1.Credential.expires_at:type_name -> google.protobuf.Timestamp
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	7,  // 0: tollgate.rules.v1.Record.removal:type_name -> tollgate.rules.v1.Removal
+	8,  // 1: tollgate.rules.v1.Record.settings:type_name -> tollgate.rules.v1.Settings
+	9,  // 2: tollgate.rules.v1.Record.service:type_name -> tollgate.rules.v1.Service
+	10, // 3: tollgate.rules.v1.Record.route:type_name -> tollgate.rules.v1.Route
+	11, // 4: tollgate.rules.v1.Record.meter:type_name -> tollgate.rules.v1.Meter
+	12, // 5: tollgate.rules.v1.Record.feature:type_name -> tollgate.rules.v1.Feature
+	13, // 6: tollgate.rules.v1.Record.plan_version:type_name -> tollgate.rules.v1.PlanVersion
+	17, // 7: tollgate.rules.v1.Record.customer:type_name -> tollgate.rules.v1.Customer
+	18, // 8: tollgate.rules.v1.Record.license:type_name -> tollgate.rules.v1.License
+	22, // 9: tollgate.rules.v1.Record.credential:type_name -> tollgate.rules.v1.Credential
+	23, // 10: tollgate.rules.v1.Record.term:type_name -> tollgate.rules.v1.Term
+	0,  // 11: tollgate.rules.v1.Removal.kind:type_name -> tollgate.rules.v1.Kind
+	24, // 12: tollgate.rules.v1.Settings.stale_after:type_name -> google.protobuf.Duration
+	24, // 13: tollgate.rules.v1.Settings.grace_after:type_name -> google.protobuf.Duration
+	24, // 14: tollgate.rules.v1.Settings.block_after:type_name -> google.protobuf.Duration
+	24, // 15: tollgate.rules.v1.Settings.loan_horizon:type_name -> google.protobuf.Duration
+	24, // 16: tollgate.rules.v1.Service.response_timeout:type_name -> google.protobuf.Duration
+	1,  // 17: tollgate.rules.v1.Meter.aggregation:type_name -> tollgate.rules.v1.Aggregation
+	2,  // 18: tollgate.rules.v1.Feature.type:type_name -> tollgate.rules.v1.FeatureType
+	14, // 19: tollgate.rules.v1.PlanVersion.entitlements:type_name -> tollgate.rules.v1.Entitlement
+	16, // 20: tollgate.rules.v1.PlanVersion.rate_limits:type_name -> tollgate.rules.v1.RateLimit
+	15, // 21: tollgate.rules.v1.Entitlement.quota:type_name -> tollgate.rules.v1.Quota
+	3,  // 22: tollgate.rules.v1.Quota.period:type_name -> tollgate.rules.v1.Period
+	24, // 23: tollgate.rules.v1.RateLimit.per:type_name -> google.protobuf.Duration
+	4,  // 24: tollgate.rules.v1.License.status:type_name -> tollgate.rules.v1.LicenseStatus
+	25, // 25: tollgate.rules.v1.License.starts_at:type_name -> google.protobuf.Timestamp
+	25, // 26: tollgate.rules.v1.License.ends_at:type_name -> google.protobuf.Timestamp
+	25, // 27: tollgate.rules.v1.License.anchor:type_name -> google.protobuf.Timestamp
+	20, // 28: tollgate.rules.v1.License.phases:type_name -> tollgate.rules.v1.Phase
+	21, // 29: tollgate.rules.v1.License.overrides:type_name -> tollgate.rules.v1.Override
+	25, // 30: tollgate.rules.v1.License.grace_until:type_name -> google.protobuf.Timestamp
+	25, // 31: tollgate.rules.v1.License.cancels_at:type_name -> google.protobuf.Timestamp
+	19, // 32: tollgate.rules.v1.License.grants:type_name -> tollgate.rules.v1.Grant
+	25, // 33: tollgate.rules.v1.Grant.starts_at:type_name -> google.protobuf.Timestamp
+	25, // 34: tollgate.rules.v1.Grant.expires_at:type_name -> google.protobuf.Timestamp
+	25, // 35: tollgate.rules.v1.Phase.at:type_name -> google.protobuf.Timestamp
+	25, // 36: tollgate.rules.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
+	25, // 37: tollgate.rules.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
+	14, // 38: tollgate.rules.v1.Override.entitlement:type_name -> tollgate.rules.v1.Entitlement
+	16, // 39: tollgate.rules.v1.Override.rate_limit:type_name -> tollgate.rules.v1.RateLimit
+	25, // 40: tollgate.rules.v1.Credential.expires_at:type_name -> google.protobuf.Timestamp
+	5,  // 41: tollgate.rules.v1.Term.effect:type_name -> tollgate.rules.v1.TermEffect
+	24, // 42: tollgate.rules.v1.Term.retry_after:type_name -> google.protobuf.Duration
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_rules_v1_record_proto_init() }
@@ -2138,6 +2346,7 @@ func file_tollgate_rules_v1_record_proto_init() {
 		(*Record_Customer)(nil),
 		(*Record_License)(nil),
 		(*Record_Credential)(nil),
+		(*Record_Term)(nil),
 	}
 	file_tollgate_rules_v1_record_proto_msgTypes[8].OneofWrappers = []any{
 		(*Entitlement_Enabled)(nil),
@@ -2153,8 +2362,8 @@ func file_tollgate_rules_v1_record_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_rules_v1_record_proto_rawDesc), len(file_tollgate_rules_v1_record_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   17,
+			NumEnums:      6,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

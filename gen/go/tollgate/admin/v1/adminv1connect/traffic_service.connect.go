@@ -62,6 +62,35 @@ const (
 	// TrafficServiceArchiveRouteProcedure is the fully-qualified name of the TrafficService's
 	// ArchiveRoute RPC.
 	TrafficServiceArchiveRouteProcedure = "/tollgate.admin.v1.TrafficService/ArchiveRoute"
+	// TrafficServiceCreateTermProcedure is the fully-qualified name of the TrafficService's CreateTerm
+	// RPC.
+	TrafficServiceCreateTermProcedure = "/tollgate.admin.v1.TrafficService/CreateTerm"
+	// TrafficServiceGetTermProcedure is the fully-qualified name of the TrafficService's GetTerm RPC.
+	TrafficServiceGetTermProcedure = "/tollgate.admin.v1.TrafficService/GetTerm"
+	// TrafficServiceListTermsProcedure is the fully-qualified name of the TrafficService's ListTerms
+	// RPC.
+	TrafficServiceListTermsProcedure = "/tollgate.admin.v1.TrafficService/ListTerms"
+	// TrafficServiceUpdateTermProcedure is the fully-qualified name of the TrafficService's UpdateTerm
+	// RPC.
+	TrafficServiceUpdateTermProcedure = "/tollgate.admin.v1.TrafficService/UpdateTerm"
+	// TrafficServiceArchiveTermProcedure is the fully-qualified name of the TrafficService's
+	// ArchiveTerm RPC.
+	TrafficServiceArchiveTermProcedure = "/tollgate.admin.v1.TrafficService/ArchiveTerm"
+	// TrafficServiceCreateIssuerProcedure is the fully-qualified name of the TrafficService's
+	// CreateIssuer RPC.
+	TrafficServiceCreateIssuerProcedure = "/tollgate.admin.v1.TrafficService/CreateIssuer"
+	// TrafficServiceGetIssuerProcedure is the fully-qualified name of the TrafficService's GetIssuer
+	// RPC.
+	TrafficServiceGetIssuerProcedure = "/tollgate.admin.v1.TrafficService/GetIssuer"
+	// TrafficServiceListIssuersProcedure is the fully-qualified name of the TrafficService's
+	// ListIssuers RPC.
+	TrafficServiceListIssuersProcedure = "/tollgate.admin.v1.TrafficService/ListIssuers"
+	// TrafficServiceUpdateIssuerProcedure is the fully-qualified name of the TrafficService's
+	// UpdateIssuer RPC.
+	TrafficServiceUpdateIssuerProcedure = "/tollgate.admin.v1.TrafficService/UpdateIssuer"
+	// TrafficServiceArchiveIssuerProcedure is the fully-qualified name of the TrafficService's
+	// ArchiveIssuer RPC.
+	TrafficServiceArchiveIssuerProcedure = "/tollgate.admin.v1.TrafficService/ArchiveIssuer"
 )
 
 // TrafficServiceClient is a client for the tollgate.admin.v1.TrafficService service.
@@ -86,6 +115,26 @@ type TrafficServiceClient interface {
 	UpdateRoute(context.Context, *v1.UpdateRouteRequest) (*v1.UpdateRouteResponse, error)
 	// Archives a route: what refers to it goes on, nothing new may.
 	ArchiveRoute(context.Context, *v1.ArchiveRouteRequest) (*v1.ArchiveRouteResponse, error)
+	// Makes a term.
+	CreateTerm(context.Context, *v1.CreateTermRequest) (*v1.CreateTermResponse, error)
+	// Answers one term, an archived one too.
+	GetTerm(context.Context, *v1.GetTermRequest) (*v1.GetTermResponse, error)
+	// Lists terms in order of key.
+	ListTerms(context.Context, *v1.ListTermsRequest) (*v1.ListTermsResponse, error)
+	// Changes the fields of a term that the mask names.
+	UpdateTerm(context.Context, *v1.UpdateTermRequest) (*v1.UpdateTermResponse, error)
+	// Archives a term: nothing is decided by it any more.
+	ArchiveTerm(context.Context, *v1.ArchiveTermRequest) (*v1.ArchiveTermResponse, error)
+	// Makes an issuer.
+	CreateIssuer(context.Context, *v1.CreateIssuerRequest) (*v1.CreateIssuerResponse, error)
+	// Answers one issuer, an archived one too.
+	GetIssuer(context.Context, *v1.GetIssuerRequest) (*v1.GetIssuerResponse, error)
+	// Lists issuers in order of key.
+	ListIssuers(context.Context, *v1.ListIssuersRequest) (*v1.ListIssuersResponse, error)
+	// Changes the fields of an issuer that the mask names.
+	UpdateIssuer(context.Context, *v1.UpdateIssuerRequest) (*v1.UpdateIssuerResponse, error)
+	// Archives an issuer: its tokens mean nothing any more.
+	ArchiveIssuer(context.Context, *v1.ArchiveIssuerRequest) (*v1.ArchiveIssuerResponse, error)
 }
 
 // NewTrafficServiceClient constructs a client for the tollgate.admin.v1.TrafficService service. By
@@ -163,6 +212,70 @@ func NewTrafficServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(trafficServiceMethods.ByName("ArchiveRoute")),
 			connect.WithClientOptions(opts...),
 		),
+		createTerm: connect.NewClient[v1.CreateTermRequest, v1.CreateTermResponse](
+			httpClient,
+			baseURL+TrafficServiceCreateTermProcedure,
+			connect.WithSchema(trafficServiceMethods.ByName("CreateTerm")),
+			connect.WithClientOptions(opts...),
+		),
+		getTerm: connect.NewClient[v1.GetTermRequest, v1.GetTermResponse](
+			httpClient,
+			baseURL+TrafficServiceGetTermProcedure,
+			connect.WithSchema(trafficServiceMethods.ByName("GetTerm")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listTerms: connect.NewClient[v1.ListTermsRequest, v1.ListTermsResponse](
+			httpClient,
+			baseURL+TrafficServiceListTermsProcedure,
+			connect.WithSchema(trafficServiceMethods.ByName("ListTerms")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		updateTerm: connect.NewClient[v1.UpdateTermRequest, v1.UpdateTermResponse](
+			httpClient,
+			baseURL+TrafficServiceUpdateTermProcedure,
+			connect.WithSchema(trafficServiceMethods.ByName("UpdateTerm")),
+			connect.WithClientOptions(opts...),
+		),
+		archiveTerm: connect.NewClient[v1.ArchiveTermRequest, v1.ArchiveTermResponse](
+			httpClient,
+			baseURL+TrafficServiceArchiveTermProcedure,
+			connect.WithSchema(trafficServiceMethods.ByName("ArchiveTerm")),
+			connect.WithClientOptions(opts...),
+		),
+		createIssuer: connect.NewClient[v1.CreateIssuerRequest, v1.CreateIssuerResponse](
+			httpClient,
+			baseURL+TrafficServiceCreateIssuerProcedure,
+			connect.WithSchema(trafficServiceMethods.ByName("CreateIssuer")),
+			connect.WithClientOptions(opts...),
+		),
+		getIssuer: connect.NewClient[v1.GetIssuerRequest, v1.GetIssuerResponse](
+			httpClient,
+			baseURL+TrafficServiceGetIssuerProcedure,
+			connect.WithSchema(trafficServiceMethods.ByName("GetIssuer")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listIssuers: connect.NewClient[v1.ListIssuersRequest, v1.ListIssuersResponse](
+			httpClient,
+			baseURL+TrafficServiceListIssuersProcedure,
+			connect.WithSchema(trafficServiceMethods.ByName("ListIssuers")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		updateIssuer: connect.NewClient[v1.UpdateIssuerRequest, v1.UpdateIssuerResponse](
+			httpClient,
+			baseURL+TrafficServiceUpdateIssuerProcedure,
+			connect.WithSchema(trafficServiceMethods.ByName("UpdateIssuer")),
+			connect.WithClientOptions(opts...),
+		),
+		archiveIssuer: connect.NewClient[v1.ArchiveIssuerRequest, v1.ArchiveIssuerResponse](
+			httpClient,
+			baseURL+TrafficServiceArchiveIssuerProcedure,
+			connect.WithSchema(trafficServiceMethods.ByName("ArchiveIssuer")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -178,6 +291,16 @@ type trafficServiceClient struct {
 	listRoutes     *connect.Client[v1.ListRoutesRequest, v1.ListRoutesResponse]
 	updateRoute    *connect.Client[v1.UpdateRouteRequest, v1.UpdateRouteResponse]
 	archiveRoute   *connect.Client[v1.ArchiveRouteRequest, v1.ArchiveRouteResponse]
+	createTerm     *connect.Client[v1.CreateTermRequest, v1.CreateTermResponse]
+	getTerm        *connect.Client[v1.GetTermRequest, v1.GetTermResponse]
+	listTerms      *connect.Client[v1.ListTermsRequest, v1.ListTermsResponse]
+	updateTerm     *connect.Client[v1.UpdateTermRequest, v1.UpdateTermResponse]
+	archiveTerm    *connect.Client[v1.ArchiveTermRequest, v1.ArchiveTermResponse]
+	createIssuer   *connect.Client[v1.CreateIssuerRequest, v1.CreateIssuerResponse]
+	getIssuer      *connect.Client[v1.GetIssuerRequest, v1.GetIssuerResponse]
+	listIssuers    *connect.Client[v1.ListIssuersRequest, v1.ListIssuersResponse]
+	updateIssuer   *connect.Client[v1.UpdateIssuerRequest, v1.UpdateIssuerResponse]
+	archiveIssuer  *connect.Client[v1.ArchiveIssuerRequest, v1.ArchiveIssuerResponse]
 }
 
 // CreateService calls tollgate.admin.v1.TrafficService.CreateService.
@@ -270,6 +393,96 @@ func (c *trafficServiceClient) ArchiveRoute(ctx context.Context, req *v1.Archive
 	return nil, err
 }
 
+// CreateTerm calls tollgate.admin.v1.TrafficService.CreateTerm.
+func (c *trafficServiceClient) CreateTerm(ctx context.Context, req *v1.CreateTermRequest) (*v1.CreateTermResponse, error) {
+	response, err := c.createTerm.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetTerm calls tollgate.admin.v1.TrafficService.GetTerm.
+func (c *trafficServiceClient) GetTerm(ctx context.Context, req *v1.GetTermRequest) (*v1.GetTermResponse, error) {
+	response, err := c.getTerm.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListTerms calls tollgate.admin.v1.TrafficService.ListTerms.
+func (c *trafficServiceClient) ListTerms(ctx context.Context, req *v1.ListTermsRequest) (*v1.ListTermsResponse, error) {
+	response, err := c.listTerms.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UpdateTerm calls tollgate.admin.v1.TrafficService.UpdateTerm.
+func (c *trafficServiceClient) UpdateTerm(ctx context.Context, req *v1.UpdateTermRequest) (*v1.UpdateTermResponse, error) {
+	response, err := c.updateTerm.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ArchiveTerm calls tollgate.admin.v1.TrafficService.ArchiveTerm.
+func (c *trafficServiceClient) ArchiveTerm(ctx context.Context, req *v1.ArchiveTermRequest) (*v1.ArchiveTermResponse, error) {
+	response, err := c.archiveTerm.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// CreateIssuer calls tollgate.admin.v1.TrafficService.CreateIssuer.
+func (c *trafficServiceClient) CreateIssuer(ctx context.Context, req *v1.CreateIssuerRequest) (*v1.CreateIssuerResponse, error) {
+	response, err := c.createIssuer.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetIssuer calls tollgate.admin.v1.TrafficService.GetIssuer.
+func (c *trafficServiceClient) GetIssuer(ctx context.Context, req *v1.GetIssuerRequest) (*v1.GetIssuerResponse, error) {
+	response, err := c.getIssuer.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListIssuers calls tollgate.admin.v1.TrafficService.ListIssuers.
+func (c *trafficServiceClient) ListIssuers(ctx context.Context, req *v1.ListIssuersRequest) (*v1.ListIssuersResponse, error) {
+	response, err := c.listIssuers.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UpdateIssuer calls tollgate.admin.v1.TrafficService.UpdateIssuer.
+func (c *trafficServiceClient) UpdateIssuer(ctx context.Context, req *v1.UpdateIssuerRequest) (*v1.UpdateIssuerResponse, error) {
+	response, err := c.updateIssuer.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ArchiveIssuer calls tollgate.admin.v1.TrafficService.ArchiveIssuer.
+func (c *trafficServiceClient) ArchiveIssuer(ctx context.Context, req *v1.ArchiveIssuerRequest) (*v1.ArchiveIssuerResponse, error) {
+	response, err := c.archiveIssuer.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // TrafficServiceHandler is an implementation of the tollgate.admin.v1.TrafficService service.
 type TrafficServiceHandler interface {
 	// Makes a service.
@@ -292,6 +505,26 @@ type TrafficServiceHandler interface {
 	UpdateRoute(context.Context, *v1.UpdateRouteRequest) (*v1.UpdateRouteResponse, error)
 	// Archives a route: what refers to it goes on, nothing new may.
 	ArchiveRoute(context.Context, *v1.ArchiveRouteRequest) (*v1.ArchiveRouteResponse, error)
+	// Makes a term.
+	CreateTerm(context.Context, *v1.CreateTermRequest) (*v1.CreateTermResponse, error)
+	// Answers one term, an archived one too.
+	GetTerm(context.Context, *v1.GetTermRequest) (*v1.GetTermResponse, error)
+	// Lists terms in order of key.
+	ListTerms(context.Context, *v1.ListTermsRequest) (*v1.ListTermsResponse, error)
+	// Changes the fields of a term that the mask names.
+	UpdateTerm(context.Context, *v1.UpdateTermRequest) (*v1.UpdateTermResponse, error)
+	// Archives a term: nothing is decided by it any more.
+	ArchiveTerm(context.Context, *v1.ArchiveTermRequest) (*v1.ArchiveTermResponse, error)
+	// Makes an issuer.
+	CreateIssuer(context.Context, *v1.CreateIssuerRequest) (*v1.CreateIssuerResponse, error)
+	// Answers one issuer, an archived one too.
+	GetIssuer(context.Context, *v1.GetIssuerRequest) (*v1.GetIssuerResponse, error)
+	// Lists issuers in order of key.
+	ListIssuers(context.Context, *v1.ListIssuersRequest) (*v1.ListIssuersResponse, error)
+	// Changes the fields of an issuer that the mask names.
+	UpdateIssuer(context.Context, *v1.UpdateIssuerRequest) (*v1.UpdateIssuerResponse, error)
+	// Archives an issuer: its tokens mean nothing any more.
+	ArchiveIssuer(context.Context, *v1.ArchiveIssuerRequest) (*v1.ArchiveIssuerResponse, error)
 }
 
 // NewTrafficServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -365,6 +598,70 @@ func NewTrafficServiceHandler(svc TrafficServiceHandler, opts ...connect.Handler
 		connect.WithSchema(trafficServiceMethods.ByName("ArchiveRoute")),
 		connect.WithHandlerOptions(opts...),
 	)
+	trafficServiceCreateTermHandler := connect.NewUnaryHandlerSimple(
+		TrafficServiceCreateTermProcedure,
+		svc.CreateTerm,
+		connect.WithSchema(trafficServiceMethods.ByName("CreateTerm")),
+		connect.WithHandlerOptions(opts...),
+	)
+	trafficServiceGetTermHandler := connect.NewUnaryHandlerSimple(
+		TrafficServiceGetTermProcedure,
+		svc.GetTerm,
+		connect.WithSchema(trafficServiceMethods.ByName("GetTerm")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	trafficServiceListTermsHandler := connect.NewUnaryHandlerSimple(
+		TrafficServiceListTermsProcedure,
+		svc.ListTerms,
+		connect.WithSchema(trafficServiceMethods.ByName("ListTerms")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	trafficServiceUpdateTermHandler := connect.NewUnaryHandlerSimple(
+		TrafficServiceUpdateTermProcedure,
+		svc.UpdateTerm,
+		connect.WithSchema(trafficServiceMethods.ByName("UpdateTerm")),
+		connect.WithHandlerOptions(opts...),
+	)
+	trafficServiceArchiveTermHandler := connect.NewUnaryHandlerSimple(
+		TrafficServiceArchiveTermProcedure,
+		svc.ArchiveTerm,
+		connect.WithSchema(trafficServiceMethods.ByName("ArchiveTerm")),
+		connect.WithHandlerOptions(opts...),
+	)
+	trafficServiceCreateIssuerHandler := connect.NewUnaryHandlerSimple(
+		TrafficServiceCreateIssuerProcedure,
+		svc.CreateIssuer,
+		connect.WithSchema(trafficServiceMethods.ByName("CreateIssuer")),
+		connect.WithHandlerOptions(opts...),
+	)
+	trafficServiceGetIssuerHandler := connect.NewUnaryHandlerSimple(
+		TrafficServiceGetIssuerProcedure,
+		svc.GetIssuer,
+		connect.WithSchema(trafficServiceMethods.ByName("GetIssuer")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	trafficServiceListIssuersHandler := connect.NewUnaryHandlerSimple(
+		TrafficServiceListIssuersProcedure,
+		svc.ListIssuers,
+		connect.WithSchema(trafficServiceMethods.ByName("ListIssuers")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	trafficServiceUpdateIssuerHandler := connect.NewUnaryHandlerSimple(
+		TrafficServiceUpdateIssuerProcedure,
+		svc.UpdateIssuer,
+		connect.WithSchema(trafficServiceMethods.ByName("UpdateIssuer")),
+		connect.WithHandlerOptions(opts...),
+	)
+	trafficServiceArchiveIssuerHandler := connect.NewUnaryHandlerSimple(
+		TrafficServiceArchiveIssuerProcedure,
+		svc.ArchiveIssuer,
+		connect.WithSchema(trafficServiceMethods.ByName("ArchiveIssuer")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tollgate.admin.v1.TrafficService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case TrafficServiceCreateServiceProcedure:
@@ -387,6 +684,26 @@ func NewTrafficServiceHandler(svc TrafficServiceHandler, opts ...connect.Handler
 			trafficServiceUpdateRouteHandler.ServeHTTP(w, r)
 		case TrafficServiceArchiveRouteProcedure:
 			trafficServiceArchiveRouteHandler.ServeHTTP(w, r)
+		case TrafficServiceCreateTermProcedure:
+			trafficServiceCreateTermHandler.ServeHTTP(w, r)
+		case TrafficServiceGetTermProcedure:
+			trafficServiceGetTermHandler.ServeHTTP(w, r)
+		case TrafficServiceListTermsProcedure:
+			trafficServiceListTermsHandler.ServeHTTP(w, r)
+		case TrafficServiceUpdateTermProcedure:
+			trafficServiceUpdateTermHandler.ServeHTTP(w, r)
+		case TrafficServiceArchiveTermProcedure:
+			trafficServiceArchiveTermHandler.ServeHTTP(w, r)
+		case TrafficServiceCreateIssuerProcedure:
+			trafficServiceCreateIssuerHandler.ServeHTTP(w, r)
+		case TrafficServiceGetIssuerProcedure:
+			trafficServiceGetIssuerHandler.ServeHTTP(w, r)
+		case TrafficServiceListIssuersProcedure:
+			trafficServiceListIssuersHandler.ServeHTTP(w, r)
+		case TrafficServiceUpdateIssuerProcedure:
+			trafficServiceUpdateIssuerHandler.ServeHTTP(w, r)
+		case TrafficServiceArchiveIssuerProcedure:
+			trafficServiceArchiveIssuerHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -434,4 +751,44 @@ func (UnimplementedTrafficServiceHandler) UpdateRoute(context.Context, *v1.Updat
 
 func (UnimplementedTrafficServiceHandler) ArchiveRoute(context.Context, *v1.ArchiveRouteRequest) (*v1.ArchiveRouteResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.TrafficService.ArchiveRoute is not implemented"))
+}
+
+func (UnimplementedTrafficServiceHandler) CreateTerm(context.Context, *v1.CreateTermRequest) (*v1.CreateTermResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.TrafficService.CreateTerm is not implemented"))
+}
+
+func (UnimplementedTrafficServiceHandler) GetTerm(context.Context, *v1.GetTermRequest) (*v1.GetTermResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.TrafficService.GetTerm is not implemented"))
+}
+
+func (UnimplementedTrafficServiceHandler) ListTerms(context.Context, *v1.ListTermsRequest) (*v1.ListTermsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.TrafficService.ListTerms is not implemented"))
+}
+
+func (UnimplementedTrafficServiceHandler) UpdateTerm(context.Context, *v1.UpdateTermRequest) (*v1.UpdateTermResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.TrafficService.UpdateTerm is not implemented"))
+}
+
+func (UnimplementedTrafficServiceHandler) ArchiveTerm(context.Context, *v1.ArchiveTermRequest) (*v1.ArchiveTermResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.TrafficService.ArchiveTerm is not implemented"))
+}
+
+func (UnimplementedTrafficServiceHandler) CreateIssuer(context.Context, *v1.CreateIssuerRequest) (*v1.CreateIssuerResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.TrafficService.CreateIssuer is not implemented"))
+}
+
+func (UnimplementedTrafficServiceHandler) GetIssuer(context.Context, *v1.GetIssuerRequest) (*v1.GetIssuerResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.TrafficService.GetIssuer is not implemented"))
+}
+
+func (UnimplementedTrafficServiceHandler) ListIssuers(context.Context, *v1.ListIssuersRequest) (*v1.ListIssuersResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.TrafficService.ListIssuers is not implemented"))
+}
+
+func (UnimplementedTrafficServiceHandler) UpdateIssuer(context.Context, *v1.UpdateIssuerRequest) (*v1.UpdateIssuerResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.TrafficService.UpdateIssuer is not implemented"))
+}
+
+func (UnimplementedTrafficServiceHandler) ArchiveIssuer(context.Context, *v1.ArchiveIssuerRequest) (*v1.ArchiveIssuerResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.TrafficService.ArchiveIssuer is not implemented"))
 }
