@@ -83,12 +83,12 @@ func TestAPI_DecisionsAndUsage(t *testing.T) {
 	if len(trace) != len(decision.Steps()) {
 		t.Fatalf("trace %v", trace)
 	}
-	for i, want := range []string{"read passed", "route passed", "identify passed", "license passed", "features passed", "rates rate_limited"} {
+	for i, want := range []string{"read passed", "route passed", "identify passed", "license passed", "features passed", "terms passed", "rates rate_limited"} {
 		if s := fmt.Sprintf("%v %v", at(trace[i], "step"), at(trace[i], "result")); s != want {
 			t.Errorf("step %d: %s, want %s", i, s, want)
 		}
 	}
-	if s := fmt.Sprint(at(trace[5], "source")); !strings.Contains(s, "free-rate") || !strings.Contains(s, "free@3") {
+	if s := fmt.Sprint(at(trace[6], "source")); !strings.Contains(s, "free-rate") || !strings.Contains(s, "free@3") {
 		t.Errorf("source %s", s)
 	}
 }

@@ -32,7 +32,14 @@ func invalidField(field, format string, args ...any) error {
 func pathIn(req proto.Message, field string) string {
 	first := field[:len(field)-len(strings.TrimLeft(field, "abcdefghijklmnopqrstuvwxyz0123456789_"))]
 	fields := req.ProtoReflect().Descriptor().Fields()
-	if first == "" || fields.ByName(protoreflect.Name(first)) != nil {
+	if first == "" {
+		return field
+	}
+	if f := fields.ByName(protoreflect.Name(first)); f != nil {
+		// An issuer has an issuer: the domain means its own field, never the whole object.
+		if m := f.Message(); m != nil && !f.IsMap() && !f.IsList() && m.Fields().ByName(f.Name()) != nil {
+			return first + "." + field
+		}
 		return field
 	}
 	for i := range fields.Len() {

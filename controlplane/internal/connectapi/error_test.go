@@ -132,6 +132,8 @@ func TestPathIn_IsThePathOfTheRequest(t *testing.T) {
 	}{
 		{&adminv1.CreateFeatureRequest{}, "key", "feature.key"},
 		{&adminv1.GetFeatureRequest{}, "key", "key"},
+		{&adminv1.CreateIssuerRequest{}, "issuer", "issuer.issuer"},
+		{&adminv1.CreateRouteRequest{}, "service", "route.service"},
 		{&adminv1.UpdateFeatureRequest{}, "update_mask", "update_mask"},
 		{&adminv1.UpdatePlanDraftRequest{}, "entitlements[2].quota.limit", "plan_version.entitlements[2].quota.limit"},
 		{&adminv1.CreateCustomerRequest{}, "metadata.size", "customer.metadata.size"},

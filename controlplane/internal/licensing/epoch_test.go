@@ -133,13 +133,14 @@ func TestI6_RuleStateEqualsWhatChangeSetsAddUpTo(t *testing.T) {
 	}
 	f.apply(extra)
 	phased, bent := f.license("three"), f.license("four")
+	f.apply(licensing.Catalog{Terms: []licensing.Term{noDelete("license:" + bent.ID), {Key: "old", When: "true", Effect: licensing.TermThrottle}}})
 	for _, err := range []error{
 		last(f.ChangePlan(ctx, licensing.PlanChange{License: phased.ID, Plan: "free", Version: 1, When: licensing.PeriodEnd, ResetUsage: true})),
 		last(f.CreateOverride(ctx, licensing.Override{License: bent.ID, Feature: "calls", Value: licensing.Value{Kind: licensing.BoolValue, Bool: true}, Reason: "test"})),
 		last(f.SetPastDue(ctx, bent.ID, f.clock.Now().Add(time.Hour))),
 		last(f.CancelLicense(ctx, phased.ID, licensing.PeriodEnd)),
 		last(f.SuspendLicense(ctx, l.ID)), last(f.CancelLicense(ctx, canceled.ID, licensing.WhenNow)), last(f.RevokeAPIKey(ctx, key.ID)),
-		last(f.ArchiveCustomer(ctx, gone.ID)),
+		last(f.ArchiveCustomer(ctx, gone.ID)), last(f.ArchiveTerm(ctx, "old")),
 		last(f.ArchivePlan(ctx, "old")), last(f.ArchiveRoute(ctx, "old")), last(f.ArchiveFeature(ctx, "old")),
 		last(f.ArchiveMeter(ctx, "bytes")), last(f.ArchiveService(ctx, "old")),
 		last(f.UpdateRoute(ctx, licensing.Route{Key: "hello", Match: licensing.RouteMatch{Host: "API.test", Path: "/hi"}}, []string{"match"})),
@@ -199,6 +200,7 @@ func fold(state map[string]string, r *rulesv1.Record) {
 		kinds := map[rulesv1.Kind]string{
 			rulesv1.Kind_KIND_SERVICE: "service", rulesv1.Kind_KIND_ROUTE: "route", rulesv1.Kind_KIND_METER: "meter",
 			rulesv1.Kind_KIND_FEATURE: "feature", rulesv1.Kind_KIND_PLAN_VERSION: "plan_version", rulesv1.Kind_KIND_CUSTOMER: "customer",
+			rulesv1.Kind_KIND_TERM: "term",
 		}
 		delete(state, kinds[v.Removal.GetKind()]+"/"+v.Removal.GetId())
 		return
@@ -220,6 +222,8 @@ func fold(state map[string]string, r *rulesv1.Record) {
 		id = "license/" + v.License.GetId()
 	case *rulesv1.Record_Credential:
 		id = "credential/" + v.Credential.GetId()
+	case *rulesv1.Record_Term:
+		id = "term/" + v.Term.GetKey()
 	}
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(r)
 	if err != nil {

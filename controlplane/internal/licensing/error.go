@@ -3,6 +3,7 @@ package licensing
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Code says what kind of failure an Error is. The codes are those of gRPC that the API uses.
@@ -57,8 +58,12 @@ func Missing(kind Kind, id string) *Error {
 
 // Taken is the error for a key or id that another object has.
 func Taken(kind Kind, field, value string) *Error {
+	article := "a"
+	if strings.ContainsAny(kind.words()[:1], "aeioA") {
+		article = "an"
+	}
 	return &Error{
-		Code: AlreadyExists, Message: fmt.Sprintf("there is a %s %q already", kind.words(), value), Field: field,
+		Code: AlreadyExists, Message: fmt.Sprintf("there is %s %s %q already", article, kind.words(), value), Field: field,
 		Details: map[string]string{"kind": string(kind), "id": value},
 	}
 }
