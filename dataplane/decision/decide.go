@@ -133,7 +133,7 @@ func Decide(v *Verdict, s *State, r *Request, accounts Accounts, now time.Time) 
 	}
 	v.Cost = v.Route.Cost
 	counted, counts := v.counted()
-	if v.Code == "" && len(s.termed.bySubject) > 0 {
+	if v.Code == "" && s.termed.all > 0 {
 		v.meetTerms(s, r, accounts, now)
 		if v.Cost != v.Route.Cost && v.Code == "" {
 			counted, counts = v.counted()

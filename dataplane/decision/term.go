@@ -88,7 +88,9 @@ func (r *rule) compare(o *rule) int {
 
 // termTable is the terms made ready.
 type termTable struct {
-	bySubject  map[Subject][]rule // Each list in its order.
+	// of are the terms by their subject's kind and id, each list in its order. A kind that no term is on costs a request no look-up.
+	of         [SubjectRoute + 1]map[string][]rule
+	all        int
 	conditions map[string]*condition
 	broken     []rule
 }
@@ -96,7 +98,7 @@ type termTable struct {
 // newTermTable sorts terms by subject and in order, and compiles those whose text was not compiled for the table before. It does not fail: a
 // term that cannot be compiled stays, with a condition that cannot be told, for without it a request would pass that it might deny.
 func newTermTable(terms map[string]*Term, before *termTable) termTable {
-	t := termTable{map[Subject][]rule{}, map[string]*condition{}, nil}
+	t := termTable{conditions: map[string]*condition{}, all: len(terms)}
 	for _, v := range terms {
 		c := t.conditions[v.When]
 		if c == nil {
@@ -106,13 +108,19 @@ func newTermTable(terms map[string]*Term, before *termTable) termTable {
 			t.conditions[v.When] = c
 		}
 		r := rule{v, c}
-		t.bySubject[v.Subject] = append(t.bySubject[v.Subject], r)
+		of := &t.of[v.Subject.Kind]
+		if *of == nil {
+			*of = map[string][]rule{}
+		}
+		(*of)[v.Subject.ID] = append((*of)[v.Subject.ID], r)
 		if c.err != nil {
 			t.broken = append(t.broken, r)
 		}
 	}
-	for _, of := range t.bySubject {
-		slices.SortFunc(of, func(a, b rule) int { return a.compare(&b) })
+	for _, of := range t.of {
+		for _, rules := range of {
+			slices.SortFunc(rules, func(a, b rule) int { return a.compare(&b) })
+		}
 	}
 	return t
 }
@@ -130,12 +138,12 @@ const maxRequestCost = 5 * maxConditionCost
 // meetTerms looks at the request's terms in their order. The first that throttles or blocks denies; one that forwards ends the look. What
 // cannot be told denies, whatever the effect, for nobody knows what a later term would have been spared or needed for. It spends nothing.
 func (v *Verdict) meetTerms(s *State, r *Request, accounts Accounts, now time.Time) {
-	var lists [5][]rule
+	var lists [SubjectRoute + 1][]rule
 	n := 0
-	for _, subject := range [...]Subject{
-		{Kind: SubjectAll}, {SubjectPlan, v.Plan}, {SubjectLicense, v.License.ID}, {SubjectCustomer, v.License.Customer}, {SubjectRoute, v.Route.Key},
+	for kind, id := range [SubjectRoute + 1]string{
+		SubjectPlan: v.Plan, SubjectLicense: v.License.ID, SubjectCustomer: v.License.Customer, SubjectRoute: v.Route.Key,
 	} {
-		if of := s.termed.bySubject[subject]; len(of) > 0 {
+		if of := s.termed.of[kind][id]; len(of) > 0 {
 			lists[n] = of
 			n++
 		}
