@@ -12,6 +12,7 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/checker"
 	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 )
 
@@ -87,7 +88,7 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		cel.ExpressionNodeLimit(maxNodes),
 		cel.ASTValidators(
 			cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateRegexLiterals(),
-			cel.ValidateComprehensionNestingLimit(2), literalsOnly{},
+			cel.ValidateComprehensionNestingLimit(2), strict{},
 		),
 	}
 	for _, n := range termNames {
@@ -187,19 +188,22 @@ func unknownName(root, rest string) string {
 	}
 }
 
-// literalsOnly refuses what would make a request's cost, or a file of the machine, part of a condition: patterns that are not written
-// out, which a client could choose, and time zones by name, which are read from disk.
-type literalsOnly struct{}
+// strict refuses what would make a request's cost, or a file of the machine, part of a condition: patterns that are not written
+// out, which a client could choose, and time zones by name, which are read from disk. It also refuses headers in a spelling that is never there.
+type strict struct{}
 
 // Name implements cel.ASTValidator.
-func (literalsOnly) Name() string { return "tollgate.literals_only" }
+func (strict) Name() string { return "tollgate.strict" }
 
 // fixedOffset is a time zone that nothing has to be looked up for.
 var fixedOffset = regexp.MustCompile(`^([+-]?\d\d:\d\d|UTC)$`)
 
 // Validate implements cel.ASTValidator.
-func (literalsOnly) Validate(_ *cel.Env, _ cel.ValidatorConfig, a *ast.AST, issues *cel.Issues) {
+func (strict) Validate(_ *cel.Env, _ cel.ValidatorConfig, a *ast.AST, issues *cel.Issues) {
 	ast.PreOrderVisit(a.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if name := headerNamed(e); name != strings.ToLower(name) {
+			issues.ReportErrorAtID(e.ID(), "request.headers has names in lower case: %q is never there", name)
+		}
 		if e.Kind() != ast.CallKind {
 			return
 		}
@@ -223,6 +227,33 @@ func (literalsOnly) Validate(_ *cel.Env, _ cel.ValidatorConfig, a *ast.AST, issu
 		}
 	}))
 }
+
+// headerNamed is the name of a header that e asks for; empty where it asks for none, or for one that is not written out.
+func headerNamed(e ast.Expr) string {
+	of, key := ast.Expr(nil), ast.Expr(nil)
+	switch e.Kind() {
+	case ast.SelectKind:
+		if s := e.AsSelect(); isHeaders(s.Operand()) {
+			return s.FieldName()
+		}
+		return ""
+	case ast.CallKind:
+		args := e.AsCall().Args()
+		switch e.AsCall().FunctionName() {
+		case operators.Index, operators.OptIndex:
+			of, key = args[0], args[1]
+		case operators.In:
+			key, of = args[0], args[1]
+		}
+	}
+	if of == nil || !isHeaders(of) || key.Kind() != ast.LiteralKind {
+		return ""
+	}
+	name, _ := key.AsLiteral().Value().(string)
+	return name
+}
+
+func isHeaders(e ast.Expr) bool { return e.Kind() == ast.IdentKind && e.AsIdent() == "request.headers" }
 
 // instructions is how large a pattern is when it is compiled; 0 where it is none. CEL's own limit does not take patterns that repeat.
 func instructions(pattern string) int {

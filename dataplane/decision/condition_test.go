@@ -228,6 +228,11 @@ func TestCheckCondition_SaysWhatIsWrongAndWhere(t *testing.T) {
 		{strings.Repeat("(", 100) + "true" + strings.Repeat(")", 100), -1, 0, ""},
 		{`true` + strings.Repeat(`&&true`, 300), -1, 0, ""},
 		{`true` + strings.Repeat(` `, decision.MaxCondition), 0, 0, "longer than 2048 bytes"},
+		{`request.headers["X-Region"] == "eu"`, 1, 0, `names in lower case: "X-Region"`},
+		{`request.method == "GET" && "Accept" in request.headers`, 1, 0, `names in lower case: "Accept"`},
+		{`request.headers[?"Accept"].hasValue()`, 1, 0, `names in lower case: "Accept"`},
+		{`request.headers.Accept == "x"`, 1, 0, `names in lower case: "Accept"`},
+		{`has(request.headers.Accept)`, 1, 0, `names in lower case: "Accept"`},
 		{`os.exit(1)`, 1, 0, ""},
 		{"true\x00", 1, 0, "Syntax error"},
 	} {
