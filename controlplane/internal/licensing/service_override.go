@@ -86,7 +86,14 @@ func (w *write) checkOverride(ctx context.Context, l *License, o *Override) erro
 	if err := usable("feature", KindFeature, o.Feature, &f.Meta, err); err != nil {
 		return err
 	}
-	return o.checkValue(&f, &v)
+	if err := o.checkValue(&f, &v); err != nil || o.Quota == nil {
+		return err
+	}
+	m, err := w.Meter(ctx, f.Meter)
+	if err != nil {
+		return err
+	}
+	return at("value", o.Quota.fits(&m))
 }
 
 // checkRate: an override replaces, so the plan has to have what it replaces.
