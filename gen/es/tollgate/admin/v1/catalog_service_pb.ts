@@ -1787,7 +1787,7 @@ export const ApplyCatalogResponseSchema: GenMessage<ApplyCatalogResponse> = /*@_
  */
 export type CatalogChange = Message<"tollgate.admin.v1.CatalogChange"> & {
   /**
-   * `create`, `update`, `publish`, `archive`.
+   * `create`, `update`, `publish`, `archive`, `unarchive`.
    *
    * @generated from field: string action = 1;
    */

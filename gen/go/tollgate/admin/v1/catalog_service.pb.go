@@ -3719,7 +3719,7 @@ func (x *ApplyCatalogResponse) GetEpoch() *Epoch {
 
 type CatalogChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `create`, `update`, `publish`, `archive`.
+	// `create`, `update`, `publish`, `archive`, `unarchive`.
 	Action string `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
 	// `feature`, `meter`, `plan`, `service`, `route`.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
