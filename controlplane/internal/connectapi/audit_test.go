@@ -48,6 +48,7 @@ var writes = []struct{ call, body, as, path string }{
 	{"LicenseService/RenewLicense", `{"id": "$license"}`, "", ""},
 	{"LicenseService/CancelLicense", `{"id": "$license"}`, "", ""},
 	{"LicenseService/RevokeLicense", `{"id": "$license"}`, "", ""},
+	{"FleetService/UpdateFleetSettings", `{"settings": {"staleAfter": "16s"}, "updateMask": "staleAfter"}`, "", ""},
 	{"AccessService/CreateToken", `{"token": {"role": "ROLE_VIEWER"}}`, "token", "id"},
 	{"AccessService/RevokeToken", `{"id": "$token"}`, "", ""},
 	{"TrafficService/ArchiveRoute", `{"key": "r"}`, "", ""},

@@ -71,5 +71,13 @@ func (w *write) checkGrant(ctx context.Context, l *License, g *Grant) error {
 	if err == nil && !m.Aggregation.Adds() {
 		err = invalid("feature", "the meter %q is of aggregation %s: units are granted of what adds up", m.Key, m.Aggregation)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	phase := l.PhaseAt(g.StartsAt)
+	v, err := w.PlanVersion(ctx, phase.Plan, phase.Version)
+	if err != nil {
+		return err
+	}
+	return w.mayGrant(g, &v)
 }

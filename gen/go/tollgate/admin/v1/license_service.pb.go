@@ -2228,9 +2228,9 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"SetPastDue\x12$.tollgate.admin.v1.SetPastDueRequest\x1a%.tollgate.admin.v1.SetPastDueResponse\"+\x88\xb5\x18\a\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/licenses/{id}:setPastDue\x12\x86\x01\n" +
 	"\n" +
 	"ChangePlan\x12$.tollgate.admin.v1.ChangePlanRequest\x1a%.tollgate.admin.v1.ChangePlanResponse\"+\x88\xb5\x18\a\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/licenses/{id}:changePlan\x12\x96\x01\n" +
-	"\x0eCreateOverride\x12(.tollgate.admin.v1.CreateOverrideRequest\x1a).tollgate.admin.v1.CreateOverrideResponse\"/\x88\xb5\x18\a\x82\xd3\xe4\x93\x02%:\x01*\" /v1/licenses/{license}/overrides\x12\x98\x01\n" +
-	"\x0eDeleteOverride\x12(.tollgate.admin.v1.DeleteOverrideRequest\x1a).tollgate.admin.v1.DeleteOverrideResponse\"1\x88\xb5\x18\a\x82\xd3\xe4\x93\x02'*%/v1/licenses/{license}/overrides/{id}\x12\x8a\x01\n" +
-	"\vCreateGrant\x12%.tollgate.admin.v1.CreateGrantRequest\x1a&.tollgate.admin.v1.CreateGrantResponse\",\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/licenses/{license}/grants\x12\x9c\x01\n" +
+	"\x0eCreateOverride\x12(.tollgate.admin.v1.CreateOverrideRequest\x1a).tollgate.admin.v1.CreateOverrideResponse\"/\x88\xb5\x18\x14\x82\xd3\xe4\x93\x02%:\x01*\" /v1/licenses/{license}/overrides\x12\x98\x01\n" +
+	"\x0eDeleteOverride\x12(.tollgate.admin.v1.DeleteOverrideRequest\x1a).tollgate.admin.v1.DeleteOverrideResponse\"1\x88\xb5\x18\x14\x82\xd3\xe4\x93\x02'*%/v1/licenses/{license}/overrides/{id}\x12\x8a\x01\n" +
+	"\vCreateGrant\x12%.tollgate.admin.v1.CreateGrantRequest\x1a&.tollgate.admin.v1.CreateGrantResponse\",\x88\xb5\x18\x14\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/licenses/{license}/grants\x12\x9c\x01\n" +
 	"\x0fGetEntitlements\x12).tollgate.admin.v1.GetEntitlementsRequest\x1a*.tollgate.admin.v1.GetEntitlementsResponse\"2\x88\xb5\x18\x06\x82\xd3\xe4\x93\x02%\x12#/v1/licenses/{license}/entitlements\x90\x02\x01\x12\x91\x01\n" +
 	"\x11ListLicenseEvents\x12+.tollgate.admin.v1.ListLicenseEventsRequest\x1a,.tollgate.admin.v1.ListLicenseEventsResponse\"!\x88\xb5\x18\x06\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/license_events\x90\x02\x01B\xbd\x01\n" +
 	"\x15com.tollgate.admin.v1B\x13LicenseServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
