@@ -9,13 +9,15 @@ type Permission string
 
 // The permissions. Authenticated is held by whoever presents a valid credential.
 const (
-	Authenticated   Permission = "authenticated"
-	CatalogRead     Permission = "catalog.read"
-	CatalogWrite    Permission = "catalog.write"
-	CustomerRead    Permission = "customer.read"
-	CustomerWrite   Permission = "customer.write"
-	LicenseRead     Permission = "license.read"
-	LicenseWrite    Permission = "license.write"
+	Authenticated Permission = "authenticated"
+	CatalogRead   Permission = "catalog.read"
+	CatalogWrite  Permission = "catalog.write"
+	CustomerRead  Permission = "customer.read"
+	CustomerWrite Permission = "customer.write"
+	LicenseRead   Permission = "license.read"
+	LicenseWrite  Permission = "license.write"
+	// LicenseAdjust is to give one licence what ends soon. How much that is for which role, licensing says.
+	LicenseAdjust   Permission = "license.adjust"
 	CredentialRead  Permission = "credential.read"
 	CredentialWrite Permission = "credential.write"
 	TrafficRead     Permission = "traffic.read"
@@ -23,6 +25,7 @@ const (
 	UsageRead       Permission = "usage.read"
 	DecisionRead    Permission = "decision.read"
 	FleetRead       Permission = "fleet.read"
+	FleetWrite      Permission = "fleet.write"
 	AccessRead      Permission = "access.read"
 	AccessWrite     Permission = "access.write"
 	AuditRead       Permission = "audit.read"
@@ -35,7 +38,7 @@ type Role string
 const (
 	// Viewer reads everything but tokens and the audit.
 	Viewer Role = "viewer"
-	// Support reads what Viewer reads. Grants and overrides are its own to give.
+	// Support reads what Viewer reads, and gives grants and overrides that end soon.
 	Support Role = "support"
 	// Billing reads what Viewer reads. Invoices are its own to run.
 	Billing Role = "billing"
@@ -51,14 +54,14 @@ var reads = []Permission{
 }
 
 // writes are what an editor adds.
-var writes = []Permission{CatalogWrite, CustomerWrite, LicenseWrite, CredentialWrite, TrafficWrite}
+var writes = []Permission{CatalogWrite, CustomerWrite, LicenseWrite, LicenseAdjust, CredentialWrite, TrafficWrite}
 
 var held = map[Role][]Permission{
 	Viewer:  reads,
-	Support: reads,
+	Support: slices.Concat(reads, []Permission{LicenseAdjust}),
 	Billing: reads,
 	Editor:  slices.Concat(reads, writes),
-	Owner:   slices.Concat(reads, writes, []Permission{AccessRead, AccessWrite, AuditRead}),
+	Owner:   slices.Concat(reads, writes, []Permission{FleetWrite, AccessRead, AccessWrite, AuditRead}),
 }
 
 // Roles lists the roles, from least to most.

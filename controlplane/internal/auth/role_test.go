@@ -12,10 +12,10 @@ func TestRole_HoldsWhatTheTableSays(t *testing.T) {
 		Authenticated: "vsbeo",
 		CatalogRead:   "vsbeo", CatalogWrite: "eo",
 		CustomerRead: "vsbeo", CustomerWrite: "eo",
-		LicenseRead: "vsbeo", LicenseWrite: "eo",
+		LicenseRead: "vsbeo", LicenseWrite: "eo", LicenseAdjust: "seo",
 		CredentialRead: "vsbeo", CredentialWrite: "eo",
 		TrafficRead: "vsbeo", TrafficWrite: "eo",
-		UsageRead: "vsbeo", DecisionRead: "vsbeo", FleetRead: "vsbeo",
+		UsageRead: "vsbeo", DecisionRead: "vsbeo", FleetRead: "vsbeo", FleetWrite: "o",
 		AccessRead: "o", AccessWrite: "o", AuditRead: "o",
 	}
 	if len(want) != len(Permissions()) {

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,8 +65,67 @@ func applyCommand() *cobra.Command {
 		if !wait {
 			return nil
 		}
-		return waitFor(cmd, c, res.GetEpoch())
+		timeout, _ := cmd.Flags().GetDuration("wait-timeout")
+		within, cancel := context.WithTimeout(cmd.Context(), timeout)
+		defer cancel()
+		epoch, err := migrated(within, cmd.ErrOrStderr(), c, res)
+		if err != nil {
+			return err
+		}
+		return waitFor(cmd, c, epoch)
 	})
+}
+
+// watchEvery is how often the progress of a migration is asked for.
+const watchEvery = 500 * time.Millisecond
+
+// migrated returns when the licences have moved that an applied catalog moves, and the epoch that says so.
+func migrated(ctx context.Context, progress io.Writer, c *client, applied *adminv1.ApplyCatalogResponse) (*adminv1.Epoch, error) {
+	epoch := applied.GetEpoch()
+	for _, change := range applied.GetChanges() {
+		if change.GetKind() != "plan" || change.GetAction() != "publish" {
+			continue
+		}
+		plan, err := c.catalog().GetPlan(ctx, &adminv1.GetPlanRequest{Key: change.GetKey()})
+		if err != nil {
+			return nil, err
+		}
+		for told := int64(-1); ; {
+			m, err := c.catalog().GetMigration(ctx, &adminv1.GetMigrationRequest{Plan: change.GetKey(), Version: plan.GetPlan().GetPublishedVersion()})
+			if err != nil {
+				return nil, err
+			}
+			if newer(m.GetEpoch(), epoch) {
+				epoch = m.GetEpoch()
+			}
+			if m.GetDone() {
+				break
+			}
+			if m.GetMoved() != told {
+				told = m.GetMoved()
+				fmt.Fprintf(progress, "Plan %s: %d of %s licences have moved.\n", change.GetKey(), told, countOrMore(m.GetTotal()))
+			}
+			select {
+			case <-ctx.Done():
+				return nil, fmt.Errorf("applied as epoch %s; licences still move to plan %s: see `tollgate plans migration %s %d`",
+					message(applied.GetEpoch()), change.GetKey(), change.GetKey(), plan.GetPlan().GetPublishedVersion())
+			case <-time.After(watchEvery):
+			}
+		}
+	}
+	return epoch, nil
+}
+
+func newer(a, b *adminv1.Epoch) bool {
+	return cmp.Or(cmp.Compare(a.GetGeneration(), b.GetGeneration()), cmp.Compare(a.GetNumber(), b.GetNumber())) > 0
+}
+
+// countOrMore is a total, which is negative while nobody has counted.
+func countOrMore(total int64) string {
+	if total < 0 {
+		return "so far uncounted"
+	}
+	return strconv.FormatInt(total, 10)
 }
 
 func catalogText(cmd *cobra.Command) (string, error) {

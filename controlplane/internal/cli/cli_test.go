@@ -155,10 +155,10 @@ func report(t *testing.T, nodes *fleet.Service) {
 	t.Cleanup(func() { <-done }) // The test's context is over by then.
 }
 
-// decided puts decisions into the ledger: five forwarded at noon of 24 November 2026, one throttled a minute later.
+// decided puts decisions into the ledger: five forwarded at noon of 24 November 2020, one throttled a minute later.
 func decided(t *testing.T, db *postgres.DB) {
 	t.Helper()
-	noon := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	noon := time.Date(2020, 11, 24, 12, 0, 0, 0, time.UTC)
 	of := func(id string, after time.Duration) metering.Decision {
 		return metering.Decision{
 			ID: id, Time: noon.Add(after), Node: "node-1", Boot: "b1", Epoch: decision.Epoch{Generation: 1, Number: 7},

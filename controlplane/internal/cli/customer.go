@@ -1,18 +1,15 @@
 package cli
 
 import (
-	"errors"
-	"strings"
-	"time"
-
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/types/known/timestamppb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	adminv1 "tollgate/gen/go/tollgate/admin/v1"
 )
 
 func customersCommand() *cobra.Command {
 	columns := []column{{"ID", "id"}, {"EXTERNAL ID", "external_id"}, {"NAME", "display_name"}, {"TIME ZONE", "time_zone"}, {"ARCHIVED", "archive_time"}}
+	one, changed := oneObject("customer", columns)
 	return group("customers", "Who pays", "  tollgate customers create acme --name 'Acme Ltd.'\n  tollgate customers list",
 		listing(verb{
 			use: "list", short: "List customers", example: "  tollgate customers list --filter 'external_id = \"acme\"'",
@@ -20,12 +17,12 @@ func customersCommand() *cobra.Command {
 		}, (*client).customer, customerClient.ListCustomers),
 		calling(verb{
 			use: "get ID", short: "Show a customer", example: "  tollgate customers get cus_01K0… -o yaml",
-			args: cobra.ExactArgs(1), view: view{field: "customer", columns: columns},
+			args: cobra.ExactArgs(1), view: one,
 		}, (*client).customer, customerClient.GetCustomer, argument[*adminv1.GetCustomerRequest]("id")),
 		calling(verb{
 			use: "create EXTERNAL-ID", short: "Create a customer",
 			example: "  tollgate customers create acme --name 'Acme Ltd.' --time-zone Europe/Berlin --metadata segment=smb",
-			args:    cobra.ExactArgs(1), view: view{field: "customer", columns: append(columns, column{"EPOCH", ".epoch"})},
+			args:    cobra.ExactArgs(1), view: changed,
 			flags: func(cmd *cobra.Command) {
 				cmd.Flags().String("name", "", "name for people")
 				cmd.Flags().String("time-zone", "", "IANA zone in which calendar periods are counted (default UTC)")
@@ -40,58 +37,35 @@ func customersCommand() *cobra.Command {
 				req.Customer = c
 				return nil
 			}),
-	)
-}
-
-func licensesCommand() *cobra.Command {
-	columns := []column{
-		{"ID", "id"}, {"CUSTOMER", "customer"}, {"PLAN", "plan"}, {"VERSION", "plan_version"}, {"STATUS", "status"}, {"STARTS", "starts_at"}, {"ENDS", "ends_at"},
-	}
-	changed := view{field: "license", columns: append(columns, column{"EPOCH", ".epoch"})}
-	one := func(use, short string) verb {
-		return verb{
-			use: use + " ID", short: short, example: "  tollgate licenses " + use + " lic_01K0…",
+		calling(verb{
+			use: "update ID", short: "Change a customer", example: "  tollgate customers update cus_01K0… --time-zone Europe/Berlin --metadata segment=mid",
 			args: cobra.ExactArgs(1), view: changed,
-		}
-	}
-	return group("licenses", "Customers on plans",
-		"  tollgate licenses issue --customer cus_01K0… --plan pro\n  tollgate licenses list --filter 'status = \"active\"'\n  tollgate licenses suspend lic_01K0…",
-		listing(verb{
-			use: "list", short: "List licences", example: "  tollgate licenses list --filter 'plan = \"pro\" AND status = \"active\"'",
-			filters: "customer, plan, plan_version, status", view: view{field: "licenses", columns: columns},
-		}, (*client).license, licenseClient.ListLicenses),
-		calling(verb{
-			use: "get ID", short: "Show a licence", example: "  tollgate licenses get lic_01K0… -o yaml",
-			args: cobra.ExactArgs(1), view: view{field: "license", columns: columns},
-		}, (*client).license, licenseClient.GetLicense, argument[*adminv1.GetLicenseRequest]("id")),
-		calling(verb{
-			use: "issue", short: "Issue a licence: a customer on a plan",
-			example: "  tollgate licenses issue --customer cus_01K0… --plan pro\n  tollgate licenses issue --customer cus_01K0… --plan pro --ends-at 2027-01-01T00:00:00Z",
-			view:    changed,
 			flags: func(cmd *cobra.Command) {
-				cmd.Flags().String("customer", "", "the customer's id")
-				cmd.Flags().String("plan", "", "the plan's key")
-				cmd.Flags().Uint32("plan-version", 0, "0: the newest published")
-				cmd.Flags().Var(&instant{}, "starts-at", "when it starts (default now)")
-				cmd.Flags().Var(&instant{}, "ends-at", "when it ends (default never)")
-				cmd.Flags().Var(&instant{}, "anchor", "what billing periods are anchored to (default its start)")
-				// Both fail only where the flag is not declared.
-				_ = cmd.MarkFlagRequired("customer")
-				_ = cmd.MarkFlagRequired("plan")
+				cmd.Flags().String("external-id", "", "your own id of it")
+				cmd.Flags().String("name", "", "name for people")
+				cmd.Flags().String("time-zone", "", "IANA zone in which calendar periods are counted")
+				cmd.Flags().StringToString("metadata", nil, "all of your own facts, as name=value,…")
+				cmd.MarkFlagsOneRequired("external-id", "name", "time-zone", "metadata")
 			},
-		}, (*client).license, licenseClient.IssueLicense,
-			func(cmd *cobra.Command, _ []string, req *adminv1.IssueLicenseRequest) error {
-				l := &adminv1.License{StartsAt: instantOf(cmd, "starts-at"), EndsAt: instantOf(cmd, "ends-at"), Anchor: instantOf(cmd, "anchor")}
-				l.Customer, _ = cmd.Flags().GetString("customer")
-				l.Plan, _ = cmd.Flags().GetString("plan")
-				l.PlanVersion, _ = cmd.Flags().GetUint32("plan-version")
-				req.License = l
+		}, (*client).customer, customerClient.UpdateCustomer,
+			func(cmd *cobra.Command, args []string, req *adminv1.UpdateCustomerRequest) error {
+				c := &adminv1.Customer{Id: args[0]}
+				c.ExternalId, _ = cmd.Flags().GetString("external-id")
+				c.DisplayName, _ = cmd.Flags().GetString("name")
+				c.TimeZone, _ = cmd.Flags().GetString("time-zone")
+				c.Metadata, _ = cmd.Flags().GetStringToString("metadata")
+				req.Customer, req.UpdateMask = c, &fieldmaskpb.FieldMask{}
+				for flag, field := range map[string]string{"external-id": "external_id", "name": "display_name", "time-zone": "time_zone", "metadata": "metadata"} {
+					if cmd.Flags().Changed(flag) {
+						req.UpdateMask.Paths = append(req.UpdateMask.Paths, field)
+					}
+				}
 				return nil
 			}),
-		calling(one("suspend", "Stop a licence until it is resumed"), (*client).license, licenseClient.SuspendLicense, argument[*adminv1.SuspendLicenseRequest]("id")),
-		calling(one("resume", "End a suspension"), (*client).license, licenseClient.ResumeLicense, argument[*adminv1.ResumeLicenseRequest]("id")),
-		calling(one("cancel", "End a licence at the customer's wish, at once"), (*client).license, licenseClient.CancelLicense, argument[*adminv1.CancelLicenseRequest]("id")),
-		calling(one("revoke", "End a licence for good, at once"), (*client).license, licenseClient.RevokeLicense, argument[*adminv1.RevokeLicenseRequest]("id")),
+		calling(verb{
+			use: "archive ID", short: "Take a customer out of use", example: "  tollgate customers archive cus_01K0…",
+			args: cobra.ExactArgs(1), view: changed,
+		}, (*client).customer, customerClient.ArchiveCustomer, argument[*adminv1.ArchiveCustomerRequest]("id")),
 	)
 }
 
@@ -121,38 +95,4 @@ func keysCommand() *cobra.Command {
 			args: cobra.ExactArgs(1), view: view{field: "api_key", columns: append(columns, column{"EPOCH", ".epoch"})},
 		}, (*client).credential, credentialClient.RevokeApiKey, argument[*adminv1.RevokeApiKeyRequest]("id")),
 	)
-}
-
-// instant is a flag that takes RFC 3339, a day, or a span back from now like -24h.
-type instant struct {
-	text string
-	time time.Time
-}
-
-func (i *instant) String() string { return i.text }
-
-func (i *instant) Type() string { return "time" }
-
-func (i *instant) Set(s string) error {
-	i.text = s
-	if span, err := time.ParseDuration(s); err == nil && (strings.HasPrefix(s, "-") || strings.HasPrefix(s, "+")) {
-		i.time = time.Now().Add(span)
-		return nil
-	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, s); err == nil {
-			i.time = t
-			return nil
-		}
-	}
-	return errors.New("use a time like 2027-01-31T15:04:05Z, a day like 2027-01-31 (UTC), or a span from now like -24h or +30m")
-}
-
-// instantOf is nil where the flag is not given.
-func instantOf(cmd *cobra.Command, flag string) *timestamppb.Timestamp {
-	i, ok := cmd.Flags().Lookup(flag).Value.(*instant)
-	if !ok || i.time.IsZero() {
-		return nil
-	}
-	return timestamppb.New(i.time)
 }

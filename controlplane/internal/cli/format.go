@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	adminv1 "tollgate/gen/go/tollgate/admin/v1"
@@ -74,6 +75,12 @@ func message(m proto.Message) string {
 		return m.AsDuration().String()
 	case *adminv1.Epoch:
 		return fmt.Sprintf("%d.%d", m.GetGeneration(), m.GetNumber())
+	case *structpb.Value:
+		if t, ok := m.GetKind().(*structpb.Value_StringValue); ok {
+			return t.StringValue
+		}
+		b, _ := m.MarshalJSON() // A value that came over the wire can be written again.
+		return string(b)
 	case *adminv1.Entitlement:
 		return entitlement(m)
 	case *adminv1.RateLimit:

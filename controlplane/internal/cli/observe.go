@@ -2,10 +2,13 @@ package cli
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	adminv1 "tollgate/gen/go/tollgate/admin/v1"
@@ -88,12 +91,65 @@ func explainCommand() *cobra.Command {
 }
 
 func fleetCommand() *cobra.Command {
-	return listing(verb{
-		use: "fleet", short: "The nodes, and the epoch that each enforces", example: "  tollgate fleet\n  tollgate fleet --filter 'state = \"silent\"' -o json",
-		filters: "state",
-		view: view{field: "nodes", columns: []column{
-			{"NAME", "name"}, {"STATE", "state"}, {"EPOCH", "epoch"}, {"LAG MS", "lag_ms"}, {"SPOOL BYTES", "spool_bytes"}, {"RPS", "proxy_rps"},
-			{"VERSION", "version"}, {"LAST SEEN", "last_seen"},
-		}},
-	}, (*client).fleet, fleetClient.ListNodes)
+	nodes := func(use, example string) *cobra.Command {
+		return listing(verb{
+			use: use, short: "The nodes, and the epoch that each enforces", example: example,
+			filters: "state",
+			view: view{field: "nodes", columns: []column{
+				{"NAME", "name"}, {"STATE", "state"}, {"EPOCH", "epoch"}, {"LAG MS", "lag_ms"}, {"SPOOL BYTES", "spool_bytes"}, {"RPS", "proxy_rps"},
+				{"VERSION", "version"}, {"LAST SEEN", "last_seen"},
+			}},
+		}, (*client).fleet, fleetClient.ListNodes)
+	}
+	// The noun alone lists, too.
+	fleet := nodes("fleet", "  tollgate fleet list\n  tollgate fleet settings")
+	fleet.AddCommand(nodes("list", "  tollgate fleet list\n  tollgate fleet list --filter 'state = \"silent\"' -o json"), fleetSettingsCommand())
+	return fleet
+}
+
+// fleetSettingsCommand shows the settings, or changes those that flags name.
+func fleetSettingsCommand() *cobra.Command {
+	settings := []string{"stale-after", "grace-after", "block-after", "loan-horizon"}
+	return verb{
+		use: "settings", short: "Show what holds for all nodes, or change it",
+		example: "  tollgate fleet settings\n  tollgate fleet settings --stale-after 30s --grace-after 1h",
+		flags: func(cmd *cobra.Command) {
+			cmd.Flags().Duration("stale-after", 0, "age of the rules from which on a node says that they are stale")
+			cmd.Flags().Duration("grace-after", 0, "age from which on it serves within lent units only")
+			cmd.Flags().Duration("block-after", 0, "age from which on it blocks")
+			cmd.Flags().Duration("loan-horizon", 0, "outage of the lender that hard quotas should ride out")
+		},
+	}.command(func(cmd *cobra.Command, _ []string) error {
+		columns := []column{
+			{"STALE AFTER", "stale_after"}, {"GRACE AFTER", "grace_after"}, {"BLOCK AFTER", "block_after"}, {"LOAN HORIZON", "loan_horizon"},
+			{"FLEET", "fleet"}, {"ENV", "env"},
+		}
+		one, written := oneObject("settings", columns)
+		c, err := dial(cmd)
+		if err != nil {
+			return err
+		}
+		req := &adminv1.UpdateFleetSettingsRequest{Settings: &adminv1.FleetSettings{}, UpdateMask: &fieldmaskpb.FieldMask{}}
+		for _, flag := range settings {
+			if !cmd.Flags().Changed(flag) {
+				continue
+			}
+			d, _ := cmd.Flags().GetDuration(flag) // Declared above.
+			field := protoreflect.Name(strings.ReplaceAll(flag, "-", "_"))
+			set(req.GetSettings(), field, protoreflect.ValueOfMessage(durationpb.New(d).ProtoReflect()))
+			req.UpdateMask.Paths = append(req.UpdateMask.Paths, string(field))
+		}
+		if len(req.GetUpdateMask().GetPaths()) == 0 {
+			res, err := c.fleet().GetFleetSettings(cmd.Context(), &adminv1.GetFleetSettingsRequest{})
+			if err != nil {
+				return err
+			}
+			return show(cmd, res, one)
+		}
+		res, err := c.fleet().UpdateFleetSettings(cmd.Context(), req)
+		if err != nil {
+			return err
+		}
+		return show(cmd, res, written)
+	})
 }

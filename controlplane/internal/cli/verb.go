@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
@@ -161,4 +162,17 @@ func newMessage[M proto.Message]() M {
 
 func set(m proto.Message, field protoreflect.Name, v protoreflect.Value) {
 	m.ProtoReflect().Set(m.ProtoReflect().Descriptor().Fields().ByName(field), v)
+}
+
+// byKey is a verb that makes a call about one object of the catalog, which its key names.
+func byKey[S any, Req, Res proto.Message](noun, use, short, key string, v view, service func(*client) S, do method[S, Req, Res]) *cobra.Command {
+	return calling(verb{
+		use: use + " KEY", short: short, example: "  tollgate " + noun + " " + use + " " + key, args: cobra.ExactArgs(1), view: v,
+	}, service, do, argument[Req]("key"))
+}
+
+// oneObject is how an answer is shown that holds one object, and that of a write, with its epoch.
+func oneObject(field string, columns []column) (read, written view) {
+	columns = slices.Clip(columns)
+	return view{field: field, columns: columns}, view{field: field, columns: append(columns, column{"EPOCH", ".epoch"})}
 }

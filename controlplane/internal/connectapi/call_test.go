@@ -1,10 +1,16 @@
 package connectapi
 
 import (
+	"encoding/json"
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"tollgate/controlplane/internal/audit"
 )
 
 func TestCall_EveryWriteTakesRequestIDAndValidateOnly(t *testing.T) {
@@ -31,6 +37,89 @@ func TestCall_EveryWriteTakesRequestIDAndValidateOnly(t *testing.T) {
 	if writes == 0 {
 		t.Error("there are no writes")
 	}
+}
+
+// Every write there is: tried alone it stores nothing, of a stale state it is refused, and made twice under one id it has one effect and
+// one answer.
+func TestCall_EveryWriteIsTriedRefusedAndMadeOnce(t *testing.T) {
+	a := setup(t)
+	log := audit.NewService(a.db.Audit())
+	state := func() string {
+		_, _, head, err := log.Events(t.Context(), audit.List{Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		epoch, err := a.licensing.Epoch(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(head.Sequence, epoch)
+	}
+	n := 0
+	eachWrite(func(call, body string) map[string]any {
+		n++
+		input := inputOf(t, call)
+		before := state()
+		if f := input.Fields().ByName(validateOnlyField); f != nil {
+			a.object(call, with(body, `"validateOnly": true`))
+		}
+		for _, stale := range staleBodies(input, body) {
+			if res := a.post(call, stale); res.Code != "aborted" {
+				t.Errorf("%s %s: %d %s, want aborted", call, stale, res.Status, res.Body)
+			}
+		}
+		if after := state(); after != before {
+			t.Errorf("%s: checked and refused, and yet %s became %s", call, before, after)
+		}
+		once := with(body, fmt.Sprintf(`"requestId": "r%d"`, n))
+		first := a.post(call, once)
+		made := state()
+		if again := a.post(call, once); first.Status != http.StatusOK || again.Body != first.Body {
+			t.Errorf("%s twice:\n%d %s\n%d %s", call, first.Status, first.Body, again.Status, again.Body)
+		}
+		if after := state(); after != made || made == before {
+			t.Errorf("%s twice: %s, %s, %s", call, before, made, after)
+		}
+		var res map[string]any
+		if err := json.Unmarshal([]byte(first.Body), &res); err != nil {
+			t.Fatal(err)
+		}
+		return res
+	})
+}
+
+// with adds a field to a JSON object.
+func with(body, field string) string { return strings.TrimSuffix(body, "}") + ", " + field + "}" }
+
+func inputOf(t *testing.T, call string) protoreflect.MessageDescriptor {
+	t.Helper()
+	service, method, _ := strings.Cut(call, "/")
+	for _, s := range services() {
+		if string(s.Name()) == service {
+			return s.Methods().ByName(protoreflect.Name(method)).Input()
+		}
+	}
+	t.Fatalf("there is no %s", call)
+	return nil
+}
+
+// staleBodies are the request with an etag that the object does not have: beside what names it, or within the object itself.
+func staleBodies(input protoreflect.MessageDescriptor, body string) []string {
+	var all []string
+	if input.Fields().ByName(etagField) != nil {
+		all = append(all, with(body, `"etag": "stale"`))
+	}
+	if !strings.HasPrefix(string(input.Name()), "Update") {
+		return all // What is made has no state yet.
+	}
+	for i := range input.Fields().Len() {
+		f := input.Fields().Get(i)
+		if f.Message() != nil && f.Message().Fields().ByName(etagField) != nil {
+			open := fmt.Sprintf("%q: {", f.JSONName())
+			all = append(all, strings.Replace(body, open, open+`"etag": "stale", `, 1))
+		}
+	}
+	return all
 }
 
 func TestCall_IsReadFromTheRequest(t *testing.T) {

@@ -167,7 +167,8 @@ func TestCatalog_BadInputIsRefusedAndStoresNothing(t *testing.T) {
 		{"file: infinity", "CatalogService/ApplyCatalog", file("plans: [{key: free, entitlements: [{feature: seats, value: .inf}]}]"), bad, "plans[free].entitlements[0].value"},
 		{"file: another aggregation", "CatalogService/ApplyCatalog", file("meters: [{key: peak, aggregation: sum}]"), bad, "meters[peak].aggregation"},
 		{"file: hard quota on max", "CatalogService/ApplyCatalog", file("plans: [{key: free, entitlements: [{feature: peak, quota: {limit: 1, period: day}}]}]"), bad, "plans[free].entitlements[0].quota.mode"},
-		{"file: archived feature", "CatalogService/ApplyCatalog", file("features: [{key: gone, type: boolean}]"), state, "features[gone]"},
+		{"file: archived feature of another type", "CatalogService/ApplyCatalog", file("features: [{key: gone, type: static}]"), bad, "features[gone].type"},
+		{"file: archived feature that is granted", "CatalogService/ApplyCatalog", file("plans: [{key: free, entitlements: [{feature: gone}]}]"), state, "plans[free].entitlements[0].feature"},
 		{"file: prune of what is in use", "CatalogService/ApplyCatalog", fmt.Sprintf(`{"prune": true, "yaml": %q}`, strings.Replace(demo, "{key: reports, type: boolean}, ", "", 1)), state, "in use"},
 	}
 	before, epoch := a.everythingStored(), a.object("CatalogService/ApplyCatalog", fmt.Sprintf(`{"yaml": %q, "dryRun": true}`, demo))["epoch"]

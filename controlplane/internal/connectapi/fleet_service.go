@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"tollgate/controlplane/internal/fleet"
 	"tollgate/controlplane/internal/licensing"
 	"tollgate/dataplane/decision"
@@ -16,7 +18,10 @@ import (
 const defaultWait = 10 * time.Second
 
 // fleetService serves the service of that name.
-type fleetService struct{ fleet *fleet.Service }
+type fleetService struct {
+	fleet     *fleet.Service
+	licensing *licensing.Service
+}
 
 func (s fleetService) ListNodes(ctx context.Context, req *adminv1.ListNodesRequest) (*adminv1.ListNodesResponse, error) {
 	items, next, err := list(ctx, "nodes", req, s.page, toNode)
@@ -59,4 +64,31 @@ func (s fleetService) WaitForEpoch(ctx context.Context, req *adminv1.WaitForEpoc
 		return nil, err
 	}
 	return &adminv1.WaitForEpochResponse{Enforced: int32(enforced), Total: int32(total)}, nil
+}
+
+func (s fleetService) GetFleetSettings(ctx context.Context, _ *adminv1.GetFleetSettingsRequest) (*adminv1.GetFleetSettingsResponse, error) {
+	f, err := s.licensing.Fleet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.GetFleetSettingsResponse{Settings: toFleetSettings(&f)}, nil
+}
+
+func (s fleetService) UpdateFleetSettings(ctx context.Context, req *adminv1.UpdateFleetSettingsRequest) (*adminv1.UpdateFleetSettingsResponse, error) {
+	given := req.GetSettings()
+	f, epoch, err := s.licensing.UpdateFleet(ctx, licensing.Fleet{
+		StaleAfter: given.GetStaleAfter().AsDuration(), GraceAfter: given.GetGraceAfter().AsDuration(), BlockAfter: given.GetBlockAfter().AsDuration(),
+		LoanHorizon: given.GetLoanHorizon().AsDuration(),
+	}, given.GetEtag(), req.GetUpdateMask().GetPaths())
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.UpdateFleetSettingsResponse{Settings: toFleetSettings(&f), Epoch: toEpoch(epoch)}, nil
+}
+
+func toFleetSettings(f *licensing.Fleet) *adminv1.FleetSettings {
+	return &adminv1.FleetSettings{
+		Fleet: f.ID, Env: f.Env, StaleAfter: durationpb.New(f.StaleAfter), GraceAfter: durationpb.New(f.GraceAfter), BlockAfter: durationpb.New(f.BlockAfter),
+		LoanHorizon: durationpb.New(f.LoanHorizon), Etag: f.Etag(),
+	}
 }

@@ -59,7 +59,7 @@ func Handler(c Config) (http.Handler, error) {
 	calls.Handle(adminv1connect.NewCredentialServiceHandler(credentialService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewCustomerServiceHandler(customerService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewDecisionServiceHandler(decisionService{c.Metering}, options))
-	calls.Handle(adminv1connect.NewFleetServiceHandler(fleetService{c.Fleet}, options))
+	calls.Handle(adminv1connect.NewFleetServiceHandler(fleetService{c.Fleet, c.Licensing}, options))
 	calls.Handle(adminv1connect.NewLicenseServiceHandler(licenseService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewTrafficServiceHandler(trafficService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewUsageServiceHandler(usageService{c.Metering}, options))

@@ -2,6 +2,7 @@ package connectapi
 
 import (
 	"context"
+	"strconv"
 
 	"tollgate/controlplane/internal/licensing"
 	adminv1 "tollgate/gen/go/tollgate/admin/v1"
@@ -134,9 +135,14 @@ func (s licenseService) GetEntitlements(ctx context.Context, req *adminv1.GetEnt
 }
 
 func (s licenseService) ListLicenseEvents(ctx context.Context, req *adminv1.ListLicenseEventsRequest) (*adminv1.ListLicenseEventsResponse, error) {
-	events, err := s.licensing.ListLicenseEvents(ctx, req.GetLicense(), req.GetAfter(), int(req.GetPageSize()))
+	q := newQuery("license_events", nil, req.GetLicense(), strconv.FormatInt(req.GetAfter(), 10))
+	cursor, err := q.cursor(req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
-	return &adminv1.ListLicenseEventsResponse{LicenseEvents: each(events, toLicenseEvent)}, nil
+	events, err := s.licensing.ListLicenseEvents(ctx, req.GetLicense(), req.GetAfter(), licensing.List{PageSize: int(req.GetPageSize()), After: cursor})
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.ListLicenseEventsResponse{LicenseEvents: each(events.Items, toLicenseEvent), NextPageToken: q.token(events.Next)}, nil
 }

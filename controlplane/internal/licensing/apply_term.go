@@ -26,13 +26,16 @@ func (a *apply) issuers(ctx context.Context, c *Catalog) error {
 
 func (a *apply) term(ctx context.Context, t Term) error {
 	old, err := a.Term(ctx, t.Key)
-	have, err := stored(KindTerm, t.Key, &old.Meta, err)
+	have, err := stored(err)
 	if err != nil {
 		return err
 	}
 	if !have {
 		a.note("create", KindTerm, t.Key, string(t.Effect))
 		_, err := a.createTerm(ctx, t)
+		return err
+	}
+	if err := revived(ctx, a, KindTerm, t.Key, &old, &old.Meta, a.unarchiveTerm); err != nil {
 		return err
 	}
 	next := t
@@ -57,13 +60,16 @@ func (a *apply) term(ctx context.Context, t Term) error {
 
 func (a *apply) issuer(ctx context.Context, i Issuer) error {
 	old, err := a.Issuer(ctx, i.Key)
-	have, err := stored(KindIssuer, i.Key, &old.Meta, err)
+	have, err := stored(err)
 	if err != nil {
 		return err
 	}
 	if !have {
 		a.note("create", KindIssuer, i.Key, i.Issuer)
 		_, err := a.createIssuer(ctx, i)
+		return err
+	}
+	if err := revived(ctx, a, KindIssuer, i.Key, &old, &old.Meta, a.unarchiveIssuer); err != nil {
 		return err
 	}
 	next := i

@@ -1,6 +1,7 @@
 package licensing_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -137,7 +138,7 @@ func TestApply_RollsBackAsAWhole(t *testing.T) {
 	}
 }
 
-// A file may refer to what is stored already; an archived object is not revived by one.
+// A file may refer to what is stored already, and brings back what it names.
 func TestApply_RefersToStoredObjects(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -154,6 +155,51 @@ func TestApply_RefersToStoredObjects(t *testing.T) {
 	if _, _, err := f.ArchiveRoute(ctx, "more"); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = f.ApplyCatalog(ctx, licensing.Catalog{Routes: []licensing.Route{{Key: "more", Service: "sample", Match: licensing.RouteMatch{Path: "/more"}}}}, false, "")
-	wantCode(t, err, licensing.FailedPrecondition, "archived", "more")
+	got := f.apply(licensing.Catalog{Routes: []licensing.Route{{Key: "more", Service: "sample", Match: licensing.RouteMatch{Path: "/again"}}}})
+	if len(got) != 2 || got[0].Action != "unarchive" || got[1].Action != "update" {
+		t.Errorf("changes %v", got)
+	}
+	if r, err := f.GetRoute(ctx, "more"); err != nil || r.Archived() || r.Match.Path != "/again" || r.Meter != "" {
+		t.Errorf("route %+v, %v", r, err)
+	}
+	f.chain()
+}
+
+// Taking a commit of the file back brings everything back: the same keys, and the versions that customers were on.
+func TestApply_BringsBackWhatAPruneTookAway(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	ctx := t.Context()
+	f.apply(priced())
+	f.apply(licensing.Catalog{Prune: true})
+	if p, err := f.GetPlan(ctx, "free"); err != nil || !p.Archived() {
+		t.Fatalf("plan %+v, %v", p, err)
+	}
+	before := len(f.chain())
+	var changes []string
+	for _, c := range f.apply(priced()) {
+		changes = append(changes, fmt.Sprint(c.Action, " ", c.Kind, " ", c.Key))
+	}
+	want := []string{
+		"unarchive meter requests", "unarchive meter storage", "unarchive feature calls", "unarchive feature gigabytes", "unarchive feature reports",
+		"unarchive feature seats", "unarchive plan free", "unarchive route hello", "unarchive route reports", "unarchive service sample",
+	}
+	if slices.Sort(changes); !slices.Equal(changes, slices.Sorted(slices.Values(want))) {
+		t.Errorf("changes %q", changes)
+	}
+	if again := f.apply(priced()); len(again) != 0 {
+		t.Errorf("again: %v", again)
+	}
+	if l := f.license("a"); l.PlanVersion != 1 {
+		t.Errorf("licence %+v", l)
+	}
+	told := map[string]int{}
+	for _, e := range f.chain()[before:] {
+		for _, r := range e.GetRecords() {
+			told[fmt.Sprintf("%T", r.GetValue())]++
+		}
+	}
+	if told["*rulesv1.Record_Route"] != 2 || told["*rulesv1.Record_PlanVersion"] != 1 || told["*rulesv1.Record_Service"] != 1 || told["*rulesv1.Record_Meter"] != 2 || told["*rulesv1.Record_Feature"] != 4 {
+		t.Errorf("nodes were told of %v", told)
+	}
 }

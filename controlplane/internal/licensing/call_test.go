@@ -87,6 +87,55 @@ func TestWrite_OneOfThoseWithTheSameEtagWins(t *testing.T) {
 	f.chain()
 }
 
+// Whoever writes without an etag is kept; whoever names the state that he saw is kept or told that it is gone.
+func TestWrite_ManyToOneLicenseAreKeptOrRefused(t *testing.T) {
+	f := setup(t)
+	f.apply(sample(1000))
+	l := f.license("acme")
+	before := len(f.kinds(l.ID))
+	const writers = 50
+	var wg sync.WaitGroup
+	errs := make([]error, writers)
+	for i := range writers {
+		call := licensing.Call{}
+		if i%2 == 0 {
+			call.Etag = l.Etag
+		}
+		wg.Go(func() {
+			_, _, errs[i] = f.CreateGrant(f.called(call), licensing.Grant{License: l.ID, Feature: "calls", Units: int64(i + 1), Reason: "race"})
+		})
+	}
+	wg.Wait()
+	want := map[int64]bool{}
+	for i, err := range errs {
+		switch {
+		case err == nil:
+			want[int64(i+1)] = true
+		case i%2 == 0:
+			wantCode(t, err, licensing.Aborted)
+		default:
+			t.Errorf("writer %d, of whatever state: %v", i, err)
+		}
+	}
+	got, err := f.GetLicense(t.Context(), l.ID)
+	if err != nil || len(want) < writers/2 {
+		t.Fatalf("%d writers were kept, %v", len(want), err)
+	}
+	for _, g := range got.Grants {
+		if !want[g.Units] {
+			t.Errorf("the licence has a grant of %d units, whose writer was refused", g.Units)
+		}
+		delete(want, g.Units)
+	}
+	if len(want) > 0 {
+		t.Errorf("lost: grants of %v units", want)
+	}
+	if n := len(f.kinds(l.ID)) - before; n != len(got.Grants) {
+		t.Errorf("%d events of %d grants", n, len(got.Grants))
+	}
+	f.chain()
+}
+
 func TestRequestID_SameCallHasOneEffectAndOneAnswer(t *testing.T) {
 	f := setup(t)
 	f.apply(sample(10))

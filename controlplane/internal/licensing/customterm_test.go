@@ -124,6 +124,12 @@ func TestTerm_OneSubjectHasABoundedNumber(t *testing.T) {
 	if _, _, err := f.UpdateTerm(ctx, licensing.Term{Key: "t0", Priority: 4}, []string{"priority"}); err != nil {
 		t.Errorf("one that is there: %v", err)
 	}
+	if _, _, err := f.ArchiveTerm(ctx, "t0"); err != nil {
+		t.Fatal(err)
+	}
+	f.apply(licensing.Catalog{Terms: []licensing.Term{{Key: "more", On: "route:hello", When: "false", Effect: licensing.TermBlock}}})
+	_, _, err = f.ApplyCatalog(ctx, licensing.Catalog{Terms: c.Terms[:1]}, false, licensing.MigrationNow)
+	wantCode(t, err, licensing.FailedPrecondition, "32 terms")
 }
 
 // Whatever terms and issuers the catalog holds: applied twice it changes nothing, and neither does what is exported.
@@ -227,8 +233,28 @@ func TestApply_OfTermsAndIssuers(t *testing.T) {
 	if len(order) < 3 || !slices.Equal(order[:3], []string{"term no-delete", "issuer idp", "route hello"}) {
 		t.Errorf("archived %q", order)
 	}
-	_, _, err = f.ApplyCatalog(ctx, licensing.Catalog{Terms: []licensing.Term{noDelete("")}}, false, licensing.MigrationNow)
+	// What the file names again comes back, on something else where the file says so.
+	_, _, err = f.ApplyCatalog(ctx, licensing.Catalog{Terms: []licensing.Term{noDelete("route:hello")}}, false, licensing.MigrationNow)
 	wantCode(t, err, licensing.FailedPrecondition, "archived")
+	if field(err) != "terms[no-delete].on" {
+		t.Errorf("field %q", field(err))
+	}
+	want = []licensing.CatalogChange{
+		{Action: "unarchive", Kind: licensing.KindTerm, Key: "no-delete"},
+		{Action: "update", Kind: licensing.KindTerm, Key: "no-delete", Detail: "on, when, priority"},
+		{Action: "unarchive", Kind: licensing.KindIssuer, Key: "idp"},
+	}
+	c.Terms[0] = noDelete("")
+	if got := f.apply(c); !slices.Equal(got, want) {
+		t.Errorf("changes %v", got)
+	}
+	records := f.lastRecords()
+	if got := records[len(records)-1].GetTerm(); got.GetOn() != "all" || got.GetPriority() != 10 {
+		t.Errorf("sent %v", records)
+	}
+	if got := f.apply(c); len(got) != 0 {
+		t.Errorf("again: %v", got)
+	}
 }
 
 // An issuer's URL has one meaning among those in use, and nodes are told of none.

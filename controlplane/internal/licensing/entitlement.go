@@ -18,13 +18,22 @@ func (e *Entitlement) fits(f *Feature, m *Meter) error {
 		if e.Value.Kind == NoValue {
 			return invalid("value", "is required: the feature %q is static", e.Feature)
 		}
-	case e.Quota == nil || m == nil:
-	case m.Aggregation == Unique:
-		return invalid("quota", "the meter %q counts different values: no quota can be put on it", m.Key)
-	case e.Quota.Mode == Hard && !m.Aggregation.Adds():
-		return invalid("quota.mode", "the meter %q is of aggregation %s: a hard quota needs count or sum", m.Key, m.Aggregation)
+	case e.Quota != nil && m != nil:
+		return at("quota", e.Quota.fits(m))
 	}
 	return nil
+}
+
+// fits checks a quota against the meter that its feature counts on.
+func (q *Quota) fits(m *Meter) error {
+	switch {
+	case m.Aggregation == Unique:
+		return invalid("", "the meter %q counts different values: no quota can be put on it", m.Key)
+	case q.Mode == Hard && !m.Aggregation.Adds():
+		return invalid("mode", "the meter %q is of aggregation %s: a hard quota needs count or sum", m.Key, m.Aggregation)
+	default:
+		return nil
+	}
 }
 
 // granted are the features that a version grants, as nodes see it.

@@ -18,6 +18,11 @@ const (
 	Revoked   LicenseStatus = "revoked"
 )
 
+// Statuses are all there are.
+func Statuses() []LicenseStatus {
+	return []LicenseStatus{Scheduled, Trialing, Active, PastDue, Suspended, Expired, Canceled, Revoked}
+}
+
 // License is the enforceable agreement: a customer on a plan version.
 type License struct {
 	ID          string // lic_ + ULID.
@@ -105,6 +110,9 @@ func (l *License) Validate() error {
 	}
 	if !l.TrialEndsAt.IsZero() && !l.StartsAt.IsZero() && !l.TrialEndsAt.After(l.StartsAt) {
 		return invalid("trial_ends_at", "is not after starts_at")
+	}
+	if !l.EndsAt.IsZero() && l.TrialEndsAt.After(l.EndsAt) {
+		return invalid("trial_ends_at", "is after ends_at")
 	}
 	return nil
 }

@@ -76,6 +76,7 @@ type write struct {
 	head    Head
 	changes []Change
 	events  []LicenseEvent
+	moving  []PlanMigration // Migrations that went on in this write.
 
 	recorder *recorder
 }
@@ -120,6 +121,9 @@ func (s *Service) write(ctx context.Context, result any, f func(*write) error) (
 			return err
 		}
 		if err := w.publish(ctx); err != nil {
+			return err
+		}
+		if err := w.keepMoving(ctx); err != nil {
 			return err
 		}
 		if len(w.events) > 0 {

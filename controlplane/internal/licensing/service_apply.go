@@ -102,26 +102,36 @@ func (a *apply) all(ctx context.Context, c *Catalog) error {
 	return nil
 }
 
-// stored tells an object that is to be made from one that is there; an archived one is refused.
-func stored(kind Kind, key string, m *Meta, err error) (bool, error) {
+// stored tells an object that is to be made from one that is there.
+func stored(err error) (bool, error) {
 	if CodeOf(err) == NotFound {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
+	return err == nil, err
+}
+
+// revived brings an object back that a file names again.
+func revived[T any](ctx context.Context, a *apply, kind Kind, key string, old *T, m *Meta, unarchive func(context.Context, T) (T, error)) (err error) {
+	if !m.Archived() {
+		return nil
 	}
-	return true, current(kind, key, "", m)
+	a.note("unarchive", kind, key)
+	*old, err = unarchive(ctx, *old)
+	return err
 }
 
 func (a *apply) meter(ctx context.Context, m Meter) error {
 	old, err := a.Meter(ctx, m.Key)
-	have, err := stored(KindMeter, m.Key, &old.Meta, err)
+	have, err := stored(err)
 	if err != nil {
 		return err
 	}
 	if !have {
 		a.note("create", KindMeter, m.Key, string(m.Aggregation))
 		_, err := a.createMeter(ctx, m)
+		return err
+	}
+	if err := revived(ctx, a, KindMeter, m.Key, &old, &old.Meta, a.unarchiveMeter); err != nil {
 		return err
 	}
 	if err := fixed("aggregation", m.Aggregation, old.Aggregation); err != nil {
@@ -141,13 +151,16 @@ func (a *apply) meter(ctx context.Context, m Meter) error {
 
 func (a *apply) feature(ctx context.Context, f Feature) error {
 	old, err := a.Feature(ctx, f.Key)
-	have, err := stored(KindFeature, f.Key, &old.Meta, err)
+	have, err := stored(err)
 	if err != nil {
 		return err
 	}
 	if !have {
 		a.note("create", KindFeature, f.Key, string(f.Type))
 		_, err := a.createFeature(ctx, f)
+		return err
+	}
+	if err := revived(ctx, a, KindFeature, f.Key, &old, &old.Meta, a.unarchiveFeature); err != nil {
 		return err
 	}
 	if err := fixed("type", f.Type, old.Type); err != nil {
@@ -170,7 +183,7 @@ func (a *apply) feature(ctx context.Context, f Feature) error {
 
 func (a *apply) plan(ctx context.Context, p CatalogPlan) error {
 	old, err := a.Plan(ctx, p.Key)
-	have, err := stored(KindPlan, p.Key, &old.Meta, err)
+	have, err := stored(err)
 	if err != nil {
 		return err
 	}
@@ -179,7 +192,10 @@ func (a *apply) plan(ctx context.Context, p CatalogPlan) error {
 		if old, err = a.createPlan(ctx, Plan{Key: p.Key, DisplayName: p.DisplayName}); err != nil {
 			return err
 		}
-	} else if p.DisplayName != "" {
+	} else if err := revived(ctx, a, KindPlan, p.Key, &old, &old.Meta, a.restorePlan); err != nil {
+		return err
+	}
+	if have && p.DisplayName != "" {
 		var renamed bool
 		if old, renamed, err = a.renamePlan(ctx, old, p.DisplayName); err != nil {
 			return err
@@ -203,6 +219,12 @@ func (a *apply) plan(ctx context.Context, p CatalogPlan) error {
 		}
 	}
 	return a.publishNext(ctx, old, was, next)
+}
+
+// restorePlan brings a plan back as it was. What its newest version grants is not looked at: the file says what is granted next.
+func (a *apply) restorePlan(ctx context.Context, p Plan) (Plan, error) {
+	p, _, err := a.unarchivePlan(ctx, p)
+	return p, err
 }
 
 // publishNext publishes a version that never was a draft. An open draft moves behind it, so that versions stay in the
@@ -252,13 +274,16 @@ func (v *PlanVersion) differences(o *PlanVersion) []string {
 
 func (a *apply) upstream(ctx context.Context, u Upstream) error {
 	old, err := a.Upstream(ctx, u.Key)
-	have, err := stored(KindService, u.Key, &old.Meta, err)
+	have, err := stored(err)
 	if err != nil {
 		return err
 	}
 	if !have {
 		a.note("create", KindService, u.Key)
 		_, err := a.createUpstream(ctx, u)
+		return err
+	}
+	if err := revived(ctx, a, KindService, u.Key, &old, &old.Meta, a.unarchiveUpstream); err != nil {
 		return err
 	}
 	next := old
@@ -277,13 +302,16 @@ func (a *apply) upstream(ctx context.Context, u Upstream) error {
 
 func (a *apply) route(ctx context.Context, r Route) error {
 	old, err := a.Route(ctx, r.Key)
-	have, err := stored(KindRoute, r.Key, &old.Meta, err)
+	have, err := stored(err)
 	if err != nil {
 		return err
 	}
 	if !have {
 		a.note("create", KindRoute, r.Key)
 		_, err := a.createRoute(ctx, r)
+		return err
+	}
+	if err := revived(ctx, a, KindRoute, r.Key, &old, &old.Meta, a.unarchiveRoute); err != nil {
 		return err
 	}
 	next := r

@@ -2,30 +2,34 @@ package licensing
 
 import (
 	"context"
+	"strconv"
 	"time"
 )
 
-// ListLicenseEvents lists events after a number, oldest first, at most size (0: 50; clamped at 1,000). Whoever asks again from the last
-// number that came follows all changes, and misses none. license may be empty: all licences'.
-func (s *Service) ListLicenseEvents(ctx context.Context, license string, after int64, size int) ([]LicenseEvent, error) {
+// ListLicenseEvents lists events after a number, oldest first. Whoever asks again from the last number that came follows all
+// changes, and misses none. license may be empty: all licences'. It takes no filter.
+func (s *Service) ListLicenseEvents(ctx context.Context, license string, after int64, l List) (Page[LicenseEvent], error) {
 	if err := checkText("license", license, maxKey); err != nil {
-		return nil, err
+		return Page[LicenseEvent]{}, err
 	}
 	if after < 0 {
-		return nil, invalid("after", "is negative")
+		return Page[LicenseEvent]{}, invalid("after", "is negative")
 	}
-	if size < 0 {
-		return nil, invalid("page_size", "is negative")
-	}
-	if size == 0 {
-		size = defaultPage
+	if l.After != "" {
+		n, err := strconv.ParseInt(l.After, 10, 64)
+		if err != nil {
+			return Page[LicenseEvent]{}, invalid("page_token", "is not one of this list")
+		}
+		after = n
 	}
 	if license != "" {
 		if _, err := s.store.License(ctx, license); err != nil {
-			return nil, at("license", err)
+			return Page[LicenseEvent]{}, at("license", err)
 		}
 	}
-	return s.store.LicenseEvents(ctx, license, after, min(size, maxPage))
+	return page(l, nil,
+		func(l List) ([]LicenseEvent, error) { return s.store.LicenseEvents(ctx, license, after, l.PageSize) },
+		func(e *LicenseEvent) string { return strconv.FormatInt(e.Number, 10) })
 }
 
 // dueBatch bounds a transaction of Elapse.

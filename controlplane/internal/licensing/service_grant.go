@@ -67,5 +67,17 @@ func (w *write) checkGrant(ctx context.Context, l *License, g *Grant) error {
 	if f.Type != Metered {
 		return invalid("feature", "the feature %q is %s: units are granted of metered ones", g.Feature, f.Type)
 	}
-	return nil
+	m, err := w.Meter(ctx, f.Meter)
+	if err == nil && !m.Aggregation.Adds() {
+		err = invalid("feature", "the meter %q is of aggregation %s: units are granted of what adds up", m.Key, m.Aggregation)
+	}
+	if err != nil {
+		return err
+	}
+	phase := l.PhaseAt(g.StartsAt)
+	v, err := w.PlanVersion(ctx, phase.Plan, phase.Version)
+	if err != nil {
+		return err
+	}
+	return w.mayGrant(g, &v)
 }

@@ -1,6 +1,9 @@
 package licensing
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // CreateIssuer makes an issuer. It takes no epoch: nodes are not told of issuers yet.
 func (s *Service) CreateIssuer(ctx context.Context, i Issuer) (Issuer, Epoch, error) {
@@ -122,4 +125,9 @@ func (w *write) archiveIssuer(ctx context.Context, key string) (Issuer, error) {
 	}
 	out.ArchiveTime, out.UpdateTime = w.now, w.now
 	return w.UpdateIssuer(ctx, out)
+}
+
+func (w *write) unarchiveIssuer(ctx context.Context, i Issuer) (Issuer, error) {
+	i.ArchiveTime, i.UpdateTime = time.Time{}, w.now
+	return w.UpdateIssuer(ctx, i)
 }

@@ -140,6 +140,9 @@ func (s *Service) IssueLicense(ctx context.Context, l License) (License, Epoch, 
 				return err
 			}
 			out.TrialEndsAt = out.StartsAt.In(zone).AddDate(0, 0, v.TrialDays).UTC()
+			if begun(out.EndsAt, out.TrialEndsAt) {
+				out.TrialEndsAt = out.EndsAt
+			}
 		}
 		if out.ID, err = s.newID("lic_", w.now); err != nil {
 			return err
@@ -207,6 +210,9 @@ func (s *Service) GetLicense(ctx context.Context, id string) (License, error) {
 // ListLicenses filters by customer, plan, plan_version, status (as of now).
 func (s *Service) ListLicenses(ctx context.Context, l List) (Page[License], error) {
 	now := s.now()
+	if v, ok := l.Filter["status"]; ok && !slices.Contains(Statuses(), LicenseStatus(v)) {
+		return Page[License]{}, invalid("filter.status", "%q is not a status: use one of %v", v, Statuses())
+	}
 	p, err := page(l, []string{"customer", "plan", "plan_version", "status"},
 		func(l List) ([]License, error) { return s.store.Licenses(ctx, l, now) },
 		func(l *License) string { return l.ID })

@@ -44,10 +44,22 @@ func (w *write) migrate(ctx context.Context, m PlanMigration) (int64, error) {
 	if m.Done {
 		m.Total = m.Moved
 	}
-	return m.Moved, w.UpdateMigration(ctx, m, w.now)
+	w.moving = append(w.moving, m)
+	return m.Moved, nil
 }
 
-// moveBatch moves the next licences, and returns how far it came. Its epoch is the one that this write will take.
+// keepMoving stores how far migrations came, once it is known which epoch says so.
+func (w *write) keepMoving(ctx context.Context) error {
+	for _, m := range w.moving {
+		m.Epoch = w.head.Epoch
+		if err := w.UpdateMigration(ctx, m, w.now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moveBatch moves the next licences, and returns how far it came.
 func (w *write) moveBatch(ctx context.Context, m PlanMigration) (PlanMigration, error) {
 	found, err := w.LockMoving(ctx, m, w.now, migrationBatch)
 	if err != nil {
@@ -83,7 +95,6 @@ func (w *write) moveBatch(ctx context.Context, m PlanMigration) (PlanMigration, 
 	}
 	m.Moved += int64(len(kept))
 	m.Done = len(found) < migrationBatch
-	m.Epoch = Epoch{Generation: w.head.Epoch.Generation, Number: w.head.Epoch.Number + 1}
 	return m, nil
 }
 
@@ -129,7 +140,8 @@ func (s *Service) Migrate(ctx context.Context) (bool, error) {
 		if m.Done {
 			m.Total = m.Moved
 		}
-		return w.UpdateMigration(ctx, m, w.now)
+		w.moving = append(w.moving, m)
+		return nil
 	})
 	return err == nil, err
 }

@@ -60,6 +60,9 @@ func (w *write) checkOverride(ctx context.Context, l *License, o *Override) erro
 	if begun(o.EndsAt, w.now) {
 		return invalid("ends_at", "is not in the future")
 	}
+	if err := w.mayOverride(o); err != nil {
+		return err
+	}
 	if !o.EndsAt.IsZero() && !o.EndsAt.After(o.StartsAt) {
 		return invalid("ends_at", "is not after starts_at")
 	}
@@ -86,7 +89,14 @@ func (w *write) checkOverride(ctx context.Context, l *License, o *Override) erro
 	if err := usable("feature", KindFeature, o.Feature, &f.Meta, err); err != nil {
 		return err
 	}
-	return o.checkValue(&f, &v)
+	if err := o.checkValue(&f, &v); err != nil || o.Quota == nil {
+		return err
+	}
+	m, err := w.Meter(ctx, f.Meter)
+	if err != nil {
+		return err
+	}
+	return at("value", o.Quota.fits(&m))
 }
 
 // checkRate: an override replaces, so the plan has to have what it replaces.
@@ -157,10 +167,13 @@ func (s *Service) DeleteOverride(ctx context.Context, license, id string) (Licen
 	if err := checkText("id", id, maxKey); err != nil {
 		return License{}, Epoch{}, err
 	}
-	return s.alter(ctx, license, EventOverrideDeleted, func(_ *write, l *License) (bool, map[string]string, error) {
+	return s.alter(ctx, license, EventOverrideDeleted, func(w *write, l *License) (bool, map[string]string, error) {
 		i := slices.IndexFunc(l.Overrides, func(o Override) bool { return o.ID == id })
 		if i < 0 {
 			return false, nil, &Error{Code: NotFound, Message: "the licence has no override " + id + " that has not ended", Details: map[string]string{"kind": "override", "id": id}}
+		}
+		if err := w.mayOverride(&l.Overrides[i]); err != nil {
+			return false, nil, err
 		}
 		detail := l.Overrides[i].detail()
 		l.Overrides = slices.Delete(l.Overrides, i, i+1)

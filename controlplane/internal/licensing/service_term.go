@@ -2,6 +2,7 @@ package licensing
 
 import (
 	"context"
+	"time"
 
 	"tollgate/dataplane/decision"
 )
@@ -40,7 +41,12 @@ func (w *write) checkTerm(ctx context.Context, t, old *Term) error {
 	if old != nil && old.On == t.On {
 		return nil
 	}
-	others, err := w.Terms(ctx, List{PageSize: maxTermsOn, Filter: map[string]string{"on": t.On}})
+	return w.roomOn(ctx, t.On)
+}
+
+// roomOn refuses one more term on a subject that has as many as it may.
+func (w *write) roomOn(ctx context.Context, on string) error {
+	others, err := w.Terms(ctx, List{PageSize: maxTermsOn, Filter: map[string]string{"on": on}})
 	if err == nil && len(others) >= maxTermsOn {
 		err = &Error{Code: FailedPrecondition, Field: "on", Message: "has its 32 terms already: archive one of them, or join conditions with ||"}
 	}
@@ -180,4 +186,14 @@ func (w *write) archiveTerm(ctx context.Context, key string) (Term, error) {
 	out.ArchiveTime, out.UpdateTime = w.now, w.now
 	w.rule(&Removal{Kind: KindTerm, ID: key})
 	return w.UpdateTerm(ctx, out)
+}
+
+// unarchiveTerm leaves it to the caller to look at what the term is on.
+func (w *write) unarchiveTerm(ctx context.Context, t Term) (Term, error) {
+	if err := w.roomOn(ctx, t.On); err != nil {
+		return t, err
+	}
+	t.ArchiveTime, t.UpdateTime = time.Time{}, w.now
+	w.rule(&t)
+	return w.UpdateTerm(ctx, t)
 }

@@ -13,12 +13,12 @@ import (
 // kinds lists a licence's events as kind@status.
 func (f *fixture) kinds(license string) []string {
 	f.t.Helper()
-	events, err := f.ListLicenseEvents(f.t.Context(), license, 0, 1000)
+	events, err := f.ListLicenseEvents(f.t.Context(), license, 0, licensing.List{PageSize: 1000})
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	var out []string
-	for _, e := range events {
+	for _, e := range events.Items {
 		out = append(out, fmt.Sprintf("%s@%s", e.Kind, e.Status))
 	}
 	return out
@@ -110,18 +110,26 @@ func TestLicense_EventsAreInOrderAndOnce(t *testing.T) {
 	if got, want := f.kinds(l.ID), []string{"issued@trialing", "trial_ended@active", "suspended@suspended"}; !slices.Equal(got, want) {
 		t.Errorf("events %v, want %v", got, want)
 	}
-	all, err := f.ListLicenseEvents(ctx, "", 0, 1000)
-	if err != nil {
-		t.Fatal(err)
+	all, err := f.ListLicenseEvents(ctx, "", 0, licensing.List{})
+	if err != nil || len(all.Items) < 3 || all.Next != "" {
+		t.Fatalf("%+v, %v", all, err)
 	}
-	for i, e := range all {
+	for i, e := range all.Items {
 		if e.Number != int64(i+1) {
 			t.Errorf("event %d has number %d", i, e.Number)
 		}
 	}
-	rest, err := f.ListLicenseEvents(ctx, "", all[1].Number, 1)
-	if err != nil || len(rest) != 1 || rest[0].Number != 3 {
+	rest, err := f.ListLicenseEvents(ctx, "", all.Items[1].Number, licensing.List{PageSize: 1})
+	if err != nil || len(rest.Items) != 1 || rest.Items[0].Number != 3 {
 		t.Errorf("after 2: %+v, %v", rest, err)
+	}
+	first, err := f.ListLicenseEvents(ctx, "", 0, licensing.List{PageSize: 2})
+	if err != nil || len(first.Items) != 2 || first.Next == "" {
+		t.Fatalf("a page of two: %+v, %v", first, err)
+	}
+	second, err := f.ListLicenseEvents(ctx, "", 0, licensing.List{PageSize: 2, After: first.Next})
+	if err != nil || len(second.Items) == 0 || second.Items[0].Number != 3 {
+		t.Errorf("the page after it: %+v, %v", second, err)
 	}
 }
 
@@ -259,7 +267,7 @@ func TestMigrate_MovesManyInBatches(t *testing.T) {
 	ctx := t.Context()
 	f.apply(sample(1000))
 	c := f.customer("many")
-	const n = 2300
+	const n = 2000 // Two full batches: the third finds that nothing is left.
 	for range n {
 		if _, _, err := f.IssueLicense(ctx, licensing.License{Customer: c.ID, Plan: "free"}); err != nil {
 			t.Fatal(err)
@@ -274,6 +282,9 @@ func TestMigrate_MovesManyInBatches(t *testing.T) {
 	// 1,001 records are two change sets.
 	if epoch.Number != before.Number+2 {
 		t.Errorf("epoch %v after %v", epoch, before)
+	}
+	if m, err := f.GetMigration(ctx, "free", 2); err != nil || m.Done || m.Epoch != epoch {
+		t.Errorf("after the first batch, epoch %v: %+v, %v", epoch, m, err)
 	}
 	for more := true; more; {
 		if more, err = f.Migrate(ctx); err != nil {

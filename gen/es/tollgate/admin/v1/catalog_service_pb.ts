@@ -1787,14 +1787,14 @@ export const ApplyCatalogResponseSchema: GenMessage<ApplyCatalogResponse> = /*@_
  */
 export type CatalogChange = Message<"tollgate.admin.v1.CatalogChange"> & {
   /**
-   * `create`, `update`, `publish`, `archive`.
+   * `create`, `update`, `publish`, `archive`, `unarchive`.
    *
    * @generated from field: string action = 1;
    */
   action: string;
 
   /**
-   * `feature`, `meter`, `plan`, `service`, `route`.
+   * `feature`, `meter`, `plan`, `service`, `route`, `term`, `issuer`.
    *
    * @generated from field: string kind = 2;
    */

@@ -6,8 +6,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb";
-import type { Duration } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
+import type { Duration, FieldMask } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
 import type { Epoch } from "./epoch_pb";
 import { file_tollgate_admin_v1_epoch } from "./epoch_pb";
 import type { Node } from "./node_pb";
@@ -19,7 +19,158 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/fleet_service.proto.
  */
 export const file_tollgate_admin_v1_fleet_service: GenFile = /*@__PURE__*/
-  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSJmChBMaXN0Tm9kZXNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAyjQDxIYCgZmaWx0ZXIYAyABKAlCCLpIBXIDKNAPIlQKEUxpc3ROb2Rlc1Jlc3BvbnNlEiYKBW5vZGVzGAEgAygLMhcudG9sbGdhdGUuYWRtaW4udjEuTm9kZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkieAoTV2FpdEZvckVwb2NoUmVxdWVzdBInCgVlcG9jaBgBIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEjgKB3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyACI3ChRXYWl0Rm9yRXBvY2hSZXNwb25zZRIQCghlbmZvcmNlZBgBIAEoBRINCgV0b3RhbBgCIAEoBTKJAgoMRmxlZXRTZXJ2aWNlEnAKCUxpc3ROb2RlcxIjLnRvbGxnYXRlLmFkbWluLnYxLkxpc3ROb2Rlc1JlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Tm9kZXNSZXNwb25zZSIYkAIBiLUYDoLT5JMCCxIJL3YxL25vZGVzEoYBCgxXYWl0Rm9yRXBvY2gSJi50b2xsZ2F0ZS5hZG1pbi52MS5XYWl0Rm9yRXBvY2hSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuV2FpdEZvckVwb2NoUmVzcG9uc2UiJZACAYi1GA6C0+STAhgSFi92MS9ub2Rlczp3YWl0Rm9yRXBvY2hCuwEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUIRRmxlZXRTZXJ2aWNlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_node, file_tollgate_admin_v1_permission]);
+  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLWAgoNRmxlZXRTZXR0aW5ncxIWCgVmbGVldBgBIAEoCUIHukgEcgIoQBIUCgNlbnYYAiABKAlCB7pIBHICKEASQQoLc3RhbGVfYWZ0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEkEKC2dyYWNlX2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIARJBCgtibG9ja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESQAoMbG9hbl9ob3Jpem9uGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESDAoEZXRhZxgHIAEoCSIZChdHZXRGbGVldFNldHRpbmdzUmVxdWVzdCJOChhHZXRGbGVldFNldHRpbmdzUmVzcG9uc2USMgoIc2V0dGluZ3MYASABKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5GbGVldFNldHRpbmdzIsgBChpVcGRhdGVGbGVldFNldHRpbmdzUmVxdWVzdBI6CghzZXR0aW5ncxgBIAEoCzIgLnRvbGxnYXRlLmFkbWluLnYxLkZsZWV0U2V0dGluZ3NCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgiegobVXBkYXRlRmxlZXRTZXR0aW5nc1Jlc3BvbnNlEjIKCHNldHRpbmdzGAEgASgLMiAudG9sbGdhdGUuYWRtaW4udjEuRmxlZXRTZXR0aW5ncxInCgVlcG9jaBgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoImYKEExpc3ROb2Rlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iVAoRTGlzdE5vZGVzUmVzcG9uc2USJgoFbm9kZXMYASADKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5Ob2RlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ4ChNXYWl0Rm9yRXBvY2hSZXF1ZXN0EicKBWVwb2NoGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSOAoHdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGIgIIPDIAIjcKFFdhaXRGb3JFcG9jaFJlc3BvbnNlEhAKCGVuZm9yY2VkGAEgASgFEg0KBXRvdGFsGAIgASgFMrsECgxGbGVldFNlcnZpY2UScAoJTGlzdE5vZGVzEiMudG9sbGdhdGUuYWRtaW4udjEuTGlzdE5vZGVzUmVxdWVzdBokLnRvbGxnYXRlLmFkbWluLnYxLkxpc3ROb2Rlc1Jlc3BvbnNlIhiQAgGItRgOgtPkkwILEgkvdjEvbm9kZXMShgEKDFdhaXRGb3JFcG9jaBImLnRvbGxnYXRlLmFkbWluLnYxLldhaXRGb3JFcG9jaFJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5XYWl0Rm9yRXBvY2hSZXNwb25zZSIlkAIBiLUYDoLT5JMCGBIWL3YxL25vZGVzOndhaXRGb3JFcG9jaBKOAQoQR2V0RmxlZXRTZXR0aW5ncxIqLnRvbGxnYXRlLmFkbWluLnYxLkdldEZsZWV0U2V0dGluZ3NSZXF1ZXN0GisudG9sbGdhdGUuYWRtaW4udjEuR2V0RmxlZXRTZXR0aW5nc1Jlc3BvbnNlIiGQAgGItRgOgtPkkwIUEhIvdjEvZmxlZXQvc2V0dGluZ3MSngEKE1VwZGF0ZUZsZWV0U2V0dGluZ3MSLS50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVGbGVldFNldHRpbmdzUmVxdWVzdBouLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXNwb25zZSIoiLUYE4LT5JMCHjoIc2V0dGluZ3MyEi92MS9mbGVldC9zZXR0aW5nc0K7AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhFGbGVldFNlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_node, file_tollgate_admin_v1_permission]);
+
+/**
+ * FleetSettings hold for all nodes, which get them as signed rules.
+ *
+ * @generated from message tollgate.admin.v1.FleetSettings
+ */
+export type FleetSettings = Message<"tollgate.admin.v1.FleetSettings"> & {
+  /**
+   * The fleet's name in every signed message. Output only.
+   *
+   * @generated from field: string fleet = 1;
+   */
+  fleet: string;
+
+  /**
+   * The deployment's label in API keys. Output only.
+   *
+   * @generated from field: string env = 2;
+   */
+  env: string;
+
+  /**
+   * Ages of the last fresh heartbeat from which on a node's rules are stale (it
+   * serves, and says so), in grace (it serves, within units that were lent), and too
+   * old (it blocks). Each is longer than the one before.
+   *
+   * @generated from field: google.protobuf.Duration stale_after = 3;
+   */
+  staleAfter?: Duration | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Duration grace_after = 4;
+   */
+  graceAfter?: Duration | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Duration block_after = 5;
+   */
+  blockAfter?: Duration | undefined;
+
+  /**
+   * How long an outage of the lender hard quotas should ride out: nodes borrow ahead
+   * for that long.
+   *
+   * @generated from field: google.protobuf.Duration loan_horizon = 6;
+   */
+  loanHorizon?: Duration | undefined;
+
+  /**
+   * @generated from field: string etag = 7;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.FleetSettings.
+ * Use `create(FleetSettingsSchema)` to create a new message.
+ */
+export const FleetSettingsSchema: GenMessage<FleetSettings> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 0);
+
+/**
+ * @generated from message tollgate.admin.v1.GetFleetSettingsRequest
+ */
+export type GetFleetSettingsRequest = Message<"tollgate.admin.v1.GetFleetSettingsRequest"> & {
+};
+
+/**
+ * Describes the message tollgate.admin.v1.GetFleetSettingsRequest.
+ * Use `create(GetFleetSettingsRequestSchema)` to create a new message.
+ */
+export const GetFleetSettingsRequestSchema: GenMessage<GetFleetSettingsRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 1);
+
+/**
+ * @generated from message tollgate.admin.v1.GetFleetSettingsResponse
+ */
+export type GetFleetSettingsResponse = Message<"tollgate.admin.v1.GetFleetSettingsResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.FleetSettings settings = 1;
+   */
+  settings?: FleetSettings | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.GetFleetSettingsResponse.
+ * Use `create(GetFleetSettingsResponseSchema)` to create a new message.
+ */
+export const GetFleetSettingsResponseSchema: GenMessage<GetFleetSettingsResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 2);
+
+/**
+ * @generated from message tollgate.admin.v1.UpdateFleetSettingsRequest
+ */
+export type UpdateFleetSettingsRequest = Message<"tollgate.admin.v1.UpdateFleetSettingsRequest"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.FleetSettings settings = 1;
+   */
+  settings?: FleetSettings | undefined;
+
+  /**
+   * Of stale_after, grace_after, block_after, loan_horizon. Empty: all.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.UpdateFleetSettingsRequest.
+ * Use `create(UpdateFleetSettingsRequestSchema)` to create a new message.
+ */
+export const UpdateFleetSettingsRequestSchema: GenMessage<UpdateFleetSettingsRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 3);
+
+/**
+ * @generated from message tollgate.admin.v1.UpdateFleetSettingsResponse
+ */
+export type UpdateFleetSettingsResponse = Message<"tollgate.admin.v1.UpdateFleetSettingsResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.FleetSettings settings = 1;
+   */
+  settings?: FleetSettings | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.UpdateFleetSettingsResponse.
+ * Use `create(UpdateFleetSettingsResponseSchema)` to create a new message.
+ */
+export const UpdateFleetSettingsResponseSchema: GenMessage<UpdateFleetSettingsResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 4);
 
 /**
  * @generated from message tollgate.admin.v1.ListNodesRequest
@@ -50,7 +201,7 @@ export type ListNodesRequest = Message<"tollgate.admin.v1.ListNodesRequest"> & {
  * Use `create(ListNodesRequestSchema)` to create a new message.
  */
 export const ListNodesRequestSchema: GenMessage<ListNodesRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 0);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 5);
 
 /**
  * @generated from message tollgate.admin.v1.ListNodesResponse
@@ -74,7 +225,7 @@ export type ListNodesResponse = Message<"tollgate.admin.v1.ListNodesResponse"> &
  * Use `create(ListNodesResponseSchema)` to create a new message.
  */
 export const ListNodesResponseSchema: GenMessage<ListNodesResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 1);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 6);
 
 /**
  * @generated from message tollgate.admin.v1.WaitForEpochRequest
@@ -100,7 +251,7 @@ export type WaitForEpochRequest = Message<"tollgate.admin.v1.WaitForEpochRequest
  * Use `create(WaitForEpochRequestSchema)` to create a new message.
  */
 export const WaitForEpochRequestSchema: GenMessage<WaitForEpochRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 2);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 7);
 
 /**
  * @generated from message tollgate.admin.v1.WaitForEpochResponse
@@ -122,7 +273,7 @@ export type WaitForEpochResponse = Message<"tollgate.admin.v1.WaitForEpochRespon
  * Use `create(WaitForEpochResponseSchema)` to create a new message.
  */
 export const WaitForEpochResponseSchema: GenMessage<WaitForEpochResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 3);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 8);
 
 /**
  * FleetService shows the nodes and what they enforce.
@@ -150,6 +301,26 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof WaitForEpochRequestSchema;
     output: typeof WaitForEpochResponseSchema;
+  },
+  /**
+   * Shows what holds for the whole fleet.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.GetFleetSettings
+   */
+  getFleetSettings: {
+    methodKind: "unary";
+    input: typeof GetFleetSettingsRequestSchema;
+    output: typeof GetFleetSettingsResponseSchema;
+  },
+  /**
+   * Changes what holds for the whole fleet.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.UpdateFleetSettings
+   */
+  updateFleetSettings: {
+    methodKind: "unary";
+    input: typeof UpdateFleetSettingsRequestSchema;
+    output: typeof UpdateFleetSettingsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tollgate_admin_v1_fleet_service, 0);

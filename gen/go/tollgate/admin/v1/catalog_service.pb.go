@@ -3719,9 +3719,9 @@ func (x *ApplyCatalogResponse) GetEpoch() *Epoch {
 
 type CatalogChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `create`, `update`, `publish`, `archive`.
+	// `create`, `update`, `publish`, `archive`, `unarchive`.
 	Action string `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
-	// `feature`, `meter`, `plan`, `service`, `route`.
+	// `feature`, `meter`, `plan`, `service`, `route`, `term`, `issuer`.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	Key  string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
 	// What differs, in words.

@@ -12,6 +12,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -23,6 +24,310 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// FleetSettings hold for all nodes, which get them as signed rules.
+type FleetSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The fleet's name in every signed message. Output only.
+	Fleet string `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// The deployment's label in API keys. Output only.
+	Env string `protobuf:"bytes,2,opt,name=env,proto3" json:"env,omitempty"`
+	// Ages of the last fresh heartbeat from which on a node's rules are stale (it
+	// serves, and says so), in grace (it serves, within units that were lent), and too
+	// old (it blocks). Each is longer than the one before.
+	StaleAfter *durationpb.Duration `protobuf:"bytes,3,opt,name=stale_after,json=staleAfter,proto3" json:"stale_after,omitempty"`
+	GraceAfter *durationpb.Duration `protobuf:"bytes,4,opt,name=grace_after,json=graceAfter,proto3" json:"grace_after,omitempty"`
+	BlockAfter *durationpb.Duration `protobuf:"bytes,5,opt,name=block_after,json=blockAfter,proto3" json:"block_after,omitempty"`
+	// How long an outage of the lender hard quotas should ride out: nodes borrow ahead
+	// for that long.
+	LoanHorizon   *durationpb.Duration `protobuf:"bytes,6,opt,name=loan_horizon,json=loanHorizon,proto3" json:"loan_horizon,omitempty"`
+	Etag          string               `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FleetSettings) Reset() {
+	*x = FleetSettings{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FleetSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FleetSettings) ProtoMessage() {}
+
+func (x *FleetSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FleetSettings.ProtoReflect.Descriptor instead.
+func (*FleetSettings) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *FleetSettings) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *FleetSettings) GetEnv() string {
+	if x != nil {
+		return x.Env
+	}
+	return ""
+}
+
+func (x *FleetSettings) GetStaleAfter() *durationpb.Duration {
+	if x != nil {
+		return x.StaleAfter
+	}
+	return nil
+}
+
+func (x *FleetSettings) GetGraceAfter() *durationpb.Duration {
+	if x != nil {
+		return x.GraceAfter
+	}
+	return nil
+}
+
+func (x *FleetSettings) GetBlockAfter() *durationpb.Duration {
+	if x != nil {
+		return x.BlockAfter
+	}
+	return nil
+}
+
+func (x *FleetSettings) GetLoanHorizon() *durationpb.Duration {
+	if x != nil {
+		return x.LoanHorizon
+	}
+	return nil
+}
+
+func (x *FleetSettings) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+type GetFleetSettingsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetFleetSettingsRequest) Reset() {
+	*x = GetFleetSettingsRequest{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetFleetSettingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetFleetSettingsRequest) ProtoMessage() {}
+
+func (x *GetFleetSettingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetFleetSettingsRequest.ProtoReflect.Descriptor instead.
+func (*GetFleetSettingsRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{1}
+}
+
+type GetFleetSettingsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Settings      *FleetSettings         `protobuf:"bytes,1,opt,name=settings,proto3" json:"settings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetFleetSettingsResponse) Reset() {
+	*x = GetFleetSettingsResponse{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetFleetSettingsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetFleetSettingsResponse) ProtoMessage() {}
+
+func (x *GetFleetSettingsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetFleetSettingsResponse.ProtoReflect.Descriptor instead.
+func (*GetFleetSettingsResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GetFleetSettingsResponse) GetSettings() *FleetSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+type UpdateFleetSettingsRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Settings *FleetSettings         `protobuf:"bytes,1,opt,name=settings,proto3" json:"settings,omitempty"`
+	// Of stale_after, grace_after, block_after, loan_horizon. Empty: all.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateFleetSettingsRequest) Reset() {
+	*x = UpdateFleetSettingsRequest{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateFleetSettingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateFleetSettingsRequest) ProtoMessage() {}
+
+func (x *UpdateFleetSettingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateFleetSettingsRequest.ProtoReflect.Descriptor instead.
+func (*UpdateFleetSettingsRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *UpdateFleetSettingsRequest) GetSettings() *FleetSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *UpdateFleetSettingsRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateFleetSettingsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UpdateFleetSettingsRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type UpdateFleetSettingsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Settings      *FleetSettings         `protobuf:"bytes,1,opt,name=settings,proto3" json:"settings,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateFleetSettingsResponse) Reset() {
+	*x = UpdateFleetSettingsResponse{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateFleetSettingsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateFleetSettingsResponse) ProtoMessage() {}
+
+func (x *UpdateFleetSettingsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateFleetSettingsResponse.ProtoReflect.Descriptor instead.
+func (*UpdateFleetSettingsResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *UpdateFleetSettingsResponse) GetSettings() *FleetSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *UpdateFleetSettingsResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
 
 type ListNodesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -37,7 +342,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[0]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -49,7 +354,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[0]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -62,7 +367,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{0}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListNodesRequest) GetPageSize() int32 {
@@ -97,7 +402,7 @@ type ListNodesResponse struct {
 
 func (x *ListNodesResponse) Reset() {
 	*x = ListNodesResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[1]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -109,7 +414,7 @@ func (x *ListNodesResponse) String() string {
 func (*ListNodesResponse) ProtoMessage() {}
 
 func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[1]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -122,7 +427,7 @@ func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListNodesResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListNodesResponse) GetNodes() []*Node {
@@ -151,7 +456,7 @@ type WaitForEpochRequest struct {
 
 func (x *WaitForEpochRequest) Reset() {
 	*x = WaitForEpochRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[2]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -163,7 +468,7 @@ func (x *WaitForEpochRequest) String() string {
 func (*WaitForEpochRequest) ProtoMessage() {}
 
 func (x *WaitForEpochRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[2]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -176,7 +481,7 @@ func (x *WaitForEpochRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitForEpochRequest.ProtoReflect.Descriptor instead.
 func (*WaitForEpochRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *WaitForEpochRequest) GetEpoch() *Epoch {
@@ -203,7 +508,7 @@ type WaitForEpochResponse struct {
 
 func (x *WaitForEpochResponse) Reset() {
 	*x = WaitForEpochResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[3]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -215,7 +520,7 @@ func (x *WaitForEpochResponse) String() string {
 func (*WaitForEpochResponse) ProtoMessage() {}
 
 func (x *WaitForEpochResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[3]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -228,7 +533,7 @@ func (x *WaitForEpochResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitForEpochResponse.ProtoReflect.Descriptor instead.
 func (*WaitForEpochResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *WaitForEpochResponse) GetEnforced() int32 {
@@ -249,7 +554,31 @@ var File_tollgate_admin_v1_fleet_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\n" +
-	"%tollgate/admin/v1/fleet_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ctollgate/admin/v1/node.proto\x1a\"tollgate/admin/v1/permission.proto\"\x83\x01\n" +
+	"%tollgate/admin/v1/fleet_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ctollgate/admin/v1/node.proto\x1a\"tollgate/admin/v1/permission.proto\"\x99\x03\n" +
+	"\rFleetSettings\x12\x1d\n" +
+	"\x05fleet\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05fleet\x12\x19\n" +
+	"\x03env\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\x03env\x12M\n" +
+	"\vstale_after\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x05\b\x80\x9a\x9e\x012\x02\b\x01R\n" +
+	"staleAfter\x12M\n" +
+	"\vgrace_after\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x05\b\x80\x9a\x9e\x012\x02\b\x01R\n" +
+	"graceAfter\x12M\n" +
+	"\vblock_after\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x05\b\x80\x9a\x9e\x012\x02\b\x01R\n" +
+	"blockAfter\x12M\n" +
+	"\floan_horizon\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x03\b\x90\x1c2\x02\b\x01R\vloanHorizon\x12\x12\n" +
+	"\x04etag\x18\a \x01(\tR\x04etag\"\x19\n" +
+	"\x17GetFleetSettingsRequest\"X\n" +
+	"\x18GetFleetSettingsResponse\x12<\n" +
+	"\bsettings\x18\x01 \x01(\v2 .tollgate.admin.v1.FleetSettingsR\bsettings\"\xf7\x01\n" +
+	"\x1aUpdateFleetSettingsRequest\x12D\n" +
+	"\bsettings\x18\x01 \x01(\v2 .tollgate.admin.v1.FleetSettingsB\x06\xbaH\x03\xc8\x01\x01R\bsettings\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"\x8b\x01\n" +
+	"\x1bUpdateFleetSettingsResponse\x12<\n" +
+	"\bsettings\x18\x01 \x01(\v2 .tollgate.admin.v1.FleetSettingsR\bsettings\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\x83\x01\n" +
 	"\x10ListNodesRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -263,10 +592,12 @@ const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<2\x00R\atimeout\"H\n" +
 	"\x14WaitForEpochResponse\x12\x1a\n" +
 	"\benforced\x18\x01 \x01(\x05R\benforced\x12\x14\n" +
-	"\x05total\x18\x02 \x01(\x05R\x05total2\x89\x02\n" +
+	"\x05total\x18\x02 \x01(\x05R\x05total2\xbb\x04\n" +
 	"\fFleetService\x12p\n" +
 	"\tListNodes\x12#.tollgate.admin.v1.ListNodesRequest\x1a$.tollgate.admin.v1.ListNodesResponse\"\x18\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\v\x12\t/v1/nodes\x90\x02\x01\x12\x86\x01\n" +
-	"\fWaitForEpoch\x12&.tollgate.admin.v1.WaitForEpochRequest\x1a'.tollgate.admin.v1.WaitForEpochResponse\"%\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/nodes:waitForEpoch\x90\x02\x01B\xbb\x01\n" +
+	"\fWaitForEpoch\x12&.tollgate.admin.v1.WaitForEpochRequest\x1a'.tollgate.admin.v1.WaitForEpochResponse\"%\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/nodes:waitForEpoch\x90\x02\x01\x12\x8e\x01\n" +
+	"\x10GetFleetSettings\x12*.tollgate.admin.v1.GetFleetSettingsRequest\x1a+.tollgate.admin.v1.GetFleetSettingsResponse\"!\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/fleet/settings\x90\x02\x01\x12\x9e\x01\n" +
+	"\x13UpdateFleetSettings\x12-.tollgate.admin.v1.UpdateFleetSettingsRequest\x1a..tollgate.admin.v1.UpdateFleetSettingsResponse\"(\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x1e:\bsettings2\x12/v1/fleet/settingsB\xbb\x01\n" +
 	"\x15com.tollgate.admin.v1B\x11FleetServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (
@@ -281,29 +612,48 @@ func file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP() []byte {
 	return file_tollgate_admin_v1_fleet_service_proto_rawDescData
 }
 
-var file_tollgate_admin_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_tollgate_admin_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_tollgate_admin_v1_fleet_service_proto_goTypes = []any{
-	(*ListNodesRequest)(nil),     // 0: tollgate.admin.v1.ListNodesRequest
-	(*ListNodesResponse)(nil),    // 1: tollgate.admin.v1.ListNodesResponse
-	(*WaitForEpochRequest)(nil),  // 2: tollgate.admin.v1.WaitForEpochRequest
-	(*WaitForEpochResponse)(nil), // 3: tollgate.admin.v1.WaitForEpochResponse
-	(*Node)(nil),                 // 4: tollgate.admin.v1.Node
-	(*Epoch)(nil),                // 5: tollgate.admin.v1.Epoch
-	(*durationpb.Duration)(nil),  // 6: google.protobuf.Duration
+	(*FleetSettings)(nil),               // 0: tollgate.admin.v1.FleetSettings
+	(*GetFleetSettingsRequest)(nil),     // 1: tollgate.admin.v1.GetFleetSettingsRequest
+	(*GetFleetSettingsResponse)(nil),    // 2: tollgate.admin.v1.GetFleetSettingsResponse
+	(*UpdateFleetSettingsRequest)(nil),  // 3: tollgate.admin.v1.UpdateFleetSettingsRequest
+	(*UpdateFleetSettingsResponse)(nil), // 4: tollgate.admin.v1.UpdateFleetSettingsResponse
+	(*ListNodesRequest)(nil),            // 5: tollgate.admin.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),           // 6: tollgate.admin.v1.ListNodesResponse
+	(*WaitForEpochRequest)(nil),         // 7: tollgate.admin.v1.WaitForEpochRequest
+	(*WaitForEpochResponse)(nil),        // 8: tollgate.admin.v1.WaitForEpochResponse
+	(*durationpb.Duration)(nil),         // 9: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),       // 10: google.protobuf.FieldMask
+	(*Epoch)(nil),                       // 11: tollgate.admin.v1.Epoch
+	(*Node)(nil),                        // 12: tollgate.admin.v1.Node
 }
 var file_tollgate_admin_v1_fleet_service_proto_depIdxs = []int32{
-	4, // 0: tollgate.admin.v1.ListNodesResponse.nodes:type_name -> tollgate.admin.v1.Node
-	5, // 1: tollgate.admin.v1.WaitForEpochRequest.epoch:type_name -> tollgate.admin.v1.Epoch
-	6, // 2: tollgate.admin.v1.WaitForEpochRequest.timeout:type_name -> google.protobuf.Duration
-	0, // 3: tollgate.admin.v1.FleetService.ListNodes:input_type -> tollgate.admin.v1.ListNodesRequest
-	2, // 4: tollgate.admin.v1.FleetService.WaitForEpoch:input_type -> tollgate.admin.v1.WaitForEpochRequest
-	1, // 5: tollgate.admin.v1.FleetService.ListNodes:output_type -> tollgate.admin.v1.ListNodesResponse
-	3, // 6: tollgate.admin.v1.FleetService.WaitForEpoch:output_type -> tollgate.admin.v1.WaitForEpochResponse
-	5, // [5:7] is the sub-list for method output_type
-	3, // [3:5] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	9,  // 0: tollgate.admin.v1.FleetSettings.stale_after:type_name -> google.protobuf.Duration
+	9,  // 1: tollgate.admin.v1.FleetSettings.grace_after:type_name -> google.protobuf.Duration
+	9,  // 2: tollgate.admin.v1.FleetSettings.block_after:type_name -> google.protobuf.Duration
+	9,  // 3: tollgate.admin.v1.FleetSettings.loan_horizon:type_name -> google.protobuf.Duration
+	0,  // 4: tollgate.admin.v1.GetFleetSettingsResponse.settings:type_name -> tollgate.admin.v1.FleetSettings
+	0,  // 5: tollgate.admin.v1.UpdateFleetSettingsRequest.settings:type_name -> tollgate.admin.v1.FleetSettings
+	10, // 6: tollgate.admin.v1.UpdateFleetSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	0,  // 7: tollgate.admin.v1.UpdateFleetSettingsResponse.settings:type_name -> tollgate.admin.v1.FleetSettings
+	11, // 8: tollgate.admin.v1.UpdateFleetSettingsResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	12, // 9: tollgate.admin.v1.ListNodesResponse.nodes:type_name -> tollgate.admin.v1.Node
+	11, // 10: tollgate.admin.v1.WaitForEpochRequest.epoch:type_name -> tollgate.admin.v1.Epoch
+	9,  // 11: tollgate.admin.v1.WaitForEpochRequest.timeout:type_name -> google.protobuf.Duration
+	5,  // 12: tollgate.admin.v1.FleetService.ListNodes:input_type -> tollgate.admin.v1.ListNodesRequest
+	7,  // 13: tollgate.admin.v1.FleetService.WaitForEpoch:input_type -> tollgate.admin.v1.WaitForEpochRequest
+	1,  // 14: tollgate.admin.v1.FleetService.GetFleetSettings:input_type -> tollgate.admin.v1.GetFleetSettingsRequest
+	3,  // 15: tollgate.admin.v1.FleetService.UpdateFleetSettings:input_type -> tollgate.admin.v1.UpdateFleetSettingsRequest
+	6,  // 16: tollgate.admin.v1.FleetService.ListNodes:output_type -> tollgate.admin.v1.ListNodesResponse
+	8,  // 17: tollgate.admin.v1.FleetService.WaitForEpoch:output_type -> tollgate.admin.v1.WaitForEpochResponse
+	2,  // 18: tollgate.admin.v1.FleetService.GetFleetSettings:output_type -> tollgate.admin.v1.GetFleetSettingsResponse
+	4,  // 19: tollgate.admin.v1.FleetService.UpdateFleetSettings:output_type -> tollgate.admin.v1.UpdateFleetSettingsResponse
+	16, // [16:20] is the sub-list for method output_type
+	12, // [12:16] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_fleet_service_proto_init() }
@@ -320,7 +670,7 @@ func file_tollgate_admin_v1_fleet_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_fleet_service_proto_rawDesc), len(file_tollgate_admin_v1_fleet_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

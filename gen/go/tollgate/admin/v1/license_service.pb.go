@@ -1936,7 +1936,8 @@ type ListLicenseEventsRequest struct {
 	// Only events with a higher number.
 	After int64 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
 	// 0: 50. Clamped at 1,000.
-	PageSize      int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageSize      int32  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1992,9 +1993,18 @@ func (x *ListLicenseEventsRequest) GetPageSize() int32 {
 	return 0
 }
 
+func (x *ListLicenseEventsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 type ListLicenseEventsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	LicenseEvents []*LicenseEvent        `protobuf:"bytes,1,rep,name=license_events,json=licenseEvents,proto3" json:"license_events,omitempty"`
+	// Empty on the last page. Who follows what is still to happen goes on by `after`.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2034,6 +2044,13 @@ func (x *ListLicenseEventsResponse) GetLicenseEvents() []*LicenseEvent {
 		return x.LicenseEvents
 	}
 	return nil
+}
+
+func (x *ListLicenseEventsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 var File_tollgate_admin_v1_license_service_proto protoreflect.FileDescriptor
@@ -2182,13 +2199,16 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"\fentitlements\x18\x01 \x03(\v2'.tollgate.admin.v1.EffectiveEntitlementR\fentitlements\x12F\n" +
 	"\vrate_limits\x18\x02 \x03(\v2%.tollgate.admin.v1.EffectiveRateLimitR\n" +
 	"rateLimits\x124\n" +
-	"\alicense\x18\x03 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\"\x82\x01\n" +
+	"\alicense\x18\x03 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\"\xab\x01\n" +
 	"\x18ListLicenseEventsRequest\x12!\n" +
 	"\alicense\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\alicense\x12\x1d\n" +
 	"\x05after\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x05after\x12$\n" +
-	"\tpage_size\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\"c\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\tpageToken\"\x8b\x01\n" +
 	"\x19ListLicenseEventsResponse\x12F\n" +
-	"\x0elicense_events\x18\x01 \x03(\v2\x1f.tollgate.admin.v1.LicenseEventR\rlicenseEvents*Z\n" +
+	"\x0elicense_events\x18\x01 \x03(\v2\x1f.tollgate.admin.v1.LicenseEventR\rlicenseEvents\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*Z\n" +
 	"\n" +
 	"ChangeWhen\x12\x1b\n" +
 	"\x17CHANGE_WHEN_UNSPECIFIED\x10\x00\x12\x13\n" +
@@ -2208,9 +2228,9 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"SetPastDue\x12$.tollgate.admin.v1.SetPastDueRequest\x1a%.tollgate.admin.v1.SetPastDueResponse\"+\x88\xb5\x18\a\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/licenses/{id}:setPastDue\x12\x86\x01\n" +
 	"\n" +
 	"ChangePlan\x12$.tollgate.admin.v1.ChangePlanRequest\x1a%.tollgate.admin.v1.ChangePlanResponse\"+\x88\xb5\x18\a\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/licenses/{id}:changePlan\x12\x96\x01\n" +
-	"\x0eCreateOverride\x12(.tollgate.admin.v1.CreateOverrideRequest\x1a).tollgate.admin.v1.CreateOverrideResponse\"/\x88\xb5\x18\a\x82\xd3\xe4\x93\x02%:\x01*\" /v1/licenses/{license}/overrides\x12\x98\x01\n" +
-	"\x0eDeleteOverride\x12(.tollgate.admin.v1.DeleteOverrideRequest\x1a).tollgate.admin.v1.DeleteOverrideResponse\"1\x88\xb5\x18\a\x82\xd3\xe4\x93\x02'*%/v1/licenses/{license}/overrides/{id}\x12\x8a\x01\n" +
-	"\vCreateGrant\x12%.tollgate.admin.v1.CreateGrantRequest\x1a&.tollgate.admin.v1.CreateGrantResponse\",\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/licenses/{license}/grants\x12\x9c\x01\n" +
+	"\x0eCreateOverride\x12(.tollgate.admin.v1.CreateOverrideRequest\x1a).tollgate.admin.v1.CreateOverrideResponse\"/\x88\xb5\x18\x14\x82\xd3\xe4\x93\x02%:\x01*\" /v1/licenses/{license}/overrides\x12\x98\x01\n" +
+	"\x0eDeleteOverride\x12(.tollgate.admin.v1.DeleteOverrideRequest\x1a).tollgate.admin.v1.DeleteOverrideResponse\"1\x88\xb5\x18\x14\x82\xd3\xe4\x93\x02'*%/v1/licenses/{license}/overrides/{id}\x12\x8a\x01\n" +
+	"\vCreateGrant\x12%.tollgate.admin.v1.CreateGrantRequest\x1a&.tollgate.admin.v1.CreateGrantResponse\",\x88\xb5\x18\x14\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/licenses/{license}/grants\x12\x9c\x01\n" +
 	"\x0fGetEntitlements\x12).tollgate.admin.v1.GetEntitlementsRequest\x1a*.tollgate.admin.v1.GetEntitlementsResponse\"2\x88\xb5\x18\x06\x82\xd3\xe4\x93\x02%\x12#/v1/licenses/{license}/entitlements\x90\x02\x01\x12\x91\x01\n" +
 	"\x11ListLicenseEvents\x12+.tollgate.admin.v1.ListLicenseEventsRequest\x1a,.tollgate.admin.v1.ListLicenseEventsResponse\"!\x88\xb5\x18\x06\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/license_events\x90\x02\x01B\xbd\x01\n" +
 	"\x15com.tollgate.admin.v1B\x13LicenseServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"

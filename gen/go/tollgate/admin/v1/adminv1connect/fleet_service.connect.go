@@ -38,6 +38,12 @@ const (
 	// FleetServiceWaitForEpochProcedure is the fully-qualified name of the FleetService's WaitForEpoch
 	// RPC.
 	FleetServiceWaitForEpochProcedure = "/tollgate.admin.v1.FleetService/WaitForEpoch"
+	// FleetServiceGetFleetSettingsProcedure is the fully-qualified name of the FleetService's
+	// GetFleetSettings RPC.
+	FleetServiceGetFleetSettingsProcedure = "/tollgate.admin.v1.FleetService/GetFleetSettings"
+	// FleetServiceUpdateFleetSettingsProcedure is the fully-qualified name of the FleetService's
+	// UpdateFleetSettings RPC.
+	FleetServiceUpdateFleetSettingsProcedure = "/tollgate.admin.v1.FleetService/UpdateFleetSettings"
 )
 
 // FleetServiceClient is a client for the tollgate.admin.v1.FleetService service.
@@ -47,6 +53,10 @@ type FleetServiceClient interface {
 	// Waits until every node that reports enforces the epoch or a later one, or the
 	// timeout has passed, and says how many do.
 	WaitForEpoch(context.Context, *v1.WaitForEpochRequest) (*v1.WaitForEpochResponse, error)
+	// Shows what holds for the whole fleet.
+	GetFleetSettings(context.Context, *v1.GetFleetSettingsRequest) (*v1.GetFleetSettingsResponse, error)
+	// Changes what holds for the whole fleet.
+	UpdateFleetSettings(context.Context, *v1.UpdateFleetSettingsRequest) (*v1.UpdateFleetSettingsResponse, error)
 }
 
 // NewFleetServiceClient constructs a client for the tollgate.admin.v1.FleetService service. By
@@ -74,13 +84,28 @@ func NewFleetServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		getFleetSettings: connect.NewClient[v1.GetFleetSettingsRequest, v1.GetFleetSettingsResponse](
+			httpClient,
+			baseURL+FleetServiceGetFleetSettingsProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("GetFleetSettings")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		updateFleetSettings: connect.NewClient[v1.UpdateFleetSettingsRequest, v1.UpdateFleetSettingsResponse](
+			httpClient,
+			baseURL+FleetServiceUpdateFleetSettingsProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("UpdateFleetSettings")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // fleetServiceClient implements FleetServiceClient.
 type fleetServiceClient struct {
-	listNodes    *connect.Client[v1.ListNodesRequest, v1.ListNodesResponse]
-	waitForEpoch *connect.Client[v1.WaitForEpochRequest, v1.WaitForEpochResponse]
+	listNodes           *connect.Client[v1.ListNodesRequest, v1.ListNodesResponse]
+	waitForEpoch        *connect.Client[v1.WaitForEpochRequest, v1.WaitForEpochResponse]
+	getFleetSettings    *connect.Client[v1.GetFleetSettingsRequest, v1.GetFleetSettingsResponse]
+	updateFleetSettings *connect.Client[v1.UpdateFleetSettingsRequest, v1.UpdateFleetSettingsResponse]
 }
 
 // ListNodes calls tollgate.admin.v1.FleetService.ListNodes.
@@ -101,6 +126,24 @@ func (c *fleetServiceClient) WaitForEpoch(ctx context.Context, req *v1.WaitForEp
 	return nil, err
 }
 
+// GetFleetSettings calls tollgate.admin.v1.FleetService.GetFleetSettings.
+func (c *fleetServiceClient) GetFleetSettings(ctx context.Context, req *v1.GetFleetSettingsRequest) (*v1.GetFleetSettingsResponse, error) {
+	response, err := c.getFleetSettings.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UpdateFleetSettings calls tollgate.admin.v1.FleetService.UpdateFleetSettings.
+func (c *fleetServiceClient) UpdateFleetSettings(ctx context.Context, req *v1.UpdateFleetSettingsRequest) (*v1.UpdateFleetSettingsResponse, error) {
+	response, err := c.updateFleetSettings.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // FleetServiceHandler is an implementation of the tollgate.admin.v1.FleetService service.
 type FleetServiceHandler interface {
 	// Lists the nodes as they last reported themselves, in order of name.
@@ -108,6 +151,10 @@ type FleetServiceHandler interface {
 	// Waits until every node that reports enforces the epoch or a later one, or the
 	// timeout has passed, and says how many do.
 	WaitForEpoch(context.Context, *v1.WaitForEpochRequest) (*v1.WaitForEpochResponse, error)
+	// Shows what holds for the whole fleet.
+	GetFleetSettings(context.Context, *v1.GetFleetSettingsRequest) (*v1.GetFleetSettingsResponse, error)
+	// Changes what holds for the whole fleet.
+	UpdateFleetSettings(context.Context, *v1.UpdateFleetSettingsRequest) (*v1.UpdateFleetSettingsResponse, error)
 }
 
 // NewFleetServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -131,12 +178,29 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	fleetServiceGetFleetSettingsHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceGetFleetSettingsProcedure,
+		svc.GetFleetSettings,
+		connect.WithSchema(fleetServiceMethods.ByName("GetFleetSettings")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceUpdateFleetSettingsHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceUpdateFleetSettingsProcedure,
+		svc.UpdateFleetSettings,
+		connect.WithSchema(fleetServiceMethods.ByName("UpdateFleetSettings")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tollgate.admin.v1.FleetService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case FleetServiceListNodesProcedure:
 			fleetServiceListNodesHandler.ServeHTTP(w, r)
 		case FleetServiceWaitForEpochProcedure:
 			fleetServiceWaitForEpochHandler.ServeHTTP(w, r)
+		case FleetServiceGetFleetSettingsProcedure:
+			fleetServiceGetFleetSettingsHandler.ServeHTTP(w, r)
+		case FleetServiceUpdateFleetSettingsProcedure:
+			fleetServiceUpdateFleetSettingsHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -152,4 +216,12 @@ func (UnimplementedFleetServiceHandler) ListNodes(context.Context, *v1.ListNodes
 
 func (UnimplementedFleetServiceHandler) WaitForEpoch(context.Context, *v1.WaitForEpochRequest) (*v1.WaitForEpochResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.FleetService.WaitForEpoch is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) GetFleetSettings(context.Context, *v1.GetFleetSettingsRequest) (*v1.GetFleetSettingsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.FleetService.GetFleetSettings is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) UpdateFleetSettings(context.Context, *v1.UpdateFleetSettingsRequest) (*v1.UpdateFleetSettingsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.FleetService.UpdateFleetSettings is not implemented"))
 }
