@@ -1,10 +1,16 @@
 // Package decision is Tollgate's heart: what a request is answered, and why.
 //
 // Decide is a pure function of a rule State, a Request, the time, and the Account of the licence that the
-// request comes from. It does no I/O, reads no clock, waits for nothing but an account's mutex, and allocates nothing. The control
-// plane runs the same code to explain.
+// request comes from. It does no I/O, reads no clock, waits for nothing but an account's mutex, and, where no term is for the request,
+// allocates nothing. The control plane runs the same code to explain.
 //
 // A State is immutable. An Editor makes the next one aside; whoever holds a State swaps one pointer.
+//
+// # Terms
+//
+// A term is a rule in CEL. CheckCondition compiles its text when it is saved, Build when a node learns of it: by the same code, and never for a
+// request. What cannot be compiled or evaluated denies. A condition sees what TermNames lists, of the request by way of Details, and
+// nothing else; its cost is bounded before it is saved and while it runs.
 //
 // # Limits
 //
