@@ -8,6 +8,7 @@ type Catalog struct {
 	Meters   []Meter
 	Features []Feature
 	Plans    []CatalogPlan
+	AddOns   []AddOn
 	Services []Upstream
 	Routes   []Route
 	// Prune archives what the catalog does not name.
@@ -57,6 +58,9 @@ func (c *Catalog) Validate() error {
 		return err
 	}
 	if err := keyed("plans", c.Plans, func(p *CatalogPlan) (string, error) { return p.Key, p.validate() }); err != nil {
+		return err
+	}
+	if err := keyed("addons", c.AddOns, func(a *AddOn) (string, error) { return a.Key, a.Validate() }); err != nil {
 		return err
 	}
 	if err := keyed("services", c.Services, func(u *Upstream) (string, error) { return u.Key, u.Validate() }); err != nil {

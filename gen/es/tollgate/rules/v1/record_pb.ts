@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/rules/v1/record.proto.
  */
 export const file_tollgate_rules_v1_record: GenFile = /*@__PURE__*/
-  fileDesc("Ch50b2xsZ2F0ZS9ydWxlcy92MS9yZWNvcmQucHJvdG8SEXRvbGxnYXRlLnJ1bGVzLnYxIvIDCgZSZWNvcmQSLQoHcmVtb3ZhbBgBIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLlJlbW92YWxIABIvCghzZXR0aW5ncxgCIAEoCzIbLnRvbGxnYXRlLnJ1bGVzLnYxLlNldHRpbmdzSAASLQoHc2VydmljZRgDIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLlNlcnZpY2VIABIpCgVyb3V0ZRgEIAEoCzIYLnRvbGxnYXRlLnJ1bGVzLnYxLlJvdXRlSAASKQoFbWV0ZXIYBSABKAsyGC50b2xsZ2F0ZS5ydWxlcy52MS5NZXRlckgAEi0KB2ZlYXR1cmUYBiABKAsyGi50b2xsZ2F0ZS5ydWxlcy52MS5GZWF0dXJlSAASNgoMcGxhbl92ZXJzaW9uGAcgASgLMh4udG9sbGdhdGUucnVsZXMudjEuUGxhblZlcnNpb25IABIvCghjdXN0b21lchgIIAEoCzIbLnRvbGxnYXRlLnJ1bGVzLnYxLkN1c3RvbWVySAASLQoHbGljZW5zZRgJIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLkxpY2Vuc2VIABIzCgpjcmVkZW50aWFsGAogASgLMh0udG9sbGdhdGUucnVsZXMudjEuQ3JlZGVudGlhbEgAQgcKBXZhbHVlIjwKB1JlbW92YWwSJQoEa2luZBgBIAEoDjIXLnRvbGxnYXRlLnJ1bGVzLnYxLktpbmQSCgoCaWQYAiABKAkigAIKCFNldHRpbmdzEgsKA2VudhgBIAEoCRIOCgZwZXBwZXIYAiABKAwSFgoOZXJyb3JfYmFzZV91cmwYAyABKAkSLgoLc3RhbGVfYWZ0ZXIYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLZ3JhY2VfYWZ0ZXIYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLYmxvY2tfYWZ0ZXIYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoMbG9hbl9ob3Jpem9uGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIl4KB1NlcnZpY2USCwoDa2V5GAEgASgJEhEKCWVuZHBvaW50cxgCIAMoCRIzChByZXNwb25zZV90aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIrwBCgVSb3V0ZRILCgNrZXkYASABKAkSDwoHc2VydmljZRgCIAEoCRIMCgRob3N0GAMgASgJEgwKBHBhdGgYBCABKAkSDwoHbWV0aG9kcxgFIAMoCRIQCghyZXF1aXJlcxgGIAMoCRINCgVtZXRlchgHIAEoCRISCgpjb3N0X2ZpeGVkGAggASgDEhgKEHN0cmlwX2NyZWRlbnRpYWwYCSABKAgSGQoRYmlsbF9vcGVuX2ludGVudHMYCiABKAgiSQoFTWV0ZXISCwoDa2V5GAEgASgJEjMKC2FnZ3JlZ2F0aW9uGAIgASgOMh4udG9sbGdhdGUucnVsZXMudjEuQWdncmVnYXRpb24iUwoHRmVhdHVyZRILCgNrZXkYASABKAkSLAoEdHlwZRgCIAEoDjIeLnRvbGxnYXRlLnJ1bGVzLnYxLkZlYXR1cmVUeXBlEg0KBW1ldGVyGAMgASgJIpUBCgtQbGFuVmVyc2lvbhIMCgRwbGFuGAEgASgJEg8KB3ZlcnNpb24YAiABKA0SNAoMZW50aXRsZW1lbnRzGAMgAygLMh4udG9sbGdhdGUucnVsZXMudjEuRW50aXRsZW1lbnQSMQoLcmF0ZV9saW1pdHMYBCADKAsyHC50b2xsZ2F0ZS5ydWxlcy52MS5SYXRlTGltaXQifQoLRW50aXRsZW1lbnQSDwoHZmVhdHVyZRgBIAEoCRIRCgdlbmFibGVkGAIgASgISAASKQoFcXVvdGEYAyABKAsyGC50b2xsZ2F0ZS5ydWxlcy52MS5RdW90YUgAEhYKDHN0YXRpY192YWx1ZRgEIAEoCUgAQgcKBWdyYW50ImEKBVF1b3RhEg0KBWxpbWl0GAEgASgDEikKBnBlcmlvZBgCIAEoDjIZLnRvbGxnYXRlLnJ1bGVzLnYxLlBlcmlvZBIMCgRoYXJkGAMgASgIEhAKCHJvbGxvdmVyGAQgASgDIl4KCVJhdGVMaW1pdBILCgNrZXkYASABKAkSDQoFbGltaXQYAiABKAMSJgoDcGVyGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg0KBWJ1cnN0GAQgASgDIj4KCEN1c3RvbWVyEgoKAmlkGAEgASgJEhMKC2V4dGVybmFsX2lkGAIgASgJEhEKCXRpbWVfem9uZRgDIAEoCSKYBAoHTGljZW5zZRIKCgJpZBgBIAEoCRIQCghjdXN0b21lchgCIAEoCRIMCgRwbGFuGAMgASgJEhQKDHBsYW5fdmVyc2lvbhgEIAEoDRIwCgZzdGF0dXMYBSABKA4yIC50b2xsZ2F0ZS5ydWxlcy52MS5MaWNlbnNlU3RhdHVzEi0KCXN0YXJ0c19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGYW5jaG9yGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIaChJjb3VudGVyX2dlbmVyYXRpb24YCSABKAQSKAoGcGhhc2VzGAogAygLMhgudG9sbGdhdGUucnVsZXMudjEuUGhhc2USLgoJb3ZlcnJpZGVzGAsgAygLMhsudG9sbGdhdGUucnVsZXMudjEuT3ZlcnJpZGUSEAoIcGFzdF9kdWUYDCABKAgSLwoLZ3JhY2VfdW50aWwYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmNhbmNlbHNfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKBmdyYW50cxgPIAMoCzIYLnRvbGxnYXRlLnJ1bGVzLnYxLkdyYW50IpIBCgVHcmFudBIKCgJpZBgBIAEoCRIPCgdmZWF0dXJlGAIgASgJEg0KBXVuaXRzGAMgASgDEi0KCXN0YXJ0c19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAibwoFUGhhc2USJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHBsYW4YAiABKAkSFAoMcGxhbl92ZXJzaW9uGAMgASgNEhoKEmNvdW50ZXJfZ2VuZXJhdGlvbhgEIAEoBCLlAQoIT3ZlcnJpZGUSCgoCaWQYASABKAkSLQoJc3RhcnRzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgdlbmRzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1CgtlbnRpdGxlbWVudBgEIAEoCzIeLnRvbGxnYXRlLnJ1bGVzLnYxLkVudGl0bGVtZW50SAASMgoKcmF0ZV9saW1pdBgFIAEoCzIcLnRvbGxnYXRlLnJ1bGVzLnYxLlJhdGVMaW1pdEgAQgYKBHRlcm0ieAoKQ3JlZGVudGlhbBIKCgJpZBgBIAEoCRIPCgdsaWNlbnNlGAIgASgJEgwKBGhhc2gYAyABKAwSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHcmV2b2tlZBgFIAEoCCqxAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEAoMS0lORF9TRVJWSUNFEAESDgoKS0lORF9ST1VURRACEg4KCktJTkRfTUVURVIQAxIQCgxLSU5EX0ZFQVRVUkUQBBIVChFLSU5EX1BMQU5fVkVSU0lPThAFEhEKDUtJTkRfQ1VTVE9NRVIQBhIQCgxLSU5EX0xJQ0VOU0UQBxITCg9LSU5EX0NSRURFTlRJQUwQCCqDAQoLQWdncmVnYXRpb24SGwoXQUdHUkVHQVRJT05fVU5TUEVDSUZJRUQQABIVChFBR0dSRUdBVElPTl9DT1VOVBABEhMKD0FHR1JFR0FUSU9OX1NVTRACEhMKD0FHR1JFR0FUSU9OX01BWBADEhYKEkFHR1JFR0FUSU9OX1VOSVFVRRAEKngKC0ZlYXR1cmVUeXBlEhwKGEZFQVRVUkVfVFlQRV9VTlNQRUNJRklFRBAAEhgKFEZFQVRVUkVfVFlQRV9CT09MRUFOEAESFwoTRkVBVFVSRV9UWVBFX1NUQVRJQxACEhgKFEZFQVRVUkVfVFlQRV9NRVRFUkVEEAMqsQEKBlBlcmlvZBIWChJQRVJJT0RfVU5TUEVDSUZJRUQQABIRCg1QRVJJT0RfTUlOVVRFEAESDwoLUEVSSU9EX0hPVVIQAhIOCgpQRVJJT0RfREFZEAMSDwoLUEVSSU9EX1dFRUsQBBIQCgxQRVJJT0RfTU9OVEgQBRIPCgtQRVJJT0RfWUVBUhAGEhIKDlBFUklPRF9CSUxMSU5HEAcSEwoPUEVSSU9EX0xJRkVUSU1FEAgqoQEKDUxpY2Vuc2VTdGF0dXMSHgoaTElDRU5TRV9TVEFUVVNfVU5TUEVDSUZJRUQQABIZChVMSUNFTlNFX1NUQVRVU19BQ1RJVkUQARIcChhMSUNFTlNFX1NUQVRVU19TVVNQRU5ERUQQAhIbChdMSUNFTlNFX1NUQVRVU19DQU5DRUxFRBADEhoKFkxJQ0VOU0VfU1RBVFVTX1JFVk9LRUQQBEK1AQoVY29tLnRvbGxnYXRlLnJ1bGVzLnYxQgtSZWNvcmRQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvcnVsZXMvdjE7cnVsZXN2MaICA1RSWKoCEVRvbGxnYXRlLlJ1bGVzLlYxygIRVG9sbGdhdGVcUnVsZXNcVjHiAh1Ub2xsZ2F0ZVxSdWxlc1xWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpSdWxlczo6VjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Ch50b2xsZ2F0ZS9ydWxlcy92MS9yZWNvcmQucHJvdG8SEXRvbGxnYXRlLnJ1bGVzLnYxIp4ECgZSZWNvcmQSLQoHcmVtb3ZhbBgBIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLlJlbW92YWxIABIvCghzZXR0aW5ncxgCIAEoCzIbLnRvbGxnYXRlLnJ1bGVzLnYxLlNldHRpbmdzSAASLQoHc2VydmljZRgDIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLlNlcnZpY2VIABIpCgVyb3V0ZRgEIAEoCzIYLnRvbGxnYXRlLnJ1bGVzLnYxLlJvdXRlSAASKQoFbWV0ZXIYBSABKAsyGC50b2xsZ2F0ZS5ydWxlcy52MS5NZXRlckgAEi0KB2ZlYXR1cmUYBiABKAsyGi50b2xsZ2F0ZS5ydWxlcy52MS5GZWF0dXJlSAASNgoMcGxhbl92ZXJzaW9uGAcgASgLMh4udG9sbGdhdGUucnVsZXMudjEuUGxhblZlcnNpb25IABIvCghjdXN0b21lchgIIAEoCzIbLnRvbGxnYXRlLnJ1bGVzLnYxLkN1c3RvbWVySAASLQoHbGljZW5zZRgJIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLkxpY2Vuc2VIABIzCgpjcmVkZW50aWFsGAogASgLMh0udG9sbGdhdGUucnVsZXMudjEuQ3JlZGVudGlhbEgAEioKBmFkZF9vbhgLIAEoCzIYLnRvbGxnYXRlLnJ1bGVzLnYxLkFkZE9uSABCBwoFdmFsdWUiPAoHUmVtb3ZhbBIlCgRraW5kGAEgASgOMhcudG9sbGdhdGUucnVsZXMudjEuS2luZBIKCgJpZBgCIAEoCSKAAgoIU2V0dGluZ3MSCwoDZW52GAEgASgJEg4KBnBlcHBlchgCIAEoDBIWCg5lcnJvcl9iYXNlX3VybBgDIAEoCRIuCgtzdGFsZV9hZnRlchgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtncmFjZV9hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtibG9ja19hZnRlchgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgxsb2FuX2hvcml6b24YByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iXgoHU2VydmljZRILCgNrZXkYASABKAkSEQoJZW5kcG9pbnRzGAIgAygJEjMKEHJlc3BvbnNlX3RpbWVvdXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ivAEKBVJvdXRlEgsKA2tleRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEgwKBGhvc3QYAyABKAkSDAoEcGF0aBgEIAEoCRIPCgdtZXRob2RzGAUgAygJEhAKCHJlcXVpcmVzGAYgAygJEg0KBW1ldGVyGAcgASgJEhIKCmNvc3RfZml4ZWQYCCABKAMSGAoQc3RyaXBfY3JlZGVudGlhbBgJIAEoCBIZChFiaWxsX29wZW5faW50ZW50cxgKIAEoCCJJCgVNZXRlchILCgNrZXkYASABKAkSMwoLYWdncmVnYXRpb24YAiABKA4yHi50b2xsZ2F0ZS5ydWxlcy52MS5BZ2dyZWdhdGlvbiJTCgdGZWF0dXJlEgsKA2tleRgBIAEoCRIsCgR0eXBlGAIgASgOMh4udG9sbGdhdGUucnVsZXMudjEuRmVhdHVyZVR5cGUSDQoFbWV0ZXIYAyABKAkilQEKC1BsYW5WZXJzaW9uEgwKBHBsYW4YASABKAkSDwoHdmVyc2lvbhgCIAEoDRI0CgxlbnRpdGxlbWVudHMYAyADKAsyHi50b2xsZ2F0ZS5ydWxlcy52MS5FbnRpdGxlbWVudBIxCgtyYXRlX2xpbWl0cxgEIAMoCzIcLnRvbGxnYXRlLnJ1bGVzLnYxLlJhdGVMaW1pdCJKCgVBZGRPbhILCgNrZXkYASABKAkSNAoMZW50aXRsZW1lbnRzGAIgAygLMh4udG9sbGdhdGUucnVsZXMudjEuRW50aXRsZW1lbnQifQoLRW50aXRsZW1lbnQSDwoHZmVhdHVyZRgBIAEoCRIRCgdlbmFibGVkGAIgASgISAASKQoFcXVvdGEYAyABKAsyGC50b2xsZ2F0ZS5ydWxlcy52MS5RdW90YUgAEhYKDHN0YXRpY192YWx1ZRgEIAEoCUgAQgcKBWdyYW50ImEKBVF1b3RhEg0KBWxpbWl0GAEgASgDEikKBnBlcmlvZBgCIAEoDjIZLnRvbGxnYXRlLnJ1bGVzLnYxLlBlcmlvZBIMCgRoYXJkGAMgASgIEhAKCHJvbGxvdmVyGAQgASgDIl4KCVJhdGVMaW1pdBILCgNrZXkYASABKAkSDQoFbGltaXQYAiABKAMSJgoDcGVyGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg0KBWJ1cnN0GAQgASgDIj4KCEN1c3RvbWVyEgoKAmlkGAEgASgJEhMKC2V4dGVybmFsX2lkGAIgASgJEhEKCXRpbWVfem9uZRgDIAEoCSLIBAoHTGljZW5zZRIKCgJpZBgBIAEoCRIQCghjdXN0b21lchgCIAEoCRIMCgRwbGFuGAMgASgJEhQKDHBsYW5fdmVyc2lvbhgEIAEoDRIwCgZzdGF0dXMYBSABKA4yIC50b2xsZ2F0ZS5ydWxlcy52MS5MaWNlbnNlU3RhdHVzEi0KCXN0YXJ0c19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGYW5jaG9yGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIaChJjb3VudGVyX2dlbmVyYXRpb24YCSABKAQSKAoGcGhhc2VzGAogAygLMhgudG9sbGdhdGUucnVsZXMudjEuUGhhc2USLgoJb3ZlcnJpZGVzGAsgAygLMhsudG9sbGdhdGUucnVsZXMudjEuT3ZlcnJpZGUSEAoIcGFzdF9kdWUYDCABKAgSLwoLZ3JhY2VfdW50aWwYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmNhbmNlbHNfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKBmdyYW50cxgPIAMoCzIYLnRvbGxnYXRlLnJ1bGVzLnYxLkdyYW50Ei4KB2FkZF9vbnMYECADKAsyHS50b2xsZ2F0ZS5ydWxlcy52MS5BdHRhY2htZW50IngKCkF0dGFjaG1lbnQSDgoGYWRkX29uGAEgASgJEi0KCXN0YXJ0c19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAikgEKBUdyYW50EgoKAmlkGAEgASgJEg8KB2ZlYXR1cmUYAiABKAkSDQoFdW5pdHMYAyABKAMSLQoJc3RhcnRzX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJvCgVQaGFzZRImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEcGxhbhgCIAEoCRIUCgxwbGFuX3ZlcnNpb24YAyABKA0SGgoSY291bnRlcl9nZW5lcmF0aW9uGAQgASgEIuUBCghPdmVycmlkZRIKCgJpZBgBIAEoCRItCglzdGFydHNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB2VuZHNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjUKC2VudGl0bGVtZW50GAQgASgLMh4udG9sbGdhdGUucnVsZXMudjEuRW50aXRsZW1lbnRIABIyCgpyYXRlX2xpbWl0GAUgASgLMhwudG9sbGdhdGUucnVsZXMudjEuUmF0ZUxpbWl0SABCBgoEdGVybSJ4CgpDcmVkZW50aWFsEgoKAmlkGAEgASgJEg8KB2xpY2Vuc2UYAiABKAkSDAoEaGFzaBgDIAEoDBIuCgpleHBpcmVzX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdyZXZva2VkGAUgASgIKsIBCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIQCgxLSU5EX1NFUlZJQ0UQARIOCgpLSU5EX1JPVVRFEAISDgoKS0lORF9NRVRFUhADEhAKDEtJTkRfRkVBVFVSRRAEEhUKEUtJTkRfUExBTl9WRVJTSU9OEAUSEQoNS0lORF9DVVNUT01FUhAGEhAKDEtJTkRfTElDRU5TRRAHEhMKD0tJTkRfQ1JFREVOVElBTBAIEg8KC0tJTkRfQUREX09OEAkqgwEKC0FnZ3JlZ2F0aW9uEhsKF0FHR1JFR0FUSU9OX1VOU1BFQ0lGSUVEEAASFQoRQUdHUkVHQVRJT05fQ09VTlQQARITCg9BR0dSRUdBVElPTl9TVU0QAhITCg9BR0dSRUdBVElPTl9NQVgQAxIWChJBR0dSRUdBVElPTl9VTklRVUUQBCp4CgtGZWF0dXJlVHlwZRIcChhGRUFUVVJFX1RZUEVfVU5TUEVDSUZJRUQQABIYChRGRUFUVVJFX1RZUEVfQk9PTEVBThABEhcKE0ZFQVRVUkVfVFlQRV9TVEFUSUMQAhIYChRGRUFUVVJFX1RZUEVfTUVURVJFRBADKrEBCgZQZXJpb2QSFgoSUEVSSU9EX1VOU1BFQ0lGSUVEEAASEQoNUEVSSU9EX01JTlVURRABEg8KC1BFUklPRF9IT1VSEAISDgoKUEVSSU9EX0RBWRADEg8KC1BFUklPRF9XRUVLEAQSEAoMUEVSSU9EX01PTlRIEAUSDwoLUEVSSU9EX1lFQVIQBhISCg5QRVJJT0RfQklMTElORxAHEhMKD1BFUklPRF9MSUZFVElNRRAIKqEBCg1MaWNlbnNlU3RhdHVzEh4KGkxJQ0VOU0VfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGQoVTElDRU5TRV9TVEFUVVNfQUNUSVZFEAESHAoYTElDRU5TRV9TVEFUVVNfU1VTUEVOREVEEAISGwoXTElDRU5TRV9TVEFUVVNfQ0FOQ0VMRUQQAxIaChZMSUNFTlNFX1NUQVRVU19SRVZPS0VEEARCtQEKFWNvbS50b2xsZ2F0ZS5ydWxlcy52MUILUmVjb3JkUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL3J1bGVzL3YxO3J1bGVzdjGiAgNUUliqAhFUb2xsZ2F0ZS5SdWxlcy5WMcoCEVRvbGxnYXRlXFJ1bGVzXFYx4gIdVG9sbGdhdGVcUnVsZXNcVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6UnVsZXM6OlYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Record sets or removes one object of a rule state.
@@ -83,6 +83,12 @@ export type Record = Message<"tollgate.rules.v1.Record"> & {
      */
     value: Credential;
     case: "credential";
+  } | {
+    /**
+     * @generated from field: tollgate.rules.v1.AddOn add_on = 11;
+     */
+    value: AddOn;
+    case: "addOn";
   } | { case: undefined; value?: undefined };
 };
 
@@ -368,6 +374,30 @@ export const PlanVersionSchema: GenMessage<PlanVersion> = /*@__PURE__*/
   messageDesc(file_tollgate_rules_v1_record, 7);
 
 /**
+ * AddOn is what licences may have beside their plan. It only grants.
+ *
+ * @generated from message tollgate.rules.v1.AddOn
+ */
+export type AddOn = Message<"tollgate.rules.v1.AddOn"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: repeated tollgate.rules.v1.Entitlement entitlements = 2;
+   */
+  entitlements: Entitlement[];
+};
+
+/**
+ * Describes the message tollgate.rules.v1.AddOn.
+ * Use `create(AddOnSchema)` to create a new message.
+ */
+export const AddOnSchema: GenMessage<AddOn> = /*@__PURE__*/
+  messageDesc(file_tollgate_rules_v1_record, 8);
+
+/**
  * @generated from message tollgate.rules.v1.Entitlement
  */
 export type Entitlement = Message<"tollgate.rules.v1.Entitlement"> & {
@@ -407,7 +437,7 @@ export type Entitlement = Message<"tollgate.rules.v1.Entitlement"> & {
  * Use `create(EntitlementSchema)` to create a new message.
  */
 export const EntitlementSchema: GenMessage<Entitlement> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 8);
+  messageDesc(file_tollgate_rules_v1_record, 9);
 
 /**
  * @generated from message tollgate.rules.v1.Quota
@@ -443,7 +473,7 @@ export type Quota = Message<"tollgate.rules.v1.Quota"> & {
  * Use `create(QuotaSchema)` to create a new message.
  */
 export const QuotaSchema: GenMessage<Quota> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 9);
+  messageDesc(file_tollgate_rules_v1_record, 10);
 
 /**
  * @generated from message tollgate.rules.v1.RateLimit
@@ -475,7 +505,7 @@ export type RateLimit = Message<"tollgate.rules.v1.RateLimit"> & {
  * Use `create(RateLimitSchema)` to create a new message.
  */
 export const RateLimitSchema: GenMessage<RateLimit> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 10);
+  messageDesc(file_tollgate_rules_v1_record, 11);
 
 /**
  * @generated from message tollgate.rules.v1.Customer
@@ -504,7 +534,7 @@ export type Customer = Message<"tollgate.rules.v1.Customer"> & {
  * Use `create(CustomerSchema)` to create a new message.
  */
 export const CustomerSchema: GenMessage<Customer> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 11);
+  messageDesc(file_tollgate_rules_v1_record, 12);
 
 /**
  * @generated from message tollgate.rules.v1.License
@@ -599,6 +629,14 @@ export type License = Message<"tollgate.rules.v1.License"> & {
    * @generated from field: repeated tollgate.rules.v1.Grant grants = 15;
    */
   grants: Grant[];
+
+  /**
+   * In order of their start; of two that grant the same, or count on the same meter, the
+   * later one counts. Overrides stand before them, and they before the plan.
+   *
+   * @generated from field: repeated tollgate.rules.v1.Attachment add_ons = 16;
+   */
+  addOns: Attachment[];
 };
 
 /**
@@ -606,7 +644,39 @@ export type License = Message<"tollgate.rules.v1.License"> & {
  * Use `create(LicenseSchema)` to create a new message.
  */
 export const LicenseSchema: GenMessage<License> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 12);
+  messageDesc(file_tollgate_rules_v1_record, 13);
+
+/**
+ * Attachment is an add-on of a licence while it lasts. One that is not there grants
+ * nothing.
+ *
+ * @generated from message tollgate.rules.v1.Attachment
+ */
+export type Attachment = Message<"tollgate.rules.v1.Attachment"> & {
+  /**
+   * @generated from field: string add_on = 1;
+   */
+  addOn: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp starts_at = 2;
+   */
+  startsAt?: Timestamp | undefined;
+
+  /**
+   * Exclusive. Unset: for good.
+   *
+   * @generated from field: google.protobuf.Timestamp ends_at = 3;
+   */
+  endsAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message tollgate.rules.v1.Attachment.
+ * Use `create(AttachmentSchema)` to create a new message.
+ */
+export const AttachmentSchema: GenMessage<Attachment> = /*@__PURE__*/
+  messageDesc(file_tollgate_rules_v1_record, 14);
 
 /**
  * Grant is extra units of one metered feature. Who has what of them is the lender's to
@@ -648,7 +718,7 @@ export type Grant = Message<"tollgate.rules.v1.Grant"> & {
  * Use `create(GrantSchema)` to create a new message.
  */
 export const GrantSchema: GenMessage<Grant> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 13);
+  messageDesc(file_tollgate_rules_v1_record, 15);
 
 /**
  * Phase is the plan version that a licence is on from an instant on.
@@ -682,7 +752,7 @@ export type Phase = Message<"tollgate.rules.v1.Phase"> & {
  * Use `create(PhaseSchema)` to create a new message.
  */
 export const PhaseSchema: GenMessage<Phase> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 14);
+  messageDesc(file_tollgate_rules_v1_record, 16);
 
 /**
  * Override replaces one entitlement, or one rate limit, of a licence's plan while it
@@ -735,7 +805,7 @@ export type Override = Message<"tollgate.rules.v1.Override"> & {
  * Use `create(OverrideSchema)` to create a new message.
  */
 export const OverrideSchema: GenMessage<Override> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 15);
+  messageDesc(file_tollgate_rules_v1_record, 17);
 
 /**
  * Credential is an API key's keyed hash. A revoked one stays, so that its bearer
@@ -777,7 +847,7 @@ export type Credential = Message<"tollgate.rules.v1.Credential"> & {
  * Use `create(CredentialSchema)` to create a new message.
  */
 export const CredentialSchema: GenMessage<Credential> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 16);
+  messageDesc(file_tollgate_rules_v1_record, 18);
 
 /**
  * @generated from enum tollgate.rules.v1.Kind
@@ -827,6 +897,11 @@ export enum Kind {
    * @generated from enum value: KIND_CREDENTIAL = 8;
    */
   CREDENTIAL = 8,
+
+  /**
+   * @generated from enum value: KIND_ADD_ON = 9;
+   */
+  ADD_ON = 9,
 }
 
 /**
