@@ -112,5 +112,18 @@ func (g *Granted) counts(meter string) (Entitlement, bool) {
 	return en, ok
 }
 
-// Has reports whether a feature is granted; nothing is by what is not there.
-func (g *Granted) Has(feature string) bool { return g != nil && g.enabled[feature] }
+// has reports whether a feature is granted; nothing is by what is not there.
+func (g *Granted) has(feature string) bool { return g != nil && g.enabled[feature] }
+
+// covers reports whether all that o grants is granted, in whatever amount.
+func (g *Granted) covers(o *Granted) bool {
+	if o == nil {
+		return true
+	}
+	for k := range o.enabled {
+		if !g.enabled[k] {
+			return false
+		}
+	}
+	return true
+}

@@ -27,11 +27,19 @@ func (t *terms) has(feature string) bool {
 		return !o.Withheld
 	}
 	for i := range t.lic.AddOns {
-		if a := &t.lic.AddOns[i]; a.HoldsAt(t.now) && t.state.extra[a.AddOn].Has(feature) {
+		if t.addOn(i).has(feature) {
 			return true
 		}
 	}
 	return t.plan.enabled[feature]
+}
+
+// addOn is what the licence's i-th add-on grants; nil where it does not hold, or is not there.
+func (t *terms) addOn(i int) *Granted {
+	if a := &t.lic.AddOns[i]; a.HoldsAt(t.now) {
+		return t.state.extra[a.AddOn]
+	}
+	return nil
 }
 
 // counts is the metered entitlement that requests on a meter are counted under.
@@ -83,13 +91,10 @@ func (t *terms) rate(i int) *RateLimit {
 // features are the keys of all that is granted, sorted and comma-separated. Where no override or add-on changes them, that is the plan's
 // own text.
 func (t *terms) features() string {
-	var extra []*Granted
+	changed := false
 	for i := range t.lic.AddOns {
-		if a := &t.lic.AddOns[i]; a.HoldsAt(t.now) && t.state.extra[a.AddOn] != nil {
-			extra = append(extra, t.state.extra[a.AddOn])
-		}
+		changed = changed || !t.plan.covers(t.addOn(i))
 	}
-	changed := len(extra) > 0
 	for i := range t.lic.Overrides {
 		o := &t.lic.Overrides[i]
 		changed = changed || o.Feature != "" && o.HoldsAt(t.now) && t.plan.enabled[o.Feature] == o.Withheld
@@ -108,10 +113,12 @@ func (t *terms) features() string {
 			keys = append(keys, o.Feature)
 		}
 	}
-	for _, g := range extra {
-		for k := range g.enabled {
-			if t.has(k) {
-				keys = append(keys, k)
+	for i := range t.lic.AddOns {
+		if g := t.addOn(i); g != nil {
+			for k := range g.enabled {
+				if t.has(k) {
+					keys = append(keys, k)
+				}
 			}
 		}
 	}

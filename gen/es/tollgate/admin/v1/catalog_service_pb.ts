@@ -1499,6 +1499,8 @@ export const PreviewPublishRequestSchema: GenMessage<PreviewPublishRequest> = /*
   messageDesc(file_tollgate_admin_v1_catalog_service, 51);
 
 /**
+ * What single licences have beside the plan (overrides, add-ons, grants) is not looked at.
+ *
  * @generated from message tollgate.admin.v1.PreviewPublishResponse
  */
 export type PreviewPublishResponse = Message<"tollgate.admin.v1.PreviewPublishResponse"> & {

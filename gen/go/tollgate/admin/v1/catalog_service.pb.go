@@ -3153,6 +3153,7 @@ func (x *PreviewPublishRequest) GetVersion() uint32 {
 	return 0
 }
 
+// What single licences have beside the plan (overrides, add-ons, grants) is not looked at.
 type PreviewPublishResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Features that the draft grants and the newest published version does not.
