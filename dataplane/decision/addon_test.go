@@ -36,17 +36,17 @@ func quota(limit int64) *decision.Quota {
 // on says what a request at path is decided, counted as and limited to.
 func on(s *decision.State, path string, now time.Time) string {
 	v := decide(s, accounts{}, get(path), now)
-	out := string(v.Code)
+	out := []string{string(v.Code)}
 	if v.Cold {
-		out = "cold"
+		out[0] = "cold"
 	}
 	for _, l := range v.Limits() {
-		out += fmt.Sprintf(" %s=%d", l.Policy, l.Quota)
+		out = append(out, fmt.Sprintf("%s=%d", l.Policy, l.Quota))
 	}
 	if v.Charge.Units > 0 {
-		out += " as " + v.Charge.Feature
+		out = append(out, "as "+v.Charge.Feature)
 	}
-	return out
+	return strings.Join(out, " ")
 }
 
 func TestI8_AnAddOnGrantsFromItsStartToItsEnd(t *testing.T) {
