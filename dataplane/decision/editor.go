@@ -3,8 +3,6 @@ package decision
 import (
 	"fmt"
 	"maps"
-	"slices"
-	"strings"
 )
 
 // Editor makes the next State out of one, aside. It copies a kind's index at the first change of that
@@ -86,6 +84,18 @@ func (e *Editor) RemovePlanVersion(plan string, version uint32) {
 	e.planned = true
 }
 
+// SetAddOn adds or replaces an add-on.
+func (e *Editor) SetAddOn(v *AddOn) {
+	own(e, "add-on", &e.next.addOns)[v.Key] = v
+	e.planned = true
+}
+
+// RemoveAddOn removes an add-on.
+func (e *Editor) RemoveAddOn(key string) {
+	delete(own(e, "add-on", &e.next.addOns), key)
+	e.planned = true
+}
+
 // SetCustomer adds or replaces a customer.
 func (e *Editor) SetCustomer(v *Customer) { own(e, "customer", &e.next.customers)[v.ID] = v }
 
@@ -127,11 +137,19 @@ func (e *Editor) Build(epoch Epoch) (*State, error) {
 	if e.planned {
 		s.plans = make(map[planKey]*plan, len(s.versions))
 		for k, v := range s.versions {
-			p, err := compilePlan(v, s.features)
+			p, err := compilePlan(v, s.Feature)
 			if err != nil {
 				return nil, err
 			}
 			s.plans[k] = p
+		}
+		s.extra = make(map[string]*Granted, len(s.addOns))
+		for k, v := range s.addOns {
+			g, err := Compile(v.Entitlements, s.Feature)
+			if err != nil {
+				return nil, fmt.Errorf("add-on %s: %w", k, err)
+			}
+			s.extra[k] = g
 		}
 	}
 	if e.termed {
@@ -140,29 +158,13 @@ func (e *Editor) Build(epoch Epoch) (*State, error) {
 	return &s, nil
 }
 
-func compilePlan(v *PlanVersion, features map[string]*Feature) (*plan, error) {
+func compilePlan(v *PlanVersion, feature func(key string) *Feature) (*plan, error) {
 	if len(v.RateLimits) > MaxLimits-1 {
 		return nil, fmt.Errorf("plan %s version %d: %d rate limits, at most %d", v.Plan, v.Version, len(v.RateLimits), MaxLimits-1)
 	}
-	p := &plan{PlanVersion: v, enabled: map[string]bool{}, metered: map[string]Entitlement{}}
-	var keys []string
-	for _, en := range v.Entitlements {
-		f := features[en.Feature]
-		switch {
-		case f == nil:
-		case f.Type == Metered:
-			if _, twice := p.metered[f.Meter]; twice {
-				return nil, fmt.Errorf("plan %s version %d: two features of meter %s", v.Plan, v.Version, f.Meter)
-			}
-			p.metered[f.Meter] = en
-			p.enabled[en.Feature] = true
-			keys = append(keys, en.Feature)
-		case f.Type == Static && en.Value != "", f.Type == Boolean && en.Enabled:
-			p.enabled[en.Feature] = true
-			keys = append(keys, en.Feature)
-		}
+	g, err := Compile(v.Entitlements, feature)
+	if err != nil {
+		return nil, fmt.Errorf("plan %s version %d: %w", v.Plan, v.Version, err)
 	}
-	slices.Sort(keys)
-	p.keys = strings.Join(keys, ",")
-	return p, nil
+	return &plan{v, g}, nil
 }

@@ -74,7 +74,13 @@ type PlanVersion struct {
 	RateLimits   []RateLimit
 }
 
-// Entitlement is what a plan version grants for one feature.
+// AddOn is what licences may have beside their plan. It only grants.
+type AddOn struct {
+	Key          string
+	Entitlements []Entitlement
+}
+
+// Entitlement is what a plan version or an add-on grants for one feature.
 type Entitlement struct {
 	Feature string
 	Enabled bool   // Of a boolean feature.
@@ -123,6 +129,7 @@ type License struct {
 	// Next are phases to come when the record was made, in order of time. Time alone turns them on.
 	Next      []Phase
 	Overrides []Override
+	AddOns    []Attachment // In order of their start.
 	Grants    []Grant
 	Status    Status
 	StartsAt  time.Time
@@ -165,6 +172,17 @@ func (g *Grant) HoldsAt(now time.Time) bool {
 	return !now.Before(g.From) && (g.To.IsZero() || now.Before(g.To))
 }
 
+// Attachment is an add-on of a licence while it lasts.
+type Attachment struct {
+	AddOn    string
+	From, To time.Time // To exclusive; zero: for good.
+}
+
+// HoldsAt reports whether the licence has the add-on at now.
+func (a *Attachment) HoldsAt(now time.Time) bool {
+	return !now.Before(a.From) && (a.To.IsZero() || now.Before(a.To))
+}
+
 // Override replaces one entitlement or one rate limit of a licence's plan while it lasts. Either Feature or RateLimit is set.
 type Override struct {
 	ID       string
@@ -198,9 +216,7 @@ type planKey struct {
 // plan is a PlanVersion made ready for deciding.
 type plan struct {
 	*PlanVersion
-	enabled map[string]bool
-	metered map[string]Entitlement // By meter.
-	keys    string                 // What the plan grants, comma-separated.
+	*Granted
 }
 
 // State is one immutable rule state. The zero value decides nothing but route_unknown.
@@ -212,6 +228,7 @@ type State struct {
 	meters      map[string]*Meter
 	features    map[string]*Feature
 	versions    map[planKey]*PlanVersion
+	addOns      map[string]*AddOn
 	customers   map[string]*Customer
 	licenses    map[string]*License
 	credentials map[string]*Credential
@@ -219,6 +236,7 @@ type State struct {
 
 	table  router
 	plans  map[planKey]*plan
+	extra  map[string]*Granted // By add-on.
 	termed termTable
 }
 
@@ -254,6 +272,9 @@ func (s *State) Customer(id string) *Customer { return s.customers[id] }
 func (s *State) PlanVersion(plan string, version uint32) *PlanVersion {
 	return s.versions[planKey{plan, version}]
 }
+
+// AddOn finds an add-on; nil where there is none.
+func (s *State) AddOn(key string) *AddOn { return s.addOns[key] }
 
 // Counts says how many licences and credentials the state holds.
 func (s *State) Counts() (licenses, credentials int) { return len(s.licenses), len(s.credentials) }

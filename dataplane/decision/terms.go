@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// terms are what a licence is granted at one moment: override before plan version. An override holds for its feature, or for
-// the meter that the feature counts on. Where two hold, the one that began last wins: a licence's record has them in that order.
+// terms are what a licence is granted at one moment: override before add-on before plan version. Each holds for its feature, and for
+// the meter that the feature counts on. Where two of a kind hold, the one that began last wins: a licence's record has them in that order.
 type terms struct {
 	state *State
 	lic   *License
@@ -26,23 +26,25 @@ func (t *terms) has(feature string) bool {
 	if o := t.lic.OverrideOf(feature, t.now); o != nil {
 		return !o.Withheld
 	}
+	for i := range t.lic.AddOns {
+		if t.addOn(i).has(feature) {
+			return true
+		}
+	}
 	return t.plan.enabled[feature]
 }
 
-// counts is the metered entitlement that requests on a meter are counted under. To withhold a feature says nothing of another one on its
-// meter that the plan grants.
-func (t *terms) counts(meter string) (Entitlement, bool) {
-	en, ok := t.plan.metered[meter]
-	for i := len(t.lic.Overrides) - 1; i >= 0; i-- {
-		o := &t.lic.Overrides[i]
-		if o.Feature == "" || !o.HoldsAt(t.now) || o.Withheld && (!ok || o.Feature != en.Feature) {
-			continue
-		}
-		if f := t.state.features[o.Feature]; f != nil && f.Type == Metered && f.Meter == meter {
-			return Entitlement{Feature: o.Feature, Quota: o.Quota}, !o.Withheld
-		}
+// addOn is what the licence's i-th add-on grants; nil where it does not hold, or is not there.
+func (t *terms) addOn(i int) *Granted {
+	if a := &t.lic.AddOns[i]; a.HoldsAt(t.now) {
+		return t.state.extra[a.AddOn]
 	}
-	return en, ok
+	return nil
+}
+
+// counts is the metered entitlement that requests on a meter are counted under.
+func (t *terms) counts(meter string) (Entitlement, bool) {
+	return t.lic.counts(t.state, t.plan.Granted, meter, t.now)
 }
 
 // granted is the units of all grants on a meter that hold: no more than these are there beside its quota.
@@ -86,9 +88,13 @@ func (t *terms) rate(i int) *RateLimit {
 	return rl
 }
 
-// features are the keys of all that is granted, sorted and comma-separated. Where no override changes them, that is the plan's own text.
+// features are the keys of all that is granted, sorted and comma-separated. Where no override or add-on changes them, that is the plan's
+// own text.
 func (t *terms) features() string {
 	changed := false
+	for i := range t.lic.AddOns {
+		changed = changed || !t.plan.covers(t.addOn(i))
+	}
 	for i := range t.lic.Overrides {
 		o := &t.lic.Overrides[i]
 		changed = changed || o.Feature != "" && o.HoldsAt(t.now) && t.plan.enabled[o.Feature] == o.Withheld
@@ -105,6 +111,15 @@ func (t *terms) features() string {
 	for i := range t.lic.Overrides {
 		if o := &t.lic.Overrides[i]; o.Feature != "" && !t.plan.enabled[o.Feature] && t.has(o.Feature) {
 			keys = append(keys, o.Feature)
+		}
+	}
+	for i := range t.lic.AddOns {
+		if g := t.addOn(i); g != nil {
+			for k := range g.enabled {
+				if t.has(k) {
+					keys = append(keys, k)
+				}
+			}
 		}
 	}
 	slices.Sort(keys)

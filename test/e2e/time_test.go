@@ -59,33 +59,36 @@ func TestI8_APublishedVersionTakesEffectOnNodesThatAreCutOff(t *testing.T) {
 		return nil
 	})
 	s.Kill(t, "nats")
+	turn(t, r, key, "/reports/x", at, http.StatusForbidden, http.StatusOK)
+	res, err := c.Licenses.GetLicense(ctx, &adminv1.GetLicenseRequest{Id: license})
+	if err != nil || res.GetLicense().GetPlanVersion() != 2 || len(res.GetLicense().GetUpcoming()) != 0 {
+		t.Errorf("licence %v, %v", res.GetLicense(), err)
+	}
+}
+
+// turn watches every node answer one status until an instant and another one from it on, by its own clock.
+func turn(t *testing.T, r system.Ready, key, path string, at time.Time, before, after int) {
+	t.Helper()
 	for _, node := range r.Nodes {
 		var last time.Time
-		var code int
-		system.Eventually(t, time.Until(at)+5*time.Second, node.Name+" forwards", func() error {
+		system.Eventually(t, time.Until(at)+5*time.Second, fmt.Sprintf("%s answers %d", node.Name, after), func() error {
 			asked := time.Now()
-			var body string
-			var err error
-			code, body, err = system.Get(node.ProxyURL+"/reports/x", key)
+			code, body, err := system.Get(node.ProxyURL+path, key)
 			switch {
 			case err != nil:
 				return err
-			case code == http.StatusOK && last.IsZero() && asked.Before(at):
-				t.Fatalf("%s forwards %s before the version is in effect", node.Name, at.Sub(asked))
-			case code != http.StatusOK && !strings.Contains(body, "feature_not_in_plan"):
+			case code == http.StatusForbidden && !strings.Contains(body, "feature_not_in_plan"), code != before && code != after:
 				t.Fatalf("%s answers %d %s", node.Name, code, body)
-			case code != http.StatusOK:
+			case code == after && last.IsZero() && asked.Before(at):
+				t.Fatalf("%s answers %d already, %s before its time", node.Name, code, at.Sub(asked))
+			case code == before:
 				last = asked
 				return fmt.Errorf("still %d", code)
 			}
 			return nil
 		})
 		if late := last.Sub(at); !last.IsZero() && late > 0 {
-			t.Errorf("%s still denied %s after the version was in effect", node.Name, late)
+			t.Errorf("%s still answered %d %s after its time", node.Name, before, late)
 		}
-	}
-	res, err := c.Licenses.GetLicense(ctx, &adminv1.GetLicenseRequest{Id: license})
-	if err != nil || res.GetLicense().GetPlanVersion() != 2 || len(res.GetLicense().GetUpcoming()) != 0 {
-		t.Errorf("licence %v, %v", res.GetLicense(), err)
 	}
 }

@@ -21,6 +21,7 @@ plans:
   trial_days: 14
   rate_limits: [{key: free-rate, limit: 5, per: 500ms, burst: 7, scope: license}]
   rate_cards: [{key: base, kind: flat, amount: 49.00, currency: USD}, {key: use, kind: volume, feature: calls, currency: USD, included: 3, tiers: [{up_to: 5, unit_price: 0.10}, {flat_price: "1"}]}]
+addons: [{key: more, name: More, entitlements: [{feature: calls, quota: {limit: 9, period: day, mode: soft}}, {feature: reports}], rate_cards: [{key: fee, kind: flat, amount: "5", currency: USD}]}]
 services: [{key: sample, endpoints: ["http://127.0.0.1:9000"]}]
 routes: [{key: reports, service: sample, match: {path: "/reports/*", methods: [GET]}, requires: [reports], meter: requests, cost: {fixed: 2}, bill_open_intents: false}]
 terms: [{key: no-delete, on: "plan:free", when: 'request.method == "DELETE"', effect: block, priority: 10, message: Buy pro.}, {key: slow, when: "true", effect: throttle, priority: -1, retry_after: 1500ms}, {key: dear, name: Dear, on: route:reports, when: "true", effect: cost, cost: 0}]
@@ -40,7 +41,7 @@ func TestParse_ReadsTheWholeFile(t *testing.T) {
 			Key: "free", DisplayName: "Free", TrialDays: 14,
 			Entitlements: []licensing.Entitlement{
 				{Feature: "calls", Enabled: true, Quota: &licensing.Quota{Limit: 1000, Period: licensing.Month, Mode: licensing.Hard, Rollover: 5}},
-				{Feature: "reports", Enabled: true}, {Feature: "beta"},
+				{Feature: "reports", Enabled: true}, {Feature: "beta", Off: true},
 				{Feature: "seats", Enabled: true, Value: licensing.Value{Kind: licensing.NumberValue, Number: 10}},
 				{Feature: "region", Enabled: true, Value: licensing.Value{Kind: licensing.TextValue, Text: "eu"}},
 				{Feature: "sso", Enabled: true, Value: licensing.Value{Kind: licensing.BoolValue}},
@@ -51,6 +52,13 @@ func TestParse_ReadsTheWholeFile(t *testing.T) {
 				Key: "use", Kind: licensing.Volume, Feature: "calls", Currency: "USD", Included: 3,
 				Tiers: []licensing.Tier{{UpTo: 5, UnitPrice: "0.10"}, {FlatPrice: "1"}},
 			}},
+		}},
+		AddOns: []licensing.AddOn{{
+			Key: "more", DisplayName: "More",
+			Entitlements: []licensing.Entitlement{
+				{Feature: "calls", Enabled: true, Quota: &licensing.Quota{Limit: 9, Period: licensing.Day, Mode: licensing.Soft}}, {Feature: "reports", Enabled: true},
+			},
+			RateCards: []licensing.RateCard{{Key: "fee", Kind: licensing.Flat, Amount: "5", Currency: "USD"}},
 		}},
 		Services: []licensing.Upstream{{Key: "sample", Endpoints: []string{"http://127.0.0.1:9000"}}},
 		Routes: []licensing.Route{{
@@ -102,13 +110,14 @@ func TestParse_RefusesWithTheLine(t *testing.T) {
 		"term for a time":    {"version: 1\nterms: [{key: t,\n  retry_after: 5}]\n", `line 3: "5" is not a duration`},
 		"term's unknown key": {"version: 1\nterms:\n- key: t\n  then: block\n", `line 4: unknown key "then"`},
 		"issuer's unknown":   {"version: 1\nissuers:\n- key: t\n  secret: x\n", `line 4: unknown key "secret"`},
-		"addons":             {"version: 1\naddons: [{key: a}]\n", "line 2: addons are not supported yet"},
 		"on_unavailable":     {"version: 1\nplans: [{key: p, entitlements: [{feature: f, quota: {limit: 1, period: day, on_unavailable: {overage: 3}}}]}]\n", "line 2: on_unavailable"},
 		"on_stale":           {"version: 1\nroutes: [{key: r, on_stale: serve}]\n", "line 2: on_stale is not supported yet"},
 		"two documents":      {"version: 1\n---\nversion: 1\n", "more than one document"},
 		"not YAML":           {"version: 1\n\tmeters: x\n", "line 2"},
 		"tab":                {"{", "line 1"},
 		"too large":          {"version: 1\n#" + strings.Repeat("x", catalog.MaxSize), "larger than"},
+		"add-on's limit":     {"version: 1\naddons: [{key: a, entitlements: [{feature: f, quota: {period: day}}]}]\n", `add-on "a": the quota of feature "f" has no limit`},
+		"add-on's rates":     {"version: 1\naddons: [{key: a,\n  rate_limits: []}]\n", `line 3: unknown key "rate_limits"`},
 	} {
 		_, err := catalog.Parse([]byte(x.file))
 		e, ok := errors.AsType[*licensing.Error](err)

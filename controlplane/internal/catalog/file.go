@@ -17,12 +17,11 @@ type file struct {
 	Meters   []meter   `yaml:"meters"`
 	Features []feature `yaml:"features"`
 	Plans    []plan    `yaml:"plans"`
+	AddOns   []addOn   `yaml:"addons"`
 	Services []service `yaml:"services"`
 	Routes   []route   `yaml:"routes"`
 	Terms    []term    `yaml:"terms"`
 	Issuers  []issuer  `yaml:"issuers"`
-
-	AddOns yaml.Node `yaml:"addons"`
 }
 
 type meter struct {
@@ -45,6 +44,13 @@ type plan struct {
 	RateLimits   []rateLimit   `yaml:"rate_limits"`
 	RateCards    []rateCard    `yaml:"rate_cards"`
 	TrialDays    number        `yaml:"trial_days"`
+}
+
+type addOn struct {
+	Key          string        `yaml:"key"`
+	Name         string        `yaml:"name"`
+	Entitlements []entitlement `yaml:"entitlements"`
+	RateCards    []rateCard    `yaml:"rate_cards"`
 }
 
 type entitlement struct {
@@ -180,26 +186,14 @@ func typeError(node *yaml.Node, problem string) error {
 
 // check refuses what a later version will read, and what must not be left out.
 func (f *file) check() error {
-	for _, s := range []struct {
-		name string
-		node *yaml.Node
-	}{{"addons", &f.AddOns}} {
-		if len(s.node.Content) > 0 {
-			return wrong("line %d: %s are not supported yet", s.node.Line, s.name)
+	for _, p := range f.Plans {
+		if err := checkEntitlements(fmt.Sprintf("plan %q", p.Key), p.Entitlements); err != nil {
+			return err
 		}
 	}
-	for _, p := range f.Plans {
-		for _, e := range p.Entitlements {
-			if e.Quota == nil {
-				continue
-			}
-			// Left out, it would be a quota of nothing.
-			if e.Quota.Limit == nil {
-				return wrong("plan %q: the quota of feature %q has no limit", p.Key, e.Feature)
-			}
-			if n := &e.Quota.OnUnavailable; !n.IsZero() && n.Value != "deny" {
-				return wrong("line %d: on_unavailable: only deny is supported yet", n.Line)
-			}
+	for _, a := range f.AddOns {
+		if err := checkEntitlements(fmt.Sprintf("add-on %q", a.Key), a.Entitlements); err != nil {
+			return err
 		}
 	}
 	for _, r := range f.Routes {
@@ -208,6 +202,22 @@ func (f *file) check() error {
 		}
 	}
 	return f.checkTerms()
+}
+
+func checkEntitlements(of string, all []entitlement) error {
+	for _, e := range all {
+		if e.Quota == nil {
+			continue
+		}
+		// Left out, it would be a quota of nothing.
+		if e.Quota.Limit == nil {
+			return wrong("%s: the quota of feature %q has no limit", of, e.Feature)
+		}
+		if n := &e.Quota.OnUnavailable; !n.IsZero() && n.Value != "deny" {
+			return wrong("line %d: on_unavailable: only deny is supported yet", n.Line)
+		}
+	}
+	return nil
 }
 
 func (f *file) catalog() licensing.Catalog {
@@ -220,6 +230,9 @@ func (f *file) catalog() licensing.Catalog {
 	}
 	for _, p := range f.Plans {
 		c.Plans = append(c.Plans, p.plan())
+	}
+	for _, a := range f.AddOns {
+		c.AddOns = append(c.AddOns, licensing.AddOn{Key: a.Key, DisplayName: a.Name, Entitlements: entitlements(a.Entitlements), RateCards: rateCards(a.RateCards)})
 	}
 	for _, s := range f.Services {
 		c.Services = append(c.Services, licensing.Upstream{Key: s.Key, DisplayName: s.Name, Endpoints: s.Endpoints})
@@ -244,22 +257,33 @@ func (f *file) catalog() licensing.Catalog {
 }
 
 func (p *plan) plan() licensing.CatalogPlan {
-	out := licensing.CatalogPlan{Key: p.Key, DisplayName: p.Name, TrialDays: int(p.TrialDays)}
-	for _, e := range p.Entitlements {
-		next := licensing.Entitlement{Feature: e.Feature, Enabled: e.Enabled == nil || *e.Enabled, Value: licensing.Value(e.Value)}
-		if e.Quota != nil {
-			next.Quota = &licensing.Quota{
-				Limit: int64(*e.Quota.Limit), Period: e.Quota.Period, Mode: e.Quota.Mode, Rollover: int64(e.Quota.Rollover),
-			}
-		}
-		out.Entitlements = append(out.Entitlements, next)
+	out := licensing.CatalogPlan{
+		Key: p.Key, DisplayName: p.Name, TrialDays: int(p.TrialDays), Entitlements: entitlements(p.Entitlements), RateCards: rateCards(p.RateCards),
 	}
 	for _, l := range p.RateLimits {
 		out.RateLimits = append(out.RateLimits, licensing.RateLimit{
 			Key: l.Key, Limit: int64(l.Limit), Per: time.Duration(l.Per), Burst: int64(l.Burst), Scope: l.Scope,
 		})
 	}
-	for _, r := range p.RateCards {
+	return out
+}
+
+func entitlements(all []entitlement) (out []licensing.Entitlement) {
+	for _, e := range all {
+		next := licensing.Entitlement{Feature: e.Feature, Enabled: e.Enabled == nil || *e.Enabled, Value: licensing.Value(e.Value)}
+		next.Off = !next.Enabled
+		if e.Quota != nil {
+			next.Quota = &licensing.Quota{
+				Limit: int64(*e.Quota.Limit), Period: e.Quota.Period, Mode: e.Quota.Mode, Rollover: int64(e.Quota.Rollover),
+			}
+		}
+		out = append(out, next)
+	}
+	return out
+}
+
+func rateCards(all []rateCard) (out []licensing.RateCard) {
+	for _, r := range all {
 		card := licensing.RateCard{
 			Key: r.Key, Kind: r.Kind, Feature: r.Feature, Amount: r.Amount, Currency: r.Currency,
 			UnitSize: int64(r.UnitSize), Included: int64(r.Included),
@@ -267,7 +291,7 @@ func (p *plan) plan() licensing.CatalogPlan {
 		for _, t := range r.Tiers {
 			card.Tiers = append(card.Tiers, licensing.Tier{UpTo: int64(t.UpTo), UnitPrice: t.UnitPrice, FlatPrice: t.FlatPrice})
 		}
-		out.RateCards = append(out.RateCards, card)
+		out = append(out, card)
 	}
 	return out
 }

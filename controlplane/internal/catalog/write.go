@@ -30,6 +30,12 @@ func Write(c *licensing.Catalog) ([]byte, error) {
 		switches[f.Key] = f.Type == licensing.Boolean
 	}
 	root.list("plans", items(c.Plans, func(p *licensing.CatalogPlan, n *mapping) { writePlan(p, switches, n) }))
+	root.list("addons", items(c.AddOns, func(a *licensing.AddOn, n *mapping) {
+		n.text("key", a.Key)
+		n.text("name", a.DisplayName)
+		writeEntitlements(a.Entitlements, switches, n)
+		writeRateCards(a.RateCards, n)
+	}))
 	root.list("services", items(c.Services, func(u *licensing.Upstream, n *mapping) {
 		n.text("key", u.Key)
 		n.text("name", u.DisplayName)
@@ -50,17 +56,11 @@ func Write(c *licensing.Catalog) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// writePlan: switches are the features that are on or off, and not just named.
 func writePlan(p *licensing.CatalogPlan, switches map[string]bool, n *mapping) {
 	n.text("key", p.Key)
 	n.text("name", p.DisplayName)
 	n.number("trial_days", int64(p.TrialDays))
-	n.list("entitlements", items(p.Entitlements, func(e *licensing.Entitlement, n *mapping) {
-		writeEntitlement(e, n)
-		if switches[e.Feature] {
-			n.add("enabled", boolean(e.Enabled))
-		}
-	}))
+	writeEntitlements(p.Entitlements, switches, n)
 	n.list("rate_limits", items(p.RateLimits, func(r *licensing.RateLimit, n *mapping) {
 		n.text("key", r.Key)
 		n.number("limit", r.Limit)
@@ -68,7 +68,21 @@ func writePlan(p *licensing.CatalogPlan, switches map[string]bool, n *mapping) {
 		n.number("burst", r.Burst)
 		n.text("scope", string(r.Scope))
 	}))
-	n.list("rate_cards", items(p.RateCards, func(r *licensing.RateCard, n *mapping) {
+	writeRateCards(p.RateCards, n)
+}
+
+// writeEntitlements: switches are the features that are on or off, and not just named.
+func writeEntitlements(all []licensing.Entitlement, switches map[string]bool, n *mapping) {
+	n.list("entitlements", items(all, func(e *licensing.Entitlement, n *mapping) {
+		writeEntitlement(e, n)
+		if switches[e.Feature] {
+			n.add("enabled", boolean(e.Enabled))
+		}
+	}))
+}
+
+func writeRateCards(all []licensing.RateCard, n *mapping) {
+	n.list("rate_cards", items(all, func(r *licensing.RateCard, n *mapping) {
 		n.text("key", r.Key)
 		n.text("kind", string(r.Kind))
 		n.text("feature", r.Feature)

@@ -17,6 +17,7 @@ func Commands() []*cobra.Command {
 		featuresCommand(),
 		metersCommand(),
 		plansCommand(),
+		addOnsCommand(),
 		licensesCommand(),
 		keysCommand(),
 		servicesCommand(),
@@ -31,6 +32,9 @@ func Commands() []*cobra.Command {
 		auditCommand(),
 	}
 	for _, c := range all {
+		if c.Name() == "licenses" {
+			c.AddCommand(attachVerbs()...)
+		}
 		addConnectionFlags(c.PersistentFlags())
 		addOutputFlag(c)
 	}

@@ -85,6 +85,8 @@ func message(m proto.Message) string {
 		return entitlement(m)
 	case *adminv1.RateLimit:
 		return fmt.Sprintf("%s(%d/%s burst %d)", m.GetKey(), m.GetLimit(), m.GetPer().AsDuration(), m.GetBurst())
+	case *adminv1.Attachment:
+		return attachment(m)
 	default:
 		return ""
 	}
@@ -99,6 +101,21 @@ func entitlement(e *adminv1.Entitlement) string {
 		return fmt.Sprintf("%s=%v", e.GetFeature(), v.AsInterface())
 	}
 	return e.GetFeature()
+}
+
+// attachment is the add-on's key, and when it begins or ends where that is to come.
+func attachment(a *adminv1.Attachment) string {
+	var dates []string
+	if at := a.GetStartsAt().AsTime(); at.After(time.Now()) {
+		dates = append(dates, "from "+at.Format(time.RFC3339))
+	}
+	if end := a.GetEndsAt(); end != nil {
+		dates = append(dates, "until "+end.AsTime().Format(time.RFC3339))
+	}
+	if len(dates) == 0 {
+		return a.GetAddOn()
+	}
+	return a.GetAddOn() + "(" + strings.Join(dates, " ") + ")"
 }
 
 // bareWord is an enum's value without its type's prefix: LICENSE_STATUS_ACTIVE is active.

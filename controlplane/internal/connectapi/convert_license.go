@@ -16,7 +16,8 @@ func toLicense(l *licensing.License) *adminv1.License {
 		Id: l.ID, Customer: l.Customer, Plan: l.Plan, PlanVersion: l.PlanVersion, Status: toEnum[adminv1.LicenseStatus](l.Status),
 		StartsAt: toTime(l.StartsAt), EndsAt: toTime(l.EndsAt), Anchor: toTime(l.Anchor), Etag: l.Etag,
 		CreateTime: toTime(l.CreateTime), UpdateTime: toTime(l.UpdateTime), TrialEndsAt: toTime(l.TrialEndsAt),
-		CancelsAt: toTime(l.CancelsAt), GraceUntil: toTime(l.GraceUntil), Overrides: each(l.Overrides, toOverride), Grants: each(l.Grants, toGrant),
+		CancelsAt: toTime(l.CancelsAt), GraceUntil: toTime(l.GraceUntil), Overrides: each(l.Overrides, toOverride),
+		AddOns: each(l.AddOns, toAttachment), Grants: each(l.Grants, toGrant),
 	}
 	generation := l.CounterGeneration
 	for i, p := range l.Phases {

@@ -23,7 +23,8 @@ func TestDocs_EveryCurlOfTheReferenceAnswers(t *testing.T) {
 	}
 	blocks := shellBlock.FindAllStringSubmatch(string(page), -1)
 	// What each says when it did what the text around it promises.
-	want := []string{`"externalId":"acme"`, `"externalId":"acme"`, `"displayName":"Acme Ltd".*"archiveTime"`, `^\{\}`, `^\{\}`, `tok_.*tok_.*grpc-status: 0`, `"status":"SERVING_STATUS_SERVING"`}
+	want := []string{`"externalId":"acme"`, `"externalId":"acme"`, `"displayName":"Acme Ltd".*"archiveTime"`, `^\{\}`, `^\{\}`, `tok_.*tok_.*grpc-status: 0`, `"status":"SERVING_STATUS_SERVING"`,
+		`"source":"add_on:sign-on","expiresAt":"2099-01-01T00:00:00Z".*"addOns":\[\{"addOn":"sign-on"`}
 	if len(blocks) != len(want) {
 		t.Fatalf("%d blocks, %d expectations", len(blocks), len(want))
 	}

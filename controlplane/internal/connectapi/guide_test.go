@@ -20,7 +20,7 @@ func TestGuide_ItsCatalogFileApplies(t *testing.T) {
 		t.Fatal("there is no file in the guide")
 	}
 	a := setup(t)
-	if changes, _ := a.apply(file)["changes"].([]any); len(changes) != 9+4+2+2 {
+	if changes, _ := a.apply(file)["changes"].([]any); len(changes) != 9+4+2+1+2 {
 		t.Errorf("changes %v", changes)
 	}
 	exported, _ := a.object("CatalogService/ExportCatalog", `{}`)["yaml"].(string)

@@ -8,7 +8,7 @@ import (
 	"tollgate/dataplane/decision"
 )
 
-// Terms are what a licence grants, as far as it is lent.
+// Terms are what a licence grants, as far as it is lent. They are a decision.Source: what is lent is resolved as nodes resolve it.
 type Terms struct {
 	License decision.License
 	// Zone is the customer's.
@@ -19,7 +19,23 @@ type Terms struct {
 	Meters map[string]string
 	// Plans are those of the licence's phases.
 	Plans map[PlanVersion]*Limits
+	// AddOns are those that the licence has and that are not archived.
+	AddOns map[string]*decision.Granted
 }
+
+// OfPlan implements decision.Source.
+func (t *Terms) OfPlan(plan string, version uint32) *decision.Granted {
+	if l := t.Plans[PlanVersion{plan, version}]; l != nil {
+		return l.Granted
+	}
+	return nil
+}
+
+// OfAddOn implements decision.Source.
+func (t *Terms) OfAddOn(key string) *decision.Granted { return t.AddOns[key] }
+
+// MeterOf implements decision.Source.
+func (t *Terms) MeterOf(feature string) string { return t.Meters[feature] }
 
 // Grant is extra units, drawn from before or after the quota.
 type Grant struct {
@@ -46,8 +62,7 @@ type PlanVersion struct {
 
 // Limits are what a plan version lends.
 type Limits struct {
-	// Quotas are the hard ones, by meter.
-	Quotas map[string]decision.Quota
+	Granted *decision.Granted
 	// Rates are by the rate limit's key.
 	Rates map[string]decision.RateLimit
 }
@@ -73,7 +88,7 @@ type Before struct{ PeriodStart, PeriodEnd, Units int64 }
 func (t *Terms) Quota(key decision.LoanKey, now time.Time) (q Quota, ok bool) {
 	for _, at := range moments(now) {
 		phase := t.License.PhaseAt(at)
-		q, ok := t.quota(phase, key.Limit, at)
+		q, ok := t.quota(key.Limit, at)
 		if !ok || key.Generation != phase.CounterGeneration {
 			continue
 		}
@@ -91,7 +106,7 @@ func (t *Terms) before(q *decision.Quota, span decision.Span, meter string) Befo
 	if q.Rollover <= 0 || last.Before(t.License.StartsAt) {
 		return Before{}
 	}
-	was, ok := t.quota(t.License.PhaseAt(last), meter, last)
+	was, ok := t.quota(meter, last)
 	if !ok || was.Period != q.Period {
 		return Before{}
 	}
@@ -99,24 +114,13 @@ func (t *Terms) before(q *decision.Quota, span decision.Span, meter string) Befo
 	return Before{PeriodStart: start, PeriodEnd: end, Units: was.Limit}
 }
 
-// quota is the hard quota on a meter: an override's before the plan's. Of what an override withholds, nodes ask nothing.
-func (t *Terms) quota(phase *decision.Phase, meter string, at time.Time) (decision.Quota, bool) {
-	for i := len(t.License.Overrides) - 1; i >= 0; i-- {
-		o := &t.License.Overrides[i]
-		if o.Feature == "" || o.Withheld || t.Meters[o.Feature] != meter || !o.HoldsAt(at) {
-			continue
-		}
-		if o.Quota == nil || !o.Quota.Hard {
-			return decision.Quota{}, false
-		}
-		return *o.Quota, true
-	}
-	limits := t.Plans[PlanVersion{phase.Plan, phase.PlanVersion}]
-	if limits == nil {
+// quota is the hard quota that requests on a meter are counted under.
+func (t *Terms) quota(meter string, at time.Time) (decision.Quota, bool) {
+	en, ok := t.License.Counts(t, meter, at)
+	if !ok || en.Quota == nil || !en.Quota.Hard {
 		return decision.Quota{}, false
 	}
-	q, ok := limits.Quotas[meter]
-	return q, ok
+	return *en.Quota, true
 }
 
 // Rate is a rate limit's rate in tokens per second, and its burst; false where it is unknown. Where it changes within a few seconds, it is

@@ -8,6 +8,7 @@ type Catalog struct {
 	Meters   []Meter
 	Features []Feature
 	Plans    []CatalogPlan
+	AddOns   []AddOn
 	Services []Upstream
 	Routes   []Route
 	Terms    []Term
@@ -59,6 +60,9 @@ func (c *Catalog) Validate() error {
 		return err
 	}
 	if err := keyed("plans", c.Plans, func(p *CatalogPlan) (string, error) { return p.Key, p.validate() }); err != nil {
+		return err
+	}
+	if err := keyed("addons", c.AddOns, func(a *AddOn) (string, error) { return a.Key, a.Validate() }); err != nil {
 		return err
 	}
 	if err := keyed("services", c.Services, func(u *Upstream) (string, error) { return u.Key, u.Validate() }); err != nil {

@@ -23,12 +23,15 @@ type Entitled struct {
 	// ResetsAt is when the period ends; zero: never.
 	ResetsAt time.Time
 	AsOf     time.Time
-	// Source says what the value comes from: "plan_version:free@1", "override:ovr_…", "grant:grt_…".
+	// Source says what the value comes from: "plan_version:free@1", "add_on:extra", "override:ovr_…", "grant:grt_…". Of a metered feature
+	// that is what its meter is counted under, which another feature's entitlement may be.
 	Source string
 	// ExpiresAt is when the source ends, or another takes over; zero: never.
 	ExpiresAt time.Time
 	// Grants are in burn order.
 	Grants []GrantLeft
+	// replaced: an add-on or an override may take over before ExpiresAt.
+	replaced bool
 }
 
 // GrantLeft is a grant and how many of its units are lent or used.
@@ -44,7 +47,7 @@ type EntitledRate struct {
 	ExpiresAt time.Time
 }
 
-// Entitlements are what a licence is granted at a moment: override before plan version, and grants beside a quota. They are what nodes
+// Entitlements are what a licence is granted at a moment: override before add-on before plan version, and grants beside a quota. They are what nodes
 // enforce, whatever the licence's status is, which stands in License.
 type Entitlements struct {
 	License    License
@@ -80,7 +83,11 @@ func (s *Service) GetEntitlements(ctx context.Context, id string, moment time.Ti
 	if err != nil {
 		return Entitlements{}, err
 	}
-	e := explainer{svc: s, license: l, phase: phase, version: v, zone: zone, at: moment}
+	g, err := l.grounds(ctx, s.store, &v)
+	if err != nil {
+		return Entitlements{}, err
+	}
+	e := explainer{svc: s, license: l, phase: phase, version: v, grounds: g, zone: zone, at: moment}
 	out := Entitlements{License: l.seen(moment), RateLimits: e.rates()}
 	out.Features, err = e.features(ctx)
 	return out, err
@@ -91,11 +98,12 @@ type explainer struct {
 	license License
 	phase   Phase
 	version PlanVersion
+	grounds *grounds
 	zone    *time.Location
 	at      time.Time
 }
 
-// features puts together what the version, the overrides and the grants are for.
+// features puts together what the version, the add-ons, the overrides and the grants are for.
 func (e *explainer) features(ctx context.Context) ([]Entitled, error) {
 	byKey := map[string]*Entitled{}
 	until := e.phaseEnd()
@@ -103,6 +111,17 @@ func (e *explainer) features(ctx context.Context) ([]Entitled, error) {
 	for _, en := range e.version.Entitlements {
 		planned[en.Feature] = true
 		byKey[en.Feature] = &Entitled{Granted: en.Enabled, Value: en.Value, Quota: en.Quota, Source: "plan_version:" + VersionID(e.phase.Plan, e.phase.Version), ExpiresAt: until}
+	}
+	for _, a := range e.license.AddOns {
+		if n := e.grounds.addOns[a.AddOn]; n != nil && a.HoldsAt(e.at) {
+			for _, en := range n.Entitlements {
+				planned[en.Feature] = true
+				byKey[en.Feature] = &Entitled{Granted: en.Enabled, Value: en.Value, Quota: en.Quota, Source: "add_on:" + a.AddOn, ExpiresAt: a.EndsAt}
+			}
+		}
+	}
+	for _, en := range byKey {
+		en.replaced = true
 	}
 	for i := range e.license.Overrides {
 		if o := &e.license.Overrides[i]; o.Feature != "" && o.HoldsAt(e.at) {
@@ -128,23 +147,24 @@ func (e *explainer) features(ctx context.Context) ([]Entitled, error) {
 			return nil, err
 		}
 	}
-	keys := make([]string, 0, len(byKey))
-	for k, en := range byKey {
-		keys = append(keys, k)
+	for key, en := range byKey {
 		for i := range en.Grants {
 			en.Grants[i].Drawn = drawn[en.Grants[i].ID]
 		}
+		f := e.grounds.features[key]
+		if f == nil {
+			return nil, fmt.Errorf("licence %s refers to feature %s, which is not there", e.license.ID, key)
+		}
+		en.Feature = *f
+		// Plans and add-ons say of boolean features alone whether they are on.
+		en.Granted = en.Granted || planned[key] && f.Type != Boolean
+		if en.replaced {
+			en.ExpiresAt = e.takenOver(f, en.ExpiresAt)
+		}
 	}
-	found, err := e.svc.store.FeaturesNamed(ctx, keys)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Entitled, 0, len(found))
-	for _, f := range found {
-		en := byKey[f.Key]
-		en.Feature = f
-		// A plan says of boolean features alone whether they are on.
-		en.Granted = en.Granted || planned[f.Key] && f.Type != Boolean
+	e.share(byKey)
+	out := make([]Entitled, 0, len(byKey))
+	for _, en := range byKey {
 		if err := e.count(ctx, en); err != nil {
 			return nil, err
 		}
@@ -152,6 +172,40 @@ func (e *explainer) features(ctx context.Context) ([]Entitled, error) {
 	}
 	slices.SortFunc(out, func(a, b Entitled) int { return cmp.Compare(a.Feature.Key, b.Feature.Key) })
 	return out, nil
+}
+
+// takenOver is when what an add-on or the plan says of a feature ends: at end, or when a later add-on or an override takes over.
+func (e *explainer) takenOver(f *Feature, end time.Time) time.Time {
+	sooner := func(at time.Time) {
+		if at.After(e.at) && (end.IsZero() || at.Before(end)) {
+			end = at
+		}
+	}
+	for _, a := range e.license.AddOns {
+		if e.grounds.grants(a.AddOn, f) {
+			sooner(a.StartsAt)
+		}
+	}
+	for i := range e.license.Overrides {
+		if o := &e.license.Overrides[i]; o.Feature == f.Key || o.Enabled && f.Meter != "" && e.grounds.MeterOf(o.Feature) == f.Meter {
+			sooner(o.StartsAt)
+		}
+	}
+	return end
+}
+
+// share gives features of one meter the quota that the meter is counted under, as nodes do.
+func (e *explainer) share(byKey map[string]*Entitled) {
+	rule := e.license.Rule()
+	for key, en := range byKey {
+		if en.Feature.Type != Metered || !en.Granted {
+			continue
+		}
+		counted, ok := rule.Counts(e.grounds, en.Feature.Meter, e.at)
+		if w := byKey[counted.Feature]; ok && counted.Feature != key && w != nil {
+			en.Quota, en.Source, en.ExpiresAt = w.Quota, w.Source, w.ExpiresAt
+		}
+	}
 }
 
 // count fills in what is counted of a metered feature.

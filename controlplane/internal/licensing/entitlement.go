@@ -9,6 +9,10 @@ func (e *Entitlement) fits(f *Feature, m *Meter) error {
 	if f.Type != Metered && e.Quota != nil {
 		return invalid("quota", "the feature %q is %s: it takes no quota", e.Feature, f.Type)
 	}
+	if f.Type != Boolean && e.Off {
+		return invalid("enabled", "the feature %q is %s, and to name it is to grant it: leave it out instead", e.Feature, f.Type)
+	}
+	e.Off = false
 	if f.Type == Boolean {
 		return nil
 	}

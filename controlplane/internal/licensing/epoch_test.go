@@ -128,6 +128,9 @@ func TestI6_RuleStateEqualsWhatChangeSetsAddUpTo(t *testing.T) {
 		Meters:   []licensing.Meter{{Key: "bytes", Aggregation: licensing.Sum}},
 		Features: []licensing.Feature{{Key: "old", Type: licensing.Metered, Meter: "bytes"}},
 		Plans:    []licensing.CatalogPlan{{Key: "old", Entitlements: []licensing.Entitlement{{Feature: "old"}}}},
+		AddOns: []licensing.AddOn{
+			{Key: "old", Entitlements: []licensing.Entitlement{{Feature: "old"}}}, {Key: "more", Entitlements: []licensing.Entitlement{{Feature: "calls"}}},
+		},
 		Services: []licensing.Upstream{{Key: "old", Endpoints: []string{"http://old"}}},
 		Routes:   []licensing.Route{{Key: "old", Service: "old", Match: licensing.RouteMatch{Path: "/old"}, Requires: []string{"old"}, Meter: "bytes"}},
 	}
@@ -141,6 +144,10 @@ func TestI6_RuleStateEqualsWhatChangeSetsAddUpTo(t *testing.T) {
 		last(f.CancelLicense(ctx, phased.ID, licensing.PeriodEnd)),
 		last(f.SuspendLicense(ctx, l.ID)), last(f.CancelLicense(ctx, canceled.ID, licensing.WhenNow)), last(f.RevokeAPIKey(ctx, key.ID)),
 		last(f.ArchiveCustomer(ctx, gone.ID)), last(f.ArchiveTerm(ctx, "old")),
+		last(f.AttachAddOn(ctx, phased.ID, licensing.Attachment{AddOn: "more", EndsAt: f.clock.Now().Add(time.Hour)})),
+		last(f.AttachAddOn(ctx, bent.ID, licensing.Attachment{AddOn: "more", StartsAt: f.clock.Now().Add(time.Hour)})),
+		last(f.UpdateAddOn(ctx, licensing.AddOn{Key: "more", Entitlements: []licensing.Entitlement{{Feature: "reports", Enabled: true}}}, nil)),
+		last(f.ArchiveAddOn(ctx, "old")),
 		last(f.ArchivePlan(ctx, "old")), last(f.ArchiveRoute(ctx, "old")), last(f.ArchiveFeature(ctx, "old")),
 		last(f.ArchiveMeter(ctx, "bytes")), last(f.ArchiveService(ctx, "old")),
 		last(f.UpdateRoute(ctx, licensing.Route{Key: "hello", Match: licensing.RouteMatch{Host: "API.test", Path: "/hi"}}, []string{"match"})),
@@ -167,7 +174,7 @@ func TestI6_RuleStateEqualsWhatChangeSetsAddUpTo(t *testing.T) {
 			}
 		}
 	}
-	if r := got["feature/old"] + got["customer/"+gone.ID] + got["plan_version/old@1"]; r != "" {
+	if r := got["feature/old"] + got["add_on/old"] + got["customer/"+gone.ID] + got["plan_version/old@1"]; r != "" {
 		t.Errorf("archived objects are still rules: %q", r)
 	}
 }
@@ -201,6 +208,7 @@ func fold(state map[string]string, r *rulesv1.Record) {
 			rulesv1.Kind_KIND_SERVICE: "service", rulesv1.Kind_KIND_ROUTE: "route", rulesv1.Kind_KIND_METER: "meter",
 			rulesv1.Kind_KIND_FEATURE: "feature", rulesv1.Kind_KIND_PLAN_VERSION: "plan_version", rulesv1.Kind_KIND_CUSTOMER: "customer",
 			rulesv1.Kind_KIND_TERM: "term",
+			rulesv1.Kind_KIND_ADD_ON: "add_on",
 		}
 		delete(state, kinds[v.Removal.GetKind()]+"/"+v.Removal.GetId())
 		return
@@ -216,6 +224,8 @@ func fold(state map[string]string, r *rulesv1.Record) {
 		id = "feature/" + v.Feature.GetKey()
 	case *rulesv1.Record_PlanVersion:
 		id = "plan_version/" + licensing.VersionID(v.PlanVersion.GetPlan(), v.PlanVersion.GetVersion())
+	case *rulesv1.Record_AddOn:
+		id = "add_on/" + v.AddOn.GetKey()
 	case *rulesv1.Record_Customer:
 		id = "customer/" + v.Customer.GetId()
 	case *rulesv1.Record_License:

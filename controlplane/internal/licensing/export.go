@@ -15,6 +15,9 @@ func (s *Service) ExportCatalog(ctx context.Context) (Catalog, error) {
 		if c.Features, err = everything(ctx, w.Features, func(f *Feature) string { return f.Key }); err != nil {
 			return err
 		}
+		if c.AddOns, err = everything(ctx, w.AddOns, func(a *AddOn) string { return a.Key }); err != nil {
+			return err
+		}
 		if c.Services, err = everything(ctx, w.Upstreams, func(u *Upstream) string { return u.Key }); err != nil {
 			return err
 		}

@@ -89,6 +89,16 @@ func randomCard(t *rapid.T, of string) licensing.RateCard {
 	return r
 }
 
+// randomAddOn draws what an add-on may say of the same.
+func randomAddOn(t *rapid.T, key string) licensing.AddOn {
+	p := randomPlan(t, key)
+	a := licensing.AddOn{Key: key, DisplayName: p.DisplayName, Entitlements: p.Entitlements, RateCards: p.RateCards}
+	for i := range a.Entitlements {
+		a.Entitlements[i].Enabled = true
+	}
+	return a
+}
+
 // Whatever the catalog says: applied twice it changes nothing, and what is exported changes nothing where it is applied,
 // pruned or not.
 func TestExport_AppliedChangesNothing(t *testing.T) {
@@ -101,7 +111,7 @@ func TestExport_AppliedChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		wanted := licensing.Catalog{Plans: []licensing.CatalogPlan{randomPlan(t, "free"), randomPlan(t, "pro")}}
+		wanted := licensing.Catalog{Plans: []licensing.CatalogPlan{randomPlan(t, "free"), randomPlan(t, "pro")}, AddOns: []licensing.AddOn{randomAddOn(t, "extra"), randomAddOn(t, "more")}}
 		if _, _, err := f.ApplyCatalog(ctx, wanted, false, licensing.MigrationNow); err != nil {
 			t.Fatalf("%+v: %v", wanted, err)
 		}
@@ -137,6 +147,7 @@ func TestPrune_ArchivesWhatTheFileDoesNotName(t *testing.T) {
 	c := priced()
 	c.Plans = append(c.Plans, licensing.CatalogPlan{Key: "pro", Entitlements: []licensing.Entitlement{{Feature: "reports", Enabled: true}}})
 	f.apply(c)
+	f.apply(licensing.Catalog{AddOns: []licensing.AddOn{{Key: "extra", Entitlements: []licensing.Entitlement{{Feature: "reports", Enabled: true}}}}})
 	l := f.license("a")
 	rest := licensing.Catalog{Plans: []licensing.CatalogPlan{{Key: "free"}}, Prune: true}
 	dry, _, err := f.ApplyCatalog(ctx, rest, true, licensing.MigrationNow)
@@ -154,7 +165,7 @@ func TestPrune_ArchivesWhatTheFileDoesNotName(t *testing.T) {
 		}
 	}
 	want := []string{
-		"route hello", "route reports", "service sample", "plan pro", "feature calls", "feature gigabytes", "feature reports", "feature seats",
+		"route hello", "route reports", "service sample", "plan pro", "add_on extra", "feature calls", "feature gigabytes", "feature reports", "feature seats",
 		"meter requests", "meter storage",
 	}
 	if !slices.Equal(archived, want) {

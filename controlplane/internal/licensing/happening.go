@@ -12,19 +12,22 @@ type EventKind string
 
 // The kinds. Those in the second group are brought about by time alone.
 const (
-	EventIssued            EventKind = "issued"
-	EventSuspended         EventKind = "suspended"
-	EventResumed           EventKind = "resumed"
-	EventRevoked           EventKind = "revoked"
-	EventCanceled          EventKind = "canceled" // By time, too, where that was scheduled.
-	EventCancelScheduled   EventKind = "cancel_scheduled"
-	EventRenewed           EventKind = "renewed"
-	EventPastDue           EventKind = "past_due"
-	EventPlanChanged       EventKind = "plan_changed" // By time, too, where that was scheduled.
-	EventPlanChangePlanned EventKind = "plan_change_scheduled"
-	EventOverrideCreated   EventKind = "override_created"
-	EventOverrideDeleted   EventKind = "override_deleted"
-	EventGrantCreated      EventKind = "grant_created"
+	EventIssued             EventKind = "issued"
+	EventSuspended          EventKind = "suspended"
+	EventResumed            EventKind = "resumed"
+	EventRevoked            EventKind = "revoked"
+	EventCanceled           EventKind = "canceled" // By time, too, where that was scheduled.
+	EventCancelScheduled    EventKind = "cancel_scheduled"
+	EventRenewed            EventKind = "renewed"
+	EventPastDue            EventKind = "past_due"
+	EventPlanChanged        EventKind = "plan_changed" // By time, too, where that was scheduled.
+	EventPlanChangePlanned  EventKind = "plan_change_scheduled"
+	EventOverrideCreated    EventKind = "override_created"
+	EventOverrideDeleted    EventKind = "override_deleted"
+	EventGrantCreated       EventKind = "grant_created"
+	EventAddOnAttached      EventKind = "add_on_attached"
+	EventAddOnDetached      EventKind = "add_on_detached"
+	EventAddOnDetachPlanned EventKind = "add_on_detach_scheduled"
 
 	EventStarted         EventKind = "started"
 	EventTrialEnded      EventKind = "trial_ended"
@@ -34,6 +37,8 @@ const (
 	EventOverrideEnded   EventKind = "override_ended"
 	EventGrantStarted    EventKind = "grant_started"
 	EventGrantExpired    EventKind = "grant_expired"
+	EventAddOnStarted    EventKind = "add_on_started"
+	EventAddOnEnded      EventKind = "add_on_ended"
 )
 
 // LicenseEvent is one change of a licence's state.
@@ -45,7 +50,7 @@ type LicenseEvent struct {
 	Kind    EventKind
 	// Status is what the licence is then.
 	Status LicenseStatus
-	// Detail are more facts, by name: "plan", "version", "override", "reason", "by" ("time" where nobody did it).
+	// Detail are more facts, by name: "plan", "version", "override", "add_on", "reason", "by" ("time" where nobody did it).
 	Detail map[string]string
 }
 
@@ -75,6 +80,10 @@ func (l *License) happenings(from, to time.Time) []LicenseEvent {
 		o := &l.Overrides[i]
 		add(o.StartsAt, EventOverrideStarted, map[string]string{"override": o.ID})
 		add(o.EndsAt, EventOverrideEnded, map[string]string{"override": o.ID})
+	}
+	for _, a := range l.AddOns {
+		add(a.StartsAt, EventAddOnStarted, map[string]string{"add_on": a.AddOn})
+		add(a.EndsAt, EventAddOnEnded, map[string]string{"add_on": a.AddOn})
 	}
 	for i := range l.Grants {
 		g := &l.Grants[i]

@@ -36,6 +36,8 @@ type License struct {
 	Phases []Phase
 	// Overrides are in order of their start; those that have ended stay until the next write. Output only.
 	Overrides []Override
+	// AddOns are in order of their start; those that have ended stay until the next write. Output only.
+	AddOns []Attachment
 	// Grants are in the order in which they were made; those that have expired stay until the next write. Output only.
 	Grants []Grant
 	// Status is as of the answer. Output only.

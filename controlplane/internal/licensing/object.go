@@ -31,6 +31,7 @@ const (
 	KindFeature     Kind = "feature"
 	KindPlan        Kind = "plan"
 	KindPlanVersion Kind = "plan_version"
+	KindAddOn       Kind = "add_on"
 	KindService     Kind = "service"
 	KindRoute       Kind = "route"
 	KindTerm        Kind = "term"
@@ -47,6 +48,8 @@ func (k Kind) words() string {
 		return "licence"
 	case KindAPIKey:
 		return "API key"
+	case KindAddOn:
+		return "add-on"
 	default:
 		return strings.ReplaceAll(string(k), "_", " ")
 	}

@@ -50,12 +50,15 @@ type PlanVersion struct {
 	EffectiveAt time.Time
 }
 
-// Entitlement is what a version grants for one feature.
+// Entitlement is what a version or an add-on grants for one feature.
 type Entitlement struct {
 	Feature string
 	Enabled bool   // Of a boolean feature.
 	Value   Value  // Of a static feature.
 	Quota   *Quota // Of a metered feature; nil: unlimited, and counted.
+	// Off: it was said that the feature is not enabled. Boolean features alone can be; of the others that is refused, for naming them grants
+	// them. Input only.
+	Off bool `json:"-"`
 }
 
 // Period is the length of a quota's periods.

@@ -11,7 +11,8 @@ import (
 
 // Preview is what publishing a draft would mean to those who are on its plan.
 type Preview struct {
-	// Gained and Lost are features, against the newest published version.
+	// Gained and Lost are features, against the newest published version. What single licences have beside their plan (overrides, add-ons,
+	// grants) is not looked at, neither here nor in OverQuota: these are the plan's own terms.
 	Gained, Lost []string
 	// Moved counts the licences that MigrationNow would move.
 	Moved int64

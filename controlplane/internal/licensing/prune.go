@@ -38,6 +38,9 @@ func (a *apply) prune(ctx context.Context, c *Catalog) error {
 	if err := a.prunePlans(ctx, c); err != nil {
 		return err
 	}
+	if err := prune(ctx, a, KindAddOn, a.AddOns, c.AddOns, func(n *AddOn) string { return n.Key }, a.archiveAddOn); err != nil {
+		return err
+	}
 	if err := prune(ctx, a, KindFeature, a.Features, c.Features, func(f *Feature) string { return f.Key }, a.archiveFeature); err != nil {
 		return err
 	}

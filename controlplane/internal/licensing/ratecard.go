@@ -138,14 +138,14 @@ func (v *PlanVersion) checkCards(features map[string]*Feature) error {
 		r := &v.RateCards[i]
 		path := "rate_cards[" + strconv.Itoa(i) + "]"
 		if first := v.RateCards[0].Currency; r.Currency != first {
-			return invalid(path+".currency", "is %s, and that of the first rate card %s: a plan version has one currency", r.Currency, first)
+			return invalid(path+".currency", "is %s, and that of the first rate card %s: all rate cards have one currency", r.Currency, first)
 		}
 		if r.Feature == "" {
 			continue
 		}
 		// Granted, so that a feature that has a price cannot be archived either.
 		if !slices.ContainsFunc(v.Entitlements, func(e Entitlement) bool { return e.Feature == r.Feature }) {
-			return invalid(path+".feature", "the plan version does not grant %q", r.Feature)
+			return invalid(path+".feature", "has a price, and %q is not granted", r.Feature)
 		}
 		if f := features[r.Feature]; f.Type != Metered {
 			return invalid(path+".feature", "the feature %q is %s: only units of a metered feature have a price", r.Feature, f.Type)

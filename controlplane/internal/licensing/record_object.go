@@ -44,6 +44,16 @@ func (r *recorder) UpdatePlan(ctx context.Context, p Plan) (Plan, error) {
 		func() (Plan, error) { return r.Plan(ctx, p.Key) }, func() (Plan, error) { return r.Tx.UpdatePlan(ctx, p) })
 }
 
+func (r *recorder) InsertAddOn(ctx context.Context, a AddOn) (AddOn, error) {
+	out, err := r.Tx.InsertAddOn(ctx, a)
+	return inserted(r, KindAddOn, out.Key, out, err)
+}
+
+func (r *recorder) UpdateAddOn(ctx context.Context, a AddOn) (AddOn, error) {
+	return updated(r, KindAddOn, a.Key,
+		func() (AddOn, error) { return r.AddOn(ctx, a.Key) }, func() (AddOn, error) { return r.Tx.UpdateAddOn(ctx, a) })
+}
+
 func (r *recorder) InsertUpstream(ctx context.Context, u Upstream) (Upstream, error) {
 	out, err := r.Tx.InsertUpstream(ctx, u)
 	return inserted(r, KindService, out.Key, out, err)

@@ -23,6 +23,9 @@ func (l *License) Rule() decision.License {
 	for i := range l.Overrides {
 		out.Overrides = append(out.Overrides, l.Overrides[i].rule())
 	}
+	for _, a := range l.AddOns {
+		out.AddOns = append(out.AddOns, decision.Attachment{AddOn: a.AddOn, From: a.StartsAt, To: a.EndsAt})
+	}
 	for i := range l.Grants {
 		out.Grants = append(out.Grants, l.Grants[i].Rule())
 	}
@@ -44,6 +47,34 @@ func (o *Override) rule() decision.Override {
 		out.RateLimit = &rl
 	}
 	return out
+}
+
+// Granted is what entitlements grant, as a decision reads it; features has those that they are for.
+func Granted(entitlements []Entitlement, features map[string]*Feature) (*decision.Granted, error) {
+	all := make([]decision.Entitlement, len(entitlements))
+	for i := range entitlements {
+		all[i] = entitlements[i].rule()
+	}
+	return decision.Compile(all, func(key string) *decision.Feature {
+		if f := features[key]; f != nil {
+			return f.rule()
+		}
+		return nil
+	})
+}
+
+func (e *Entitlement) rule() decision.Entitlement {
+	out := decision.Entitlement{Feature: e.Feature, Enabled: e.Enabled, Value: e.Value.JSON()}
+	if e.Quota != nil {
+		q := e.Quota.Rule()
+		out.Quota = &q
+	}
+	return out
+}
+
+func (f *Feature) rule() *decision.Feature {
+	types := map[FeatureType]decision.FeatureType{Boolean: decision.Boolean, Metered: decision.Metered, Static: decision.Static}
+	return &decision.Feature{Key: f.Key, Type: types[f.Type], Meter: f.Meter}
 }
 
 // Rule is the quota as a decision reads it.

@@ -75,6 +75,11 @@ func (a *apply) all(ctx context.Context, c *Catalog) error {
 			return at("plans["+p.Key+"]", err)
 		}
 	}
+	for _, n := range c.AddOns {
+		if err := a.addOn(ctx, n); err != nil {
+			return at("addons["+n.Key+"]", err)
+		}
+	}
 	for _, u := range c.Services {
 		if err := a.upstream(ctx, u); err != nil {
 			return at("services["+u.Key+"]", err)

@@ -31,6 +31,7 @@ func (w *write) elapse(l *License) {
 	}
 	l.replan(l.phases(), w.now)
 	l.Overrides = slices.DeleteFunc(slices.Clone(l.Overrides), func(o Override) bool { return begun(o.EndsAt, w.now) })
+	l.AddOns = slices.DeleteFunc(slices.Clone(l.AddOns), func(a Attachment) bool { return begun(a.EndsAt, w.now) })
 	l.Grants = slices.DeleteFunc(slices.Clone(l.Grants), func(g Grant) bool { return begun(g.ExpiresAt, w.now) })
 }
 

@@ -89,7 +89,11 @@ func (w *write) checkOverride(ctx context.Context, l *License, o *Override) erro
 	if err := usable("feature", KindFeature, o.Feature, &f.Meta, err); err != nil {
 		return err
 	}
-	if err := o.checkValue(&f, &v); err != nil || o.Quota == nil {
+	g, err := l.grounds(ctx, w.Tx, &v)
+	if err != nil {
+		return err
+	}
+	if err := o.checkValue(&f, l.quotaOf(g, &v, f.Key, o.StartsAt)); err != nil || o.Quota == nil {
 		return err
 	}
 	m, err := w.Meter(ctx, f.Meter)
@@ -97,6 +101,22 @@ func (w *write) checkOverride(ctx context.Context, l *License, o *Override) erro
 		return err
 	}
 	return at("value", o.Quota.fits(&m))
+}
+
+// quotaOf is the quota that a licence's add-ons or its plan version give a feature at now; nil where there is none.
+func (l *License) quotaOf(g *grounds, v *PlanVersion, feature string, now time.Time) *Quota {
+	of := func(all []Entitlement) *Quota {
+		if i := slices.IndexFunc(all, func(e Entitlement) bool { return e.Feature == feature }); i >= 0 {
+			return all[i].Quota
+		}
+		return nil
+	}
+	for _, a := range slices.Backward(l.AddOns) {
+		if n := g.addOns[a.AddOn]; n != nil && a.HoldsAt(now) && of(n.Entitlements) != nil {
+			return of(n.Entitlements)
+		}
+	}
+	return of(v.Entitlements)
 }
 
 // checkRate: an override replaces, so the plan has to have what it replaces.
@@ -115,7 +135,7 @@ func (o *Override) checkRate(v *PlanVersion) error {
 }
 
 // checkValue: the value has to be one of the feature's type.
-func (o *Override) checkValue(f *Feature, v *PlanVersion) error {
+func (o *Override) checkValue(f *Feature, replaces *Quota) error {
 	given := o.Value
 	if f.Type == Static {
 		if o.Quota != nil {
@@ -132,7 +152,7 @@ func (o *Override) checkValue(f *Feature, v *PlanVersion) error {
 	case f.Type == Boolean:
 		return invalid("value", "the feature %q is boolean: it takes true or false", f.Key)
 	case given.Kind == NumberValue:
-		if err := o.keepPeriod(f, v, given.Number); err != nil {
+		if err := o.keepPeriod(f, replaces, given.Number); err != nil {
 			return err
 		}
 	case o.Quota == nil:
@@ -148,15 +168,14 @@ func (o *Override) checkValue(f *Feature, v *PlanVersion) error {
 }
 
 // keepPeriod makes a mere number of units a quota with the period and mode of the one that it replaces.
-func (o *Override) keepPeriod(f *Feature, v *PlanVersion, units float64) error {
+func (o *Override) keepPeriod(f *Feature, replaces *Quota, units float64) error {
 	if units != math.Trunc(units) || units < 0 || units > MaxQuota {
 		return invalid("value", "is %v: has to be a whole number from 0 to %d", units, int64(MaxQuota))
 	}
-	i := slices.IndexFunc(v.Entitlements, func(e Entitlement) bool { return e.Feature == f.Key && e.Quota != nil })
-	if i < 0 {
-		return invalid("value", "the plan %s has no quota of %q whose period it could keep: give limit, period and mode", VersionID(v.Plan, v.Version), f.Key)
+	if replaces == nil {
+		return invalid("value", "the licence has no quota of %q whose period it could keep: give limit, period and mode", f.Key)
 	}
-	q := *v.Entitlements[i].Quota
+	q := *replaces
 	q.Limit = int64(units)
 	o.Quota = &q
 	return nil

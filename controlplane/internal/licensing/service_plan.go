@@ -236,8 +236,14 @@ func (w *write) draft(ctx context.Context, plan string, version uint32) (PlanVer
 
 // checkVersion validates and normalizes a version, and checks its entitlements against their features.
 func (w *write) checkVersion(ctx context.Context, v *PlanVersion) error {
+	_, err := w.checkTerms(ctx, v)
+	return err
+}
+
+// checkTerms is checkVersion that answers the features, by key.
+func (w *write) checkTerms(ctx context.Context, v *PlanVersion) (map[string]*Feature, error) {
 	if err := v.Validate(); err != nil {
-		return err
+		return nil, err
 	}
 	v.normalize()
 	path := func(i int) string { return "entitlements[" + strconv.Itoa(i) + "]" }
@@ -247,28 +253,28 @@ func (w *write) checkVersion(ctx context.Context, v *PlanVersion) error {
 	}
 	features, err := w.features(ctx, keys, func(i int) string { return path(i) + ".feature" })
 	if err != nil {
-		return err
+		return nil, err
 	}
 	meters, err := w.meters(ctx, features)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	counted := map[string]string{}
 	for i := range v.Entitlements {
 		e := &v.Entitlements[i]
 		f := features[e.Feature]
 		if err := e.fits(f, meters[f.Meter]); err != nil {
-			return at(path(i), err)
+			return nil, at(path(i), err)
 		}
 		if f.Type != Metered {
 			continue
 		}
 		if other, twice := counted[f.Meter]; twice {
-			return invalid(path(i)+".feature", "the features %q and %q count on the same meter %q: a plan grants one of them", other, e.Feature, f.Meter)
+			return nil, invalid(path(i)+".feature", "the features %q and %q count on the same meter %q: grant one of them", other, e.Feature, f.Meter)
 		}
 		counted[f.Meter] = e.Feature
 	}
-	return v.checkCards(features)
+	return features, v.checkCards(features)
 }
 
 // GetPlanVersion finds a version; 0 is the newest published one.

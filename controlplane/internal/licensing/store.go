@@ -43,6 +43,10 @@ type Reader interface {
 	HeavyLicenses(ctx context.Context, plan string, version uint32, now time.Time, h Heavy) ([]HeavyLicense, error)
 	// LicensesAbove are the ids of those that used more units of a meter than above since their own start.
 	LicensesAbove(ctx context.Context, meter string, above int64, of []LicenseSince) ([]string, error)
+	AddOn(ctx context.Context, key string) (AddOn, error)
+	AddOns(ctx context.Context, l List) ([]AddOn, error)
+	// AddOnsNamed are those of keys that are there, archived ones too.
+	AddOnsNamed(ctx context.Context, keys []string) ([]AddOn, error)
 	Upstream(ctx context.Context, key string) (Upstream, error)
 	Upstreams(ctx context.Context, l List) ([]Upstream, error)
 	Route(ctx context.Context, key string) (Route, error)
@@ -96,6 +100,9 @@ type Tx interface {
 	UpdatePlan(ctx context.Context, p Plan) (Plan, error)
 	InsertPlanVersion(ctx context.Context, v PlanVersion) (PlanVersion, error)
 	UpdatePlanVersion(ctx context.Context, v PlanVersion) (PlanVersion, error)
+	InsertAddOn(ctx context.Context, a AddOn) (AddOn, error)
+	// UpdateAddOn keeps what the versions before a.Version said.
+	UpdateAddOn(ctx context.Context, a AddOn) (AddOn, error)
 	// NewestVersion is the highest number of a plan's versions, drafts included; 0 where there is none.
 	NewestVersion(ctx context.Context, plan string) (uint32, error)
 	// RenumberDraft gives the plan's open draft another number. Nothing refers to a draft.
@@ -177,7 +184,7 @@ type Envelope struct {
 }
 
 // Change sets or removes one object of the rules. It is one of *Fleet, *Upstream, *Route, *Meter, *Feature,
-// *PlanVersion, *Customer, *License, *APIKey, *Term and *Removal.
+// *PlanVersion, *AddOn, *Customer, *License, *APIKey, *Term and *Removal.
 type Change interface{ change() }
 
 // Removal takes an object out of the rules.
@@ -192,6 +199,7 @@ func (*Route) change()       {}
 func (*Meter) change()       {}
 func (*Feature) change()     {}
 func (*PlanVersion) change() {}
+func (*AddOn) change()       {}
 func (*Customer) change()    {}
 func (*License) change()     {}
 func (*APIKey) change()      {}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -35,7 +34,7 @@ func (db *DB) Lending() *Lending {
 	return &Lending{db: db, plans: map[lending.PlanVersion]*lending.Limits{}}
 }
 
-// Terms reads licences afresh, for people may have changed them, and what their plans lend.
+// Terms reads licences and their add-ons afresh, for people may have changed them, and what their plans lend.
 func (s *Lending) Terms(ctx context.Context, licenses []string) (map[string]lending.Terms, error) {
 	terms := make(map[string]lending.Terms, len(licenses))
 	err := s.db.read(ctx, func(ctx context.Context, q *query.Queries) error {
@@ -43,12 +42,17 @@ func (s *Lending) Terms(ctx context.Context, licenses []string) (map[string]lend
 		if err != nil {
 			return err
 		}
-		for _, r := range rows {
-			l, err := toLicense(r.License)
-			if err != nil {
-				return err
-			}
-			t := lending.Terms{License: l.Rule(), Plans: map[lending.PlanVersion]*lending.Limits{}}
+		licenses, err := all(rows, func(r query.LendTermsRow) (licensing.License, error) { return toLicense(r.License) })
+		if err != nil {
+			return err
+		}
+		addOns, err := addOnsOf(ctx, q, licenses)
+		if err != nil {
+			return err
+		}
+		for i, r := range rows {
+			l := &licenses[i]
+			t := lending.Terms{License: l.Rule(), Plans: map[lending.PlanVersion]*lending.Limits{}, AddOns: addOns}
 			t.Grants = grantsOfLicense(l.Grants)
 			if t.Zone, err = time.LoadLocation(r.TimeZone); err != nil {
 				return fmt.Errorf("time zone of licence %s: %w", l.ID, err)
@@ -104,27 +108,71 @@ func (s *Lending) plan(ctx context.Context, q *query.Queries, v lending.PlanVers
 
 // lent are the limits of a version of which units are lent.
 func lent(ctx context.Context, q *query.Queries, v *licensing.PlanVersion) (*lending.Limits, error) {
-	t := &lending.Limits{Quotas: map[string]decision.Quota{}, Rates: map[string]decision.RateLimit{}}
+	t := &lending.Limits{Rates: map[string]decision.RateLimit{}}
 	for i := range v.RateLimits {
 		t.Rates[v.RateLimits[i].Key] = v.RateLimits[i].Rule()
 	}
-	hard := map[string]decision.Quota{}
-	for _, e := range v.Entitlements {
-		if e.Quota != nil && e.Quota.Mode == licensing.Hard {
-			hard[e.Feature] = e.Quota.Rule()
-		}
-	}
-	if len(hard) == 0 {
-		return t, nil
-	}
-	rows, err := q.FeaturesNamed(ctx, slices.Collect(maps.Keys(hard)))
+	features, err := featuresOf(ctx, q, v.Entitlements)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range rows {
-		t.Quotas[text(f.Meter)] = hard[f.Key]
+	t.Granted, err = licensing.Granted(v.Entitlements, features)
+	return t, err
+}
+
+// featuresOf are the features of entitlements, by key.
+func featuresOf(ctx context.Context, q *query.Queries, all []licensing.Entitlement) (map[string]*licensing.Feature, error) {
+	keys := make([]string, len(all))
+	for i := range all {
+		keys[i] = all[i].Feature
 	}
-	return t, nil
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	rows, err := q.FeaturesNamed(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	features := make(map[string]*licensing.Feature, len(rows))
+	for _, r := range rows {
+		features[r.Key] = new(toFeature(r))
+	}
+	return features, nil
+}
+
+// addOnsOf are what the add-ons of licences grant, by key. They may change at any time, so none are remembered.
+func addOnsOf(ctx context.Context, q *query.Queries, licenses []licensing.License) (map[string]*decision.Granted, error) {
+	var keys []string
+	for i := range licenses {
+		for _, a := range licenses[i].AddOns {
+			keys = append(keys, a.AddOn)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	rows, err := q.AddOnsNamed(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	granted := make(map[string]*decision.Granted, len(rows))
+	for _, r := range rows {
+		a, err := toAddOn(r.AddOn, r.AddOnVersion)
+		if err != nil {
+			return nil, err
+		}
+		if a.Archived() {
+			continue
+		}
+		features, err := featuresOf(ctx, q, a.Entitlements)
+		if err != nil {
+			return nil, err
+		}
+		if granted[a.Key], err = licensing.Granted(a.Entitlements, features); err != nil {
+			return nil, fmt.Errorf("add-on %s: %w", a.Key, err)
+		}
+	}
+	return granted, nil
 }
 
 // metersOf are the meters of the features that a licence has overrides and grants for.

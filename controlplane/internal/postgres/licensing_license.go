@@ -43,10 +43,14 @@ func (t *licensingTx) UpdateLicenses(ctx context.Context, all []licensing.Licens
 		if err != nil {
 			return nil, failed(err, "encode", licensing.KindLicense)
 		}
+		addOns, err := fromAttachments(l.AddOns)
+		if err != nil {
+			return nil, failed(err, "encode", licensing.KindLicense)
+		}
 		params[i] = query.UpdateLicensesParams{
 			ID: l.ID, Plan: l.Plan, PlanVersion: int32(l.PlanVersion), Status: string(l.Decided),
 			StartsAt: l.StartsAt, EndsAt: nullable(l.EndsAt), Anchor: l.Anchor, CounterGeneration: int64(l.CounterGeneration),
-			Phases: phases, Overrides: overrides, Grants: grants, TrialEndsAt: nullable(l.TrialEndsAt), CancelsAt: nullable(l.CancelsAt),
+			Phases: phases, Overrides: overrides, Grants: grants, AddOns: addOns, TrialEndsAt: nullable(l.TrialEndsAt), CancelsAt: nullable(l.CancelsAt),
 			PastDue: !l.GraceUntil.IsZero(), GraceUntil: nullable(l.GraceUntil), DueAt: nullable(l.DueAt), UpdatedAt: l.UpdateTime,
 		}
 	}

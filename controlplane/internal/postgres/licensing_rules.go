@@ -93,6 +93,10 @@ func (t *licensingTx) References(ctx context.Context, kind licensing.Kind, id st
 		add(licensing.KindRoute, ids)
 	case licensing.KindRoute:
 		// Terms alone, below.
+	case licensing.KindAddOn:
+		var ids []string
+		ids, err = t.q.AddOnReferences(ctx, query.AddOnReferencesParams{AddOn: id, Now: now, PageSize: int32(limit)})
+		add(licensing.KindLicense, ids)
 	case licensing.KindPlan, licensing.KindCustomer:
 		p := query.LicenseReferencesParams{Now: now, PageSize: int32(limit)}
 		if kind == licensing.KindPlan {
@@ -168,6 +172,11 @@ func yieldCatalog(ctx context.Context, q *query.Queries, yield func(licensing.Ch
 	}
 	versions, err := q.RulePlanVersions(ctx)
 	if err := each(versions, err, toPlanVersion, func(v *licensing.PlanVersion) error { return yield(v) }); err != nil {
+		return err
+	}
+	addOns, err := q.RuleAddOns(ctx)
+	toRow := func(r query.RuleAddOnsRow) (licensing.AddOn, error) { return toAddOn(r.AddOn, r.AddOnVersion) }
+	if err := each(addOns, err, toRow, func(v *licensing.AddOn) error { return yield(v) }); err != nil {
 		return err
 	}
 	routes, err := q.LiveRoutes(ctx)

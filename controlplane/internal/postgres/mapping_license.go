@@ -9,7 +9,8 @@ import (
 	"tollgate/controlplane/internal/postgres/query"
 )
 
-// The forms in which a licence's phases, overrides and grants are stored. Statements look for "plan", "version" and "feature".
+// The forms in which a licence's phases, overrides, add-ons and grants are stored. Statements look for "plan", "version", "feature",
+// "add_on" and "ends_at".
 
 type phaseJSON struct {
 	At                time.Time `json:"at,omitzero"`
@@ -42,6 +43,32 @@ type grantJSON struct {
 	CreateTime time.Time `json:"create_time"`
 }
 
+type attachmentJSON struct {
+	AddOn    string    `json:"add_on"`
+	StartsAt time.Time `json:"starts_at"`
+	EndsAt   time.Time `json:"ends_at,omitzero"`
+}
+
+func toAttachments(raw []byte) ([]licensing.Attachment, error) {
+	var stored []attachmentJSON
+	if err := json.Unmarshal(raw, &stored); err != nil {
+		return nil, err
+	}
+	var out []licensing.Attachment
+	for _, a := range stored {
+		out = append(out, licensing.Attachment(a))
+	}
+	return out, nil
+}
+
+func fromAttachments(all []licensing.Attachment) ([]byte, error) {
+	out := make([]attachmentJSON, len(all))
+	for i, a := range all {
+		out[i] = attachmentJSON(a)
+	}
+	return json.Marshal(out)
+}
+
 func toLicense(r query.License) (licensing.License, error) {
 	l := licensing.License{
 		ID: r.ID, Customer: r.Customer, Plan: r.Plan, PlanVersion: uint32(r.PlanVersion),
@@ -70,6 +97,10 @@ func toLicense(r query.License) (licensing.License, error) {
 			ID: o.ID, License: r.ID, Feature: o.Feature, Enabled: o.Enabled, Value: value, Quota: o.Quota.quota(), RateLimit: o.RateLimit.rateLimit(),
 			StartsAt: o.StartsAt, EndsAt: o.EndsAt, Reason: o.Reason, CreateTime: o.CreateTime,
 		})
+	}
+	var err error
+	if l.AddOns, err = toAttachments(r.AddOns); err != nil {
+		return l, fmt.Errorf("add-ons of licence %s: %w", r.ID, err)
 	}
 	var grants []grantJSON
 	if err := json.Unmarshal(r.Grants, &grants); err != nil {

@@ -60,6 +60,12 @@ func Record(c licensing.Change) (*rulesv1.Record, error) {
 		}}}, nil
 	case *licensing.PlanVersion:
 		return &rulesv1.Record{Value: &rulesv1.Record_PlanVersion{PlanVersion: planVersion(c)}}, nil
+	case *licensing.AddOn:
+		a := &rulesv1.AddOn{Key: c.Key}
+		for _, e := range c.Entitlements {
+			a.Entitlements = append(a.Entitlements, entitlement(e.Feature, e.Enabled, e.Value, e.Quota))
+		}
+		return &rulesv1.Record{Value: &rulesv1.Record_AddOn{AddOn: a}}, nil
 	case *licensing.Customer:
 		return &rulesv1.Record{Value: &rulesv1.Record_Customer{Customer: &rulesv1.Customer{
 			Id: c.ID, ExternalId: c.ExternalID, TimeZone: c.TimeZone,
@@ -148,6 +154,9 @@ func license(l *licensing.License) *rulesv1.License {
 	for i := range l.Overrides {
 		out.Overrides = append(out.Overrides, override(&l.Overrides[i]))
 	}
+	for _, a := range l.AddOns {
+		out.AddOns = append(out.AddOns, &rulesv1.Attachment{AddOn: a.AddOn, StartsAt: instant(a.StartsAt), EndsAt: instant(a.EndsAt)})
+	}
 	for i := range l.Grants {
 		g := &l.Grants[i]
 		out.Grants = append(out.Grants, &rulesv1.Grant{
@@ -186,6 +195,7 @@ var kinds = map[licensing.Kind]rulesv1.Kind{
 	licensing.KindMeter:       rulesv1.Kind_KIND_METER,
 	licensing.KindFeature:     rulesv1.Kind_KIND_FEATURE,
 	licensing.KindPlanVersion: rulesv1.Kind_KIND_PLAN_VERSION,
+	licensing.KindAddOn:       rulesv1.Kind_KIND_ADD_ON,
 	licensing.KindCustomer:    rulesv1.Kind_KIND_CUSTOMER,
 	licensing.KindLicense:     rulesv1.Kind_KIND_LICENSE,
 	licensing.KindAPIKey:      rulesv1.Kind_KIND_CREDENTIAL,

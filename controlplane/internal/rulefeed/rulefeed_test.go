@@ -31,9 +31,12 @@ func objects() []licensing.Change {
 			RateLimits: []licensing.RateLimit{{Key: "r", Limit: 5, Per: 1500 * time.Millisecond, Burst: 9}},
 			RateCards:  []licensing.RateCard{{Key: "base", Kind: "flat", Amount: "1", Currency: "USD"}},
 		},
+		&licensing.AddOn{Key: "a", DisplayName: "A", Version: 4, Entitlements: []licensing.Entitlement{
+			{Feature: "f", Quota: &licensing.Quota{Limit: 9, Period: licensing.Day, Mode: licensing.Hard}}, {Feature: "on", Enabled: true},
+		}},
 		&licensing.Route{Key: "r", Service: "s", Match: licensing.RouteMatch{Host: "h", Path: "/x", Methods: []string{"GET"}}, Requires: []string{"on"}, Meter: "m", Cost: &licensing.RouteCost{Fixed: 3}},
 		&licensing.Customer{ID: "cus_1", ExternalID: "acme", TimeZone: "Asia/Tokyo", Metadata: map[string]string{"a": "b"}},
-		&licensing.License{ID: "lic_1", Customer: "cus_1", Plan: "p", PlanVersion: 3, Decided: licensing.Canceled, StartsAt: at, Anchor: at, CounterGeneration: 2},
+		&licensing.License{ID: "lic_1", Customer: "cus_1", Plan: "p", PlanVersion: 3, Decided: licensing.Canceled, StartsAt: at, Anchor: at, CounterGeneration: 2, AddOns: []licensing.Attachment{{AddOn: "a", StartsAt: at, EndsAt: at.Add(time.Hour)}, {AddOn: "b", StartsAt: at}}},
 		&licensing.APIKey{ID: "key_1", License: "lic_1", Hash: [32]byte{1}, ExpiresAt: at, RevokeTime: at},
 		&licensing.Removal{Kind: licensing.KindPlanVersion, ID: "p@1"},
 	}
@@ -76,7 +79,7 @@ func TestRecord_SaysWhatNodesNeed(t *testing.T) {
 		name := string(r.ProtoReflect().WhichOneof(r.ProtoReflect().Descriptor().Oneofs().Get(0)).Name())
 		records[name] = r
 	}
-	if len(records) != 10 {
+	if len(records) != 11 {
 		t.Fatalf("%d kinds of records", len(records))
 	}
 	s := records["settings"].GetSettings()
@@ -98,6 +101,9 @@ func TestRecord_SaysWhatNodesNeed(t *testing.T) {
 	if l := v.GetRateLimits()[0]; l.GetPer().AsDuration() != 1500*time.Millisecond || l.GetLimit() != 5 || l.GetBurst() != 9 {
 		t.Errorf("rate limit: %v", l)
 	}
+	if a := records["add_on"].GetAddOn(); a.GetKey() != "a" || a.GetEntitlements()[0].GetQuota().GetLimit() != 9 || !a.GetEntitlements()[1].GetEnabled() {
+		t.Errorf("add-on: %v", a)
+	}
 	r := records["route"].GetRoute()
 	if r.GetCostFixed() != 3 || !r.GetBillOpenIntents() || r.GetHost() != "h" || r.GetMeter() != "m" {
 		t.Errorf("route: %v", r)
@@ -105,6 +111,9 @@ func TestRecord_SaysWhatNodesNeed(t *testing.T) {
 	l := records["license"].GetLicense()
 	if l.GetStatus() != rulesv1.LicenseStatus_LICENSE_STATUS_CANCELED || l.GetEndsAt() != nil || l.GetCounterGeneration() != 2 {
 		t.Errorf("licence: %v", l)
+	}
+	if a := l.GetAddOns(); len(a) != 2 || a[0].GetAddOn() != "a" || !a[0].GetEndsAt().AsTime().Equal(at.Add(time.Hour)) || !a[1].GetStartsAt().AsTime().Equal(at) || a[1].GetEndsAt() != nil {
+		t.Errorf("the licence's add-ons: %v", a)
 	}
 	c := records["credential"].GetCredential()
 	if !c.GetRevoked() || len(c.GetHash()) != 32 || !c.GetExpiresAt().AsTime().Equal(at) {

@@ -64,6 +64,12 @@ func (z zones) set(e *decision.Editor, r *rulesv1.Record) error {
 			return err
 		}
 		e.SetPlanVersion(p)
+	case *rulesv1.Record_AddOn:
+		a, err := addOn(v.AddOn)
+		if err != nil {
+			return err
+		}
+		e.SetAddOn(a)
 	case *rulesv1.Record_Customer:
 		zone, err := z.load(v.Customer.GetTimeZone())
 		if err != nil {
@@ -112,6 +118,8 @@ func remove(e *decision.Editor, r *rulesv1.Removal) error {
 			return fmt.Errorf("removal of plan version %q", id)
 		}
 		e.RemovePlanVersion(plan, uint32(n))
+	case rulesv1.Kind_KIND_ADD_ON:
+		e.RemoveAddOn(id)
 	case rulesv1.Kind_KIND_CUSTOMER:
 		e.RemoveCustomer(id)
 	case rulesv1.Kind_KIND_LICENSE:
@@ -174,6 +182,20 @@ func planVersion(p *rulesv1.PlanVersion) (*decision.PlanVersion, error) {
 		v.RateLimits = append(v.RateLimits, d)
 	}
 	return v, nil
+}
+
+func addOn(a *rulesv1.AddOn) (*decision.AddOn, error) {
+	out := &decision.AddOn{Key: a.GetKey()}
+	for _, en := range a.GetEntitlements() {
+		d, granted, err := entitlement(en)
+		if err != nil {
+			return nil, fmt.Errorf("add-on %s: %w", out.Key, err)
+		}
+		if granted {
+			out.Entitlements = append(out.Entitlements, d)
+		}
+	}
+	return out, nil
 }
 
 // entitlement reports whether the feature is granted at all: enabled: false grants it to nobody, metered features included.
@@ -249,6 +271,9 @@ func license(l *rulesv1.License) (*decision.License, error) {
 		d.Grants = append(d.Grants, decision.Grant{
 			ID: g.GetId(), Feature: g.GetFeature(), Units: g.GetUnits(), From: instant(g.GetStartsAt()), To: instant(g.GetExpiresAt()),
 		})
+	}
+	for _, a := range l.GetAddOns() {
+		d.AddOns = append(d.AddOns, decision.Attachment{AddOn: a.GetAddOn(), From: instant(a.GetStartsAt()), To: instant(a.GetEndsAt())})
 	}
 	if d.Anchor.IsZero() {
 		d.Anchor = d.StartsAt

@@ -33,10 +33,15 @@ func everything() []*rulesv1.Record {
 			},
 			RateLimits: []*rulesv1.RateLimit{{Key: "rate", Limit: 5, Per: durationpb.New(time.Second), Burst: 7}},
 		}}},
+		{Value: &rulesv1.Record_AddOn{AddOn: &rulesv1.AddOn{Key: "extra", Entitlements: []*rulesv1.Entitlement{
+			{Feature: "calls", Grant: &rulesv1.Entitlement_Quota{Quota: &rulesv1.Quota{Limit: 20, Period: rulesv1.Period_PERIOD_DAY, Hard: true}}},
+			{Feature: "reports", Grant: &rulesv1.Entitlement_Enabled{}},
+		}}}},
 		{Value: &rulesv1.Record_Customer{Customer: &rulesv1.Customer{Id: "cus", ExternalId: "ext", TimeZone: "Asia/Beirut"}}},
 		{Value: &rulesv1.Record_License{License: &rulesv1.License{
 			Id: "lic", Customer: "cus", Plan: "plan", PlanVersion: 2, Status: rulesv1.LicenseStatus_LICENSE_STATUS_ACTIVE,
 			StartsAt: timestamppb.New(begin), CounterGeneration: 4,
+			AddOns: []*rulesv1.Attachment{{AddOn: "extra", StartsAt: timestamppb.New(begin.AddDate(1, 0, 0)), EndsAt: timestamppb.New(begin.AddDate(1, 1, 0))}},
 		}}},
 		{Value: &rulesv1.Record_Credential{Credential: &rulesv1.Credential{Id: "key", License: "lic", Hash: make([]byte, 32), ExpiresAt: timestamppb.New(begin.AddDate(2, 0, 0))}}},
 	}
@@ -72,6 +77,14 @@ func TestMapping_EveryKindIsEnforced(t *testing.T) {
 		!got.Entitlements[1].Enabled || got.RateLimits[0] != (decision.RateLimit{Key: "rate", Limit: 5, Per: time.Second, Burst: 7}) {
 		t.Errorf("plan version %+v", got)
 	}
+	if got := state.AddOn("extra"); got == nil || len(got.Entitlements) != 1 || *got.Entitlements[0].Quota != (decision.Quota{Limit: 20, Period: decision.Day, Hard: true}) {
+		t.Errorf("add-on %+v", got)
+	}
+	for at, want := range map[time.Time]int64{begin.AddDate(1, 0, -1): 10, begin.AddDate(1, 0, 0): 20, begin.AddDate(1, 1, 0): 10} {
+		if en, ok := state.License("lic").Counts(state, "requests", at); !ok || en.Quota.Limit != want {
+			t.Errorf("at %v counted under %+v, want %d", at, en, want)
+		}
+	}
 	r := decision.Request{Method: "GET", Host: "api.example", Path: "/r/1", Presented: decision.KeyCredential, KeyID: "key"}
 	var v decision.Verdict
 	decision.Decide(&v, state, &r, oneAccount{&decision.Account{}}, begin.AddDate(0, 1, 0))
@@ -94,12 +107,13 @@ func TestMapping_EveryKindIsRemoved(t *testing.T) {
 		removal(rulesv1.Kind_KIND_SERVICE, "svc"), removal(rulesv1.Kind_KIND_ROUTE, "route"), removal(rulesv1.Kind_KIND_METER, "requests"),
 		removal(rulesv1.Kind_KIND_FEATURE, "calls"), removal(rulesv1.Kind_KIND_PLAN_VERSION, "plan@2"), removal(rulesv1.Kind_KIND_CUSTOMER, "cus"),
 		removal(rulesv1.Kind_KIND_LICENSE, "lic"), removal(rulesv1.Kind_KIND_CREDENTIAL, "key"),
+		removal(rulesv1.Kind_KIND_ADD_ON, "extra"),
 		removal(rulesv1.Kind_KIND_CREDENTIAL, "one that is not there"),
 	)
 	n.enforces(1, 2)
 	state, _ := n.Current()
 	if state.Service("svc") != nil || state.Route("route") != nil || state.PlanVersion("plan", 2) != nil || state.Customer("cus") != nil ||
-		state.License("lic") != nil || state.Credential("key") != nil {
+		state.AddOn("extra") != nil || state.License("lic") != nil || state.Credential("key") != nil {
 		t.Error("something is left")
 	}
 	if l, c := state.Counts(); l != 0 || c != 0 {
@@ -131,6 +145,7 @@ func TestMapping_WhatCannotBeEnforcedIsMalformed(t *testing.T) {
 		{Value: &rulesv1.Record_Credential{Credential: &rulesv1.Credential{Id: "x", Hash: make([]byte, 31)}}},
 		{Value: &rulesv1.Record_Credential{Credential: &rulesv1.Credential{Id: "x", Hash: make([]byte, 33)}}},
 		plan(&rulesv1.PlanVersion{RateLimits: []*rulesv1.RateLimit{{Key: "x", Limit: 1, Burst: 1}}}),
+		{Value: &rulesv1.Record_AddOn{AddOn: &rulesv1.AddOn{Key: "x", Entitlements: []*rulesv1.Entitlement{{Feature: "calls", Grant: &rulesv1.Entitlement_Quota{Quota: &rulesv1.Quota{Limit: 1}}}}}}},
 		plan(&rulesv1.PlanVersion{RateLimits: []*rulesv1.RateLimit{{Key: "x", Limit: -1, Per: durationpb.New(1)}}}),
 		plan(&rulesv1.PlanVersion{Entitlements: []*rulesv1.Entitlement{{Feature: "calls", Grant: &rulesv1.Entitlement_Quota{Quota: &rulesv1.Quota{Limit: 1}}}}}),
 		route("x", "x"),

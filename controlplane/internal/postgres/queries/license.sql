@@ -9,7 +9,7 @@ RETURNING *;
 UPDATE license
 SET plan = @plan, plan_version = @plan_version, status = @status, starts_at = @starts_at, ends_at = @ends_at,
     anchor = @anchor, counter_generation = @counter_generation, phases = @phases, overrides = @overrides,
-    grants = @grants,
+    grants = @grants, add_ons = @add_ons,
     trial_ends_at = @trial_ends_at, cancels_at = @cancels_at, past_due = @past_due, grace_until = @grace_until,
     due_at = @due_at, updated_at = @updated_at, revision = revision + 1
 WHERE id = @id

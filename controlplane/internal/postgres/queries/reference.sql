@@ -20,6 +20,10 @@ WHERE v.entitlements @> jsonb_build_array(jsonb_build_object('feature', @feature
                         AND l.phases @> jsonb_build_array(jsonb_build_object('plan', v.plan, 'version', v.version))
                         AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > @now::timestamptz))))
 UNION ALL
+SELECT 'add_on'::text, a.key
+FROM add_on a JOIN add_on_version v ON v.add_on = a.key AND v.version = a.version
+WHERE a.archived_at IS NULL AND v.entitlements @> jsonb_build_array(jsonb_build_object('feature', @feature::text))
+UNION ALL
 SELECT 'license'::text, l.id FROM license l
 WHERE (l.overrides <> '[]' AND l.overrides @> jsonb_build_array(jsonb_build_object('feature', @feature::text))
        OR l.grants <> '[]' AND l.grants @> jsonb_build_array(jsonb_build_object('feature', @feature::text)))

@@ -79,11 +79,11 @@ const updateLicenses = `-- name: UpdateLicenses :batchone
 UPDATE license
 SET plan = $1, plan_version = $2, status = $3, starts_at = $4, ends_at = $5,
     anchor = $6, counter_generation = $7, phases = $8, overrides = $9,
-    grants = $10,
-    trial_ends_at = $11, cancels_at = $12, past_due = $13, grace_until = $14,
-    due_at = $15, updated_at = $16, revision = revision + 1
-WHERE id = $17
-RETURNING id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at
+    grants = $10, add_ons = $11,
+    trial_ends_at = $12, cancels_at = $13, past_due = $14, grace_until = $15,
+    due_at = $16, updated_at = $17, revision = revision + 1
+WHERE id = $18
+RETURNING id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons
 `
 
 type UpdateLicensesBatchResults struct {
@@ -103,6 +103,7 @@ type UpdateLicensesParams struct {
 	Phases            []byte
 	Overrides         []byte
 	Grants            []byte
+	AddOns            []byte
 	TrialEndsAt       *time.Time
 	CancelsAt         *time.Time
 	PastDue           bool
@@ -126,6 +127,7 @@ func (q *Queries) UpdateLicenses(ctx context.Context, arg []UpdateLicensesParams
 			a.Phases,
 			a.Overrides,
 			a.Grants,
+			a.AddOns,
 			a.TrialEndsAt,
 			a.CancelsAt,
 			a.PastDue,
@@ -172,6 +174,7 @@ func (b *UpdateLicensesBatchResults) QueryRow(f func(int, License, error)) {
 			&i.PastDue,
 			&i.GraceUntil,
 			&i.DueAt,
+			&i.AddOns,
 		)
 		if f != nil {
 			f(t, i, err)

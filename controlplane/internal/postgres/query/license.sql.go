@@ -46,7 +46,7 @@ INSERT INTO license (id, customer, plan, plan_version, status, starts_at, ends_a
                      trial_ends_at, due_at, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
         $10, $11, $12, $13)
-RETURNING id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at
+RETURNING id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons
 `
 
 type InsertLicenseParams struct {
@@ -103,6 +103,7 @@ func (q *Queries) InsertLicense(ctx context.Context, arg InsertLicenseParams) (L
 		&i.PastDue,
 		&i.GraceUntil,
 		&i.DueAt,
+		&i.AddOns,
 	)
 	return i, err
 }
@@ -161,7 +162,7 @@ func (q *Queries) InsertMigration(ctx context.Context, arg InsertMigrationParams
 }
 
 const license = `-- name: License :one
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license WHERE id = $1
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons FROM license WHERE id = $1
 `
 
 func (q *Queries) License(ctx context.Context, id string) (License, error) {
@@ -188,6 +189,7 @@ func (q *Queries) License(ctx context.Context, id string) (License, error) {
 		&i.PastDue,
 		&i.GraceUntil,
 		&i.DueAt,
+		&i.AddOns,
 	)
 	return i, err
 }
@@ -233,7 +235,7 @@ func (q *Queries) LicenseEvents(ctx context.Context, arg LicenseEventsParams) ([
 }
 
 const licenses = `-- name: Licenses :many
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons FROM license
 WHERE id > $1
   AND ($2::text IS NULL OR customer = $2)
   AND ($3::text IS NULL OR plan = $3)
@@ -300,6 +302,7 @@ func (q *Queries) Licenses(ctx context.Context, arg LicensesParams) ([]License, 
 			&i.PastDue,
 			&i.GraceUntil,
 			&i.DueAt,
+			&i.AddOns,
 		); err != nil {
 			return nil, err
 		}
@@ -312,7 +315,7 @@ func (q *Queries) Licenses(ctx context.Context, arg LicensesParams) ([]License, 
 }
 
 const lockDueLicenses = `-- name: LockDueLicenses :many
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons FROM license
 WHERE due_at <= $1::timestamptz
 ORDER BY due_at, id
 LIMIT $2
@@ -354,6 +357,7 @@ func (q *Queries) LockDueLicenses(ctx context.Context, arg LockDueLicensesParams
 			&i.PastDue,
 			&i.GraceUntil,
 			&i.DueAt,
+			&i.AddOns,
 		); err != nil {
 			return nil, err
 		}
@@ -366,7 +370,7 @@ func (q *Queries) LockDueLicenses(ctx context.Context, arg LockDueLicensesParams
 }
 
 const lockLicense = `-- name: LockLicense :one
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license WHERE id = $1 FOR UPDATE
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons FROM license WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockLicense(ctx context.Context, id string) (License, error) {
@@ -393,12 +397,13 @@ func (q *Queries) LockLicense(ctx context.Context, id string) (License, error) {
 		&i.PastDue,
 		&i.GraceUntil,
 		&i.DueAt,
+		&i.AddOns,
 	)
 	return i, err
 }
 
 const lockMovingLicenses = `-- name: LockMovingLicenses :many
-SELECT l.id, l.customer, l.plan, l.plan_version, l.status, l.starts_at, l.ends_at, l.anchor, l.counter_generation, l.revision, l.created_at, l.updated_at, l.phases, l.overrides, l.grants, l.trial_ends_at, l.cancels_at, l.past_due, l.grace_until, l.due_at, c.time_zone
+SELECT l.id, l.customer, l.plan, l.plan_version, l.status, l.starts_at, l.ends_at, l.anchor, l.counter_generation, l.revision, l.created_at, l.updated_at, l.phases, l.overrides, l.grants, l.trial_ends_at, l.cancels_at, l.past_due, l.grace_until, l.due_at, l.add_ons, c.time_zone
 FROM license l JOIN customer c ON c.id = l.customer
 WHERE l.id > $1
   AND (l.plan = $2::text OR l.phases <> '[]' AND l.phases @> jsonb_build_array(jsonb_build_object('plan', $2::text)))
@@ -463,6 +468,7 @@ func (q *Queries) LockMovingLicenses(ctx context.Context, arg LockMovingLicenses
 			&i.License.PastDue,
 			&i.License.GraceUntil,
 			&i.License.DueAt,
+			&i.License.AddOns,
 			&i.TimeZone,
 		); err != nil {
 			return nil, err

@@ -10,6 +10,24 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+type AddOn struct {
+	Key         string
+	DisplayName string
+	Version     int32
+	Revision    int64
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	ArchivedAt  *time.Time
+}
+
+type AddOnVersion struct {
+	AddOn        string
+	Version      int32
+	Entitlements []byte
+	RateCards    []byte
+	EffectiveAt  time.Time
+}
+
 type AdminCall struct {
 	Actor       string
 	Procedure   string
@@ -182,6 +200,7 @@ type License struct {
 	PastDue           bool
 	GraceUntil        *time.Time
 	DueAt             *time.Time
+	AddOns            []byte
 }
 
 type LicenseEvent struct {

@@ -289,7 +289,7 @@ func (q *Queries) RuleFeatures(ctx context.Context) ([]Feature, error) {
 }
 
 const ruleLicenses = `-- name: RuleLicenses :many
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at FROM license WHERE id > $1 ORDER BY id LIMIT $2
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons FROM license WHERE id > $1 ORDER BY id LIMIT $2
 `
 
 type RuleLicensesParams struct {
@@ -327,6 +327,7 @@ func (q *Queries) RuleLicenses(ctx context.Context, arg RuleLicensesParams) ([]L
 			&i.PastDue,
 			&i.GraceUntil,
 			&i.DueAt,
+			&i.AddOns,
 		); err != nil {
 			return nil, err
 		}

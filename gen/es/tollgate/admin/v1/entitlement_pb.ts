@@ -18,7 +18,8 @@ export const file_tollgate_admin_v1_entitlement: GenFile = /*@__PURE__*/
 
 /**
  * EffectiveEntitlement is what a licence is granted of one feature at one moment, and
- * where that comes from: an override before the plan version, and grants beside a quota.
+ * where that comes from: an override before an add-on before the plan version, and
+ * grants beside a quota.
  *
  * @generated from message tollgate.admin.v1.EffectiveEntitlement
  */
@@ -59,7 +60,7 @@ export type EffectiveEntitlement = Message<"tollgate.admin.v1.EffectiveEntitleme
   resetsAt?: Timestamp | undefined;
 
   /**
-   * `plan_version:free@1`, `override:ovr_…`, `grant:grt_…`.
+   * `plan_version:free@1`, `add_on:extra`, `override:ovr_…`, `grant:grt_…`.
    *
    * @generated from field: string source = 6;
    */

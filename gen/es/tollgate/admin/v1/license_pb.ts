@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/license.proto.
  */
 export const file_tollgate_admin_v1_license: GenFile = /*@__PURE__*/
-  fileDesc("Ch90b2xsZ2F0ZS9hZG1pbi92MS9saWNlbnNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSKoBQoHTGljZW5zZRIKCgJpZBgBIAEoCRIZCghjdXN0b21lchgCIAEoCUIHukgEcgIoQBIVCgRwbGFuGAMgASgJQge6SARyAihAEhQKDHBsYW5fdmVyc2lvbhgEIAEoDRIwCgZzdGF0dXMYBSABKA4yIC50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlU3RhdHVzEi0KCXN0YXJ0c19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGYW5jaG9yGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAkgASgJEi8KC2NyZWF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNdHJpYWxfZW5kc19hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKY2FuY2Vsc19hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZ3JhY2VfdW50aWwYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCHVwY29taW5nGA8gAygLMh8udG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZVBoYXNlEi4KCW92ZXJyaWRlcxgQIAMoCzIbLnRvbGxnYXRlLmFkbWluLnYxLk92ZXJyaWRlEigKBmdyYW50cxgRIAMoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkdyYW50IncKDExpY2Vuc2VQaGFzZRItCglzdGFydHNfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHBsYW4YAiABKAkSFAoMcGxhbl92ZXJzaW9uGAMgASgNEhQKDHJlc2V0c191c2FnZRgEIAEoCCLoAgoIT3ZlcnJpZGUSCgoCaWQYASABKAkSDwoHbGljZW5zZRgCIAEoCRIPCgdmZWF0dXJlGAMgASgJEg8KB2VuYWJsZWQYBCABKAgSJwoFcXVvdGEYBSABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5RdW90YRIwCgpyYXRlX2xpbWl0GAYgASgLMhwudG9sbGdhdGUuYWRtaW4udjEuUmF0ZUxpbWl0Ei0KCXN0YXJ0c19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAkgASgJEi8KC2NyZWF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIlCgV2YWx1ZRgLIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSL2AQoFR3JhbnQSCgoCaWQYASABKAkSDwoHbGljZW5zZRgCIAEoCRIPCgdmZWF0dXJlGAMgASgJEg0KBXVuaXRzGAQgASgDEhAKCHByaW9yaXR5GAUgASgFEi0KCXN0YXJ0c19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAggASgJEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKFAgoMTGljZW5zZUV2ZW50Eg4KBm51bWJlchgBIAEoAxIPCgdsaWNlbnNlGAIgASgJEigKBHRpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGtpbmQYBCABKAkSMAoGc3RhdHVzGAUgASgOMiAudG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZVN0YXR1cxI7CgZkZXRhaWwYBiADKAsyKy50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlRXZlbnQuRGV0YWlsRW50cnkaLQoLRGV0YWlsRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASqVAgoNTGljZW5zZVN0YXR1cxIeChpMSUNFTlNFX1NUQVRVU19VTlNQRUNJRklFRBAAEhwKGExJQ0VOU0VfU1RBVFVTX1NDSEVEVUxFRBABEhsKF0xJQ0VOU0VfU1RBVFVTX1RSSUFMSU5HEAISGQoVTElDRU5TRV9TVEFUVVNfQUNUSVZFEAMSGwoXTElDRU5TRV9TVEFUVVNfUEFTVF9EVUUQBBIcChhMSUNFTlNFX1NUQVRVU19TVVNQRU5ERUQQBRIaChZMSUNFTlNFX1NUQVRVU19FWFBJUkVEEAYSGwoXTElDRU5TRV9TVEFUVVNfQ0FOQ0VMRUQQBxIaChZMSUNFTlNFX1NUQVRVU19SRVZPS0VEEAhCtgEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUIMTGljZW5zZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_tollgate_admin_v1_plan]);
+  fileDesc("Ch90b2xsZ2F0ZS9hZG1pbi92MS9saWNlbnNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLYBQoHTGljZW5zZRIKCgJpZBgBIAEoCRIZCghjdXN0b21lchgCIAEoCUIHukgEcgIoQBIVCgRwbGFuGAMgASgJQge6SARyAihAEhQKDHBsYW5fdmVyc2lvbhgEIAEoDRIwCgZzdGF0dXMYBSABKA4yIC50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlU3RhdHVzEi0KCXN0YXJ0c19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGYW5jaG9yGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAkgASgJEi8KC2NyZWF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNdHJpYWxfZW5kc19hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKY2FuY2Vsc19hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZ3JhY2VfdW50aWwYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCHVwY29taW5nGA8gAygLMh8udG9sbGdhdGUuYWRtaW4udjEuTGljZW5zZVBoYXNlEi4KCW92ZXJyaWRlcxgQIAMoCzIbLnRvbGxnYXRlLmFkbWluLnYxLk92ZXJyaWRlEigKBmdyYW50cxgRIAMoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkdyYW50Ei4KB2FkZF9vbnMYEiADKAsyHS50b2xsZ2F0ZS5hZG1pbi52MS5BdHRhY2htZW50IngKCkF0dGFjaG1lbnQSDgoGYWRkX29uGAEgASgJEi0KCXN0YXJ0c19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAidwoMTGljZW5zZVBoYXNlEi0KCXN0YXJ0c19hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEcGxhbhgCIAEoCRIUCgxwbGFuX3ZlcnNpb24YAyABKA0SFAoMcmVzZXRzX3VzYWdlGAQgASgIIugCCghPdmVycmlkZRIKCgJpZBgBIAEoCRIPCgdsaWNlbnNlGAIgASgJEg8KB2ZlYXR1cmUYAyABKAkSDwoHZW5hYmxlZBgEIAEoCBInCgVxdW90YRgFIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlF1b3RhEjAKCnJhdGVfbGltaXQYBiABKAsyHC50b2xsZ2F0ZS5hZG1pbi52MS5SYXRlTGltaXQSLQoJc3RhcnRzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgdlbmRzX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YCSABKAkSLwoLY3JlYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKBXZhbHVlGAsgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIvYBCgVHcmFudBIKCgJpZBgBIAEoCRIPCgdsaWNlbnNlGAIgASgJEg8KB2ZlYXR1cmUYAyABKAkSDQoFdW5pdHMYBCABKAMSEAoIcHJpb3JpdHkYBSABKAUSLQoJc3RhcnRzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YCCABKAkSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoUCCgxMaWNlbnNlRXZlbnQSDgoGbnVtYmVyGAEgASgDEg8KB2xpY2Vuc2UYAiABKAkSKAoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEa2luZBgEIAEoCRIwCgZzdGF0dXMYBSABKA4yIC50b2xsZ2F0ZS5hZG1pbi52MS5MaWNlbnNlU3RhdHVzEjsKBmRldGFpbBgGIAMoCzIrLnRvbGxnYXRlLmFkbWluLnYxLkxpY2Vuc2VFdmVudC5EZXRhaWxFbnRyeRotCgtEZXRhaWxFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBKpUCCg1MaWNlbnNlU3RhdHVzEh4KGkxJQ0VOU0VfU1RBVFVTX1VOU1BFQ0lGSUVEEAASHAoYTElDRU5TRV9TVEFUVVNfU0NIRURVTEVEEAESGwoXTElDRU5TRV9TVEFUVVNfVFJJQUxJTkcQAhIZChVMSUNFTlNFX1NUQVRVU19BQ1RJVkUQAxIbChdMSUNFTlNFX1NUQVRVU19QQVNUX0RVRRAEEhwKGExJQ0VOU0VfU1RBVFVTX1NVU1BFTkRFRBAFEhoKFkxJQ0VOU0VfU1RBVFVTX0VYUElSRUQQBhIbChdMSUNFTlNFX1NUQVRVU19DQU5DRUxFRBAHEhoKFkxJQ0VOU0VfU1RBVFVTX1JFVk9LRUQQCEK2AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQgxMaWNlbnNlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_tollgate_admin_v1_plan]);
 
 /**
  * License is the enforceable agreement: a customer on a plan version.
@@ -135,6 +135,14 @@ export type License = Message<"tollgate.admin.v1.License"> & {
    * @generated from field: repeated tollgate.admin.v1.Grant grants = 17;
    */
   grants: Grant[];
+
+  /**
+   * In order of their start; of two that grant the same, the later one counts. Output
+   * only.
+   *
+   * @generated from field: repeated tollgate.admin.v1.Attachment add_ons = 18;
+   */
+  addOns: Attachment[];
 };
 
 /**
@@ -143,6 +151,39 @@ export type License = Message<"tollgate.admin.v1.License"> & {
  */
 export const LicenseSchema: GenMessage<License> = /*@__PURE__*/
   messageDesc(file_tollgate_admin_v1_license, 0);
+
+/**
+ * Attachment is an add-on that a licence has, or will have.
+ *
+ * @generated from message tollgate.admin.v1.Attachment
+ */
+export type Attachment = Message<"tollgate.admin.v1.Attachment"> & {
+  /**
+   * The add-on's key.
+   *
+   * @generated from field: string add_on = 1;
+   */
+  addOn: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp starts_at = 2;
+   */
+  startsAt?: Timestamp | undefined;
+
+  /**
+   * Exclusive. Unset: for good.
+   *
+   * @generated from field: google.protobuf.Timestamp ends_at = 3;
+   */
+  endsAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.Attachment.
+ * Use `create(AttachmentSchema)` to create a new message.
+ */
+export const AttachmentSchema: GenMessage<Attachment> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_license, 1);
 
 /**
  * LicensePhase is a plan version that a licence will be on.
@@ -178,7 +219,7 @@ export type LicensePhase = Message<"tollgate.admin.v1.LicensePhase"> & {
  * Use `create(LicensePhaseSchema)` to create a new message.
  */
 export const LicensePhaseSchema: GenMessage<LicensePhase> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_license, 1);
+  messageDesc(file_tollgate_admin_v1_license, 2);
 
 /**
  * Override is a dated custom term on a licence: it replaces an entitlement or a rate
@@ -262,7 +303,7 @@ export type Override = Message<"tollgate.admin.v1.Override"> & {
  * Use `create(OverrideSchema)` to create a new message.
  */
 export const OverrideSchema: GenMessage<Override> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_license, 2);
+  messageDesc(file_tollgate_admin_v1_license, 3);
 
 /**
  * Grant is extra units of one metered feature, beside its hard quota.
@@ -331,7 +372,7 @@ export type Grant = Message<"tollgate.admin.v1.Grant"> & {
  * Use `create(GrantSchema)` to create a new message.
  */
 export const GrantSchema: GenMessage<Grant> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_license, 3);
+  messageDesc(file_tollgate_admin_v1_license, 4);
 
 /**
  * LicenseEvent is one change of a licence's state, by people or by time.
@@ -361,9 +402,10 @@ export type LicenseEvent = Message<"tollgate.admin.v1.LicenseEvent"> & {
   /**
    * `issued`, `suspended`, `resumed`, `revoked`, `canceled`, `cancel_scheduled`,
    * `renewed`, `past_due`, `plan_changed`, `plan_change_scheduled`,
-   * `override_created`, `override_deleted`, `grant_created`; by time: `started`,
-   * `trial_ended`, `grace_ended`, `expired`, `override_started`, `override_ended`,
-   * `grant_started`, `grant_expired`, and what was scheduled.
+   * `override_created`, `override_deleted`, `grant_created`, `add_on_attached`,
+   * `add_on_detached`, `add_on_detach_scheduled`; by time: `started`, `trial_ended`,
+   * `grace_ended`, `expired`, `override_started`, `override_ended`, `grant_started`,
+   * `grant_expired`, `add_on_started`, `add_on_ended`, and what was scheduled.
    *
    * @generated from field: string kind = 4;
    */
@@ -377,8 +419,8 @@ export type LicenseEvent = Message<"tollgate.admin.v1.LicenseEvent"> & {
   status: LicenseStatus;
 
   /**
-   * More facts, by name: `plan`, `version`, `override`, `reason`, `at`; `by` is `time`
-   * where nobody did it.
+   * More facts, by name: `plan`, `version`, `override`, `add_on`, `reason`, `at`; `by`
+   * is `time` where nobody did it.
    *
    * @generated from field: map<string, string> detail = 6;
    */
@@ -390,7 +432,7 @@ export type LicenseEvent = Message<"tollgate.admin.v1.LicenseEvent"> & {
  * Use `create(LicenseEventSchema)` to create a new message.
  */
 export const LicenseEventSchema: GenMessage<LicenseEvent> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_license, 4);
+  messageDesc(file_tollgate_admin_v1_license, 5);
 
 /**
  * @generated from enum tollgate.admin.v1.LicenseStatus

@@ -149,7 +149,7 @@ export const PlanVersionSchema: GenMessage<PlanVersion> = /*@__PURE__*/
   messageDesc(file_tollgate_admin_v1_plan, 1);
 
 /**
- * Entitlement is what a version grants for one feature.
+ * Entitlement is what a version or an add-on grants for one feature.
  *
  * @generated from message tollgate.admin.v1.Entitlement
  */
@@ -162,7 +162,8 @@ export type Entitlement = Message<"tollgate.admin.v1.Entitlement"> & {
   feature: string;
 
   /**
-   * Of a boolean feature. An entitlement that is absent or false denies.
+   * Of a boolean feature: absent or false denies. To name a static or metered feature
+   * is to grant it: leave it out to deny it.
    *
    * @generated from field: bool enabled = 2;
    */

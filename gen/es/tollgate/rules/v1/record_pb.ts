@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/rules/v1/record.proto.
  */
 export const file_tollgate_rules_v1_record: GenFile = /*@__PURE__*/
-  fileDesc("Ch50b2xsZ2F0ZS9ydWxlcy92MS9yZWNvcmQucHJvdG8SEXRvbGxnYXRlLnJ1bGVzLnYxIpsECgZSZWNvcmQSLQoHcmVtb3ZhbBgBIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLlJlbW92YWxIABIvCghzZXR0aW5ncxgCIAEoCzIbLnRvbGxnYXRlLnJ1bGVzLnYxLlNldHRpbmdzSAASLQoHc2VydmljZRgDIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLlNlcnZpY2VIABIpCgVyb3V0ZRgEIAEoCzIYLnRvbGxnYXRlLnJ1bGVzLnYxLlJvdXRlSAASKQoFbWV0ZXIYBSABKAsyGC50b2xsZ2F0ZS5ydWxlcy52MS5NZXRlckgAEi0KB2ZlYXR1cmUYBiABKAsyGi50b2xsZ2F0ZS5ydWxlcy52MS5GZWF0dXJlSAASNgoMcGxhbl92ZXJzaW9uGAcgASgLMh4udG9sbGdhdGUucnVsZXMudjEuUGxhblZlcnNpb25IABIvCghjdXN0b21lchgIIAEoCzIbLnRvbGxnYXRlLnJ1bGVzLnYxLkN1c3RvbWVySAASLQoHbGljZW5zZRgJIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLkxpY2Vuc2VIABIzCgpjcmVkZW50aWFsGAogASgLMh0udG9sbGdhdGUucnVsZXMudjEuQ3JlZGVudGlhbEgAEicKBHRlcm0YDCABKAsyFy50b2xsZ2F0ZS5ydWxlcy52MS5UZXJtSABCBwoFdmFsdWUiPAoHUmVtb3ZhbBIlCgRraW5kGAEgASgOMhcudG9sbGdhdGUucnVsZXMudjEuS2luZBIKCgJpZBgCIAEoCSKAAgoIU2V0dGluZ3MSCwoDZW52GAEgASgJEg4KBnBlcHBlchgCIAEoDBIWCg5lcnJvcl9iYXNlX3VybBgDIAEoCRIuCgtzdGFsZV9hZnRlchgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtncmFjZV9hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtibG9ja19hZnRlchgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgxsb2FuX2hvcml6b24YByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iXgoHU2VydmljZRILCgNrZXkYASABKAkSEQoJZW5kcG9pbnRzGAIgAygJEjMKEHJlc3BvbnNlX3RpbWVvdXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ivAEKBVJvdXRlEgsKA2tleRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEgwKBGhvc3QYAyABKAkSDAoEcGF0aBgEIAEoCRIPCgdtZXRob2RzGAUgAygJEhAKCHJlcXVpcmVzGAYgAygJEg0KBW1ldGVyGAcgASgJEhIKCmNvc3RfZml4ZWQYCCABKAMSGAoQc3RyaXBfY3JlZGVudGlhbBgJIAEoCBIZChFiaWxsX29wZW5faW50ZW50cxgKIAEoCCJJCgVNZXRlchILCgNrZXkYASABKAkSMwoLYWdncmVnYXRpb24YAiABKA4yHi50b2xsZ2F0ZS5ydWxlcy52MS5BZ2dyZWdhdGlvbiJTCgdGZWF0dXJlEgsKA2tleRgBIAEoCRIsCgR0eXBlGAIgASgOMh4udG9sbGdhdGUucnVsZXMudjEuRmVhdHVyZVR5cGUSDQoFbWV0ZXIYAyABKAkilQEKC1BsYW5WZXJzaW9uEgwKBHBsYW4YASABKAkSDwoHdmVyc2lvbhgCIAEoDRI0CgxlbnRpdGxlbWVudHMYAyADKAsyHi50b2xsZ2F0ZS5ydWxlcy52MS5FbnRpdGxlbWVudBIxCgtyYXRlX2xpbWl0cxgEIAMoCzIcLnRvbGxnYXRlLnJ1bGVzLnYxLlJhdGVMaW1pdCJ9CgtFbnRpdGxlbWVudBIPCgdmZWF0dXJlGAEgASgJEhEKB2VuYWJsZWQYAiABKAhIABIpCgVxdW90YRgDIAEoCzIYLnRvbGxnYXRlLnJ1bGVzLnYxLlF1b3RhSAASFgoMc3RhdGljX3ZhbHVlGAQgASgJSABCBwoFZ3JhbnQiYQoFUXVvdGESDQoFbGltaXQYASABKAMSKQoGcGVyaW9kGAIgASgOMhkudG9sbGdhdGUucnVsZXMudjEuUGVyaW9kEgwKBGhhcmQYAyABKAgSEAoIcm9sbG92ZXIYBCABKAMiXgoJUmF0ZUxpbWl0EgsKA2tleRgBIAEoCRINCgVsaW1pdBgCIAEoAxImCgNwZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDQoFYnVyc3QYBCABKAMiPgoIQ3VzdG9tZXISCgoCaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSEQoJdGltZV96b25lGAMgASgJIpgECgdMaWNlbnNlEgoKAmlkGAEgASgJEhAKCGN1c3RvbWVyGAIgASgJEgwKBHBsYW4YAyABKAkSFAoMcGxhbl92ZXJzaW9uGAQgASgNEjAKBnN0YXR1cxgFIAEoDjIgLnRvbGxnYXRlLnJ1bGVzLnYxLkxpY2Vuc2VTdGF0dXMSLQoJc3RhcnRzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgdlbmRzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZhbmNob3IYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKEmNvdW50ZXJfZ2VuZXJhdGlvbhgJIAEoBBIoCgZwaGFzZXMYCiADKAsyGC50b2xsZ2F0ZS5ydWxlcy52MS5QaGFzZRIuCglvdmVycmlkZXMYCyADKAsyGy50b2xsZ2F0ZS5ydWxlcy52MS5PdmVycmlkZRIQCghwYXN0X2R1ZRgMIAEoCBIvCgtncmFjZV91bnRpbBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKY2FuY2Vsc19hdBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKAoGZ3JhbnRzGA8gAygLMhgudG9sbGdhdGUucnVsZXMudjEuR3JhbnQikgEKBUdyYW50EgoKAmlkGAEgASgJEg8KB2ZlYXR1cmUYAiABKAkSDQoFdW5pdHMYAyABKAMSLQoJc3RhcnRzX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJvCgVQaGFzZRImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEcGxhbhgCIAEoCRIUCgxwbGFuX3ZlcnNpb24YAyABKA0SGgoSY291bnRlcl9nZW5lcmF0aW9uGAQgASgEIuUBCghPdmVycmlkZRIKCgJpZBgBIAEoCRItCglzdGFydHNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB2VuZHNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjUKC2VudGl0bGVtZW50GAQgASgLMh4udG9sbGdhdGUucnVsZXMudjEuRW50aXRsZW1lbnRIABIyCgpyYXRlX2xpbWl0GAUgASgLMhwudG9sbGdhdGUucnVsZXMudjEuUmF0ZUxpbWl0SABCBgoEdGVybSJ4CgpDcmVkZW50aWFsEgoKAmlkGAEgASgJEg8KB2xpY2Vuc2UYAiABKAkSDAoEaGFzaBgDIAEoDBIuCgpleHBpcmVzX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdyZXZva2VkGAUgASgIIr0BCgRUZXJtEgsKA2tleRgBIAEoCRIKCgJvbhgCIAEoCRIMCgR3aGVuGAMgASgJEi0KBmVmZmVjdBgEIAEoDjIdLnRvbGxnYXRlLnJ1bGVzLnYxLlRlcm1FZmZlY3QSEAoIcHJpb3JpdHkYBSABKAUSLgoLcmV0cnlfYWZ0ZXIYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDAoEY29zdBgHIAEoAxIPCgdtZXNzYWdlGAggASgJKsABCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIQCgxLSU5EX1NFUlZJQ0UQARIOCgpLSU5EX1JPVVRFEAISDgoKS0lORF9NRVRFUhADEhAKDEtJTkRfRkVBVFVSRRAEEhUKEUtJTkRfUExBTl9WRVJTSU9OEAUSEQoNS0lORF9DVVNUT01FUhAGEhAKDEtJTkRfTElDRU5TRRAHEhMKD0tJTkRfQ1JFREVOVElBTBAIEg0KCUtJTkRfVEVSTRAKKoMBCgtBZ2dyZWdhdGlvbhIbChdBR0dSRUdBVElPTl9VTlNQRUNJRklFRBAAEhUKEUFHR1JFR0FUSU9OX0NPVU5UEAESEwoPQUdHUkVHQVRJT05fU1VNEAISEwoPQUdHUkVHQVRJT05fTUFYEAMSFgoSQUdHUkVHQVRJT05fVU5JUVVFEAQqeAoLRmVhdHVyZVR5cGUSHAoYRkVBVFVSRV9UWVBFX1VOU1BFQ0lGSUVEEAASGAoURkVBVFVSRV9UWVBFX0JPT0xFQU4QARIXChNGRUFUVVJFX1RZUEVfU1RBVElDEAISGAoURkVBVFVSRV9UWVBFX01FVEVSRUQQAyqxAQoGUGVyaW9kEhYKElBFUklPRF9VTlNQRUNJRklFRBAAEhEKDVBFUklPRF9NSU5VVEUQARIPCgtQRVJJT0RfSE9VUhACEg4KClBFUklPRF9EQVkQAxIPCgtQRVJJT0RfV0VFSxAEEhAKDFBFUklPRF9NT05USBAFEg8KC1BFUklPRF9ZRUFSEAYSEgoOUEVSSU9EX0JJTExJTkcQBxITCg9QRVJJT0RfTElGRVRJTUUQCCqhAQoNTGljZW5zZVN0YXR1cxIeChpMSUNFTlNFX1NUQVRVU19VTlNQRUNJRklFRBAAEhkKFUxJQ0VOU0VfU1RBVFVTX0FDVElWRRABEhwKGExJQ0VOU0VfU1RBVFVTX1NVU1BFTkRFRBACEhsKF0xJQ0VOU0VfU1RBVFVTX0NBTkNFTEVEEAMSGgoWTElDRU5TRV9TVEFUVVNfUkVWT0tFRBAEKokBCgpUZXJtRWZmZWN0EhsKF1RFUk1fRUZGRUNUX1VOU1BFQ0lGSUVEEAASFQoRVEVSTV9FRkZFQ1RfQkxPQ0sQARIYChRURVJNX0VGRkVDVF9USFJPVFRMRRACEhcKE1RFUk1fRUZGRUNUX0ZPUldBUkQQAxIUChBURVJNX0VGRkVDVF9DT1NUEARCtQEKFWNvbS50b2xsZ2F0ZS5ydWxlcy52MUILUmVjb3JkUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL3J1bGVzL3YxO3J1bGVzdjGiAgNUUliqAhFUb2xsZ2F0ZS5SdWxlcy5WMcoCEVRvbGxnYXRlXFJ1bGVzXFYx4gIdVG9sbGdhdGVcUnVsZXNcVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6UnVsZXM6OlYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Ch50b2xsZ2F0ZS9ydWxlcy92MS9yZWNvcmQucHJvdG8SEXRvbGxnYXRlLnJ1bGVzLnYxIscECgZSZWNvcmQSLQoHcmVtb3ZhbBgBIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLlJlbW92YWxIABIvCghzZXR0aW5ncxgCIAEoCzIbLnRvbGxnYXRlLnJ1bGVzLnYxLlNldHRpbmdzSAASLQoHc2VydmljZRgDIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLlNlcnZpY2VIABIpCgVyb3V0ZRgEIAEoCzIYLnRvbGxnYXRlLnJ1bGVzLnYxLlJvdXRlSAASKQoFbWV0ZXIYBSABKAsyGC50b2xsZ2F0ZS5ydWxlcy52MS5NZXRlckgAEi0KB2ZlYXR1cmUYBiABKAsyGi50b2xsZ2F0ZS5ydWxlcy52MS5GZWF0dXJlSAASNgoMcGxhbl92ZXJzaW9uGAcgASgLMh4udG9sbGdhdGUucnVsZXMudjEuUGxhblZlcnNpb25IABIvCghjdXN0b21lchgIIAEoCzIbLnRvbGxnYXRlLnJ1bGVzLnYxLkN1c3RvbWVySAASLQoHbGljZW5zZRgJIAEoCzIaLnRvbGxnYXRlLnJ1bGVzLnYxLkxpY2Vuc2VIABIzCgpjcmVkZW50aWFsGAogASgLMh0udG9sbGdhdGUucnVsZXMudjEuQ3JlZGVudGlhbEgAEioKBmFkZF9vbhgLIAEoCzIYLnRvbGxnYXRlLnJ1bGVzLnYxLkFkZE9uSAASJwoEdGVybRgMIAEoCzIXLnRvbGxnYXRlLnJ1bGVzLnYxLlRlcm1IAEIHCgV2YWx1ZSI8CgdSZW1vdmFsEiUKBGtpbmQYASABKA4yFy50b2xsZ2F0ZS5ydWxlcy52MS5LaW5kEgoKAmlkGAIgASgJIoACCghTZXR0aW5ncxILCgNlbnYYASABKAkSDgoGcGVwcGVyGAIgASgMEhYKDmVycm9yX2Jhc2VfdXJsGAMgASgJEi4KC3N0YWxlX2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KC2dyYWNlX2FmdGVyGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KC2Jsb2NrX2FmdGVyGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi8KDGxvYW5faG9yaXpvbhgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJeCgdTZXJ2aWNlEgsKA2tleRgBIAEoCRIRCgllbmRwb2ludHMYAiADKAkSMwoQcmVzcG9uc2VfdGltZW91dBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiK8AQoFUm91dGUSCwoDa2V5GAEgASgJEg8KB3NlcnZpY2UYAiABKAkSDAoEaG9zdBgDIAEoCRIMCgRwYXRoGAQgASgJEg8KB21ldGhvZHMYBSADKAkSEAoIcmVxdWlyZXMYBiADKAkSDQoFbWV0ZXIYByABKAkSEgoKY29zdF9maXhlZBgIIAEoAxIYChBzdHJpcF9jcmVkZW50aWFsGAkgASgIEhkKEWJpbGxfb3Blbl9pbnRlbnRzGAogASgIIkkKBU1ldGVyEgsKA2tleRgBIAEoCRIzCgthZ2dyZWdhdGlvbhgCIAEoDjIeLnRvbGxnYXRlLnJ1bGVzLnYxLkFnZ3JlZ2F0aW9uIlMKB0ZlYXR1cmUSCwoDa2V5GAEgASgJEiwKBHR5cGUYAiABKA4yHi50b2xsZ2F0ZS5ydWxlcy52MS5GZWF0dXJlVHlwZRINCgVtZXRlchgDIAEoCSKVAQoLUGxhblZlcnNpb24SDAoEcGxhbhgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNEjQKDGVudGl0bGVtZW50cxgDIAMoCzIeLnRvbGxnYXRlLnJ1bGVzLnYxLkVudGl0bGVtZW50EjEKC3JhdGVfbGltaXRzGAQgAygLMhwudG9sbGdhdGUucnVsZXMudjEuUmF0ZUxpbWl0IkoKBUFkZE9uEgsKA2tleRgBIAEoCRI0CgxlbnRpdGxlbWVudHMYAiADKAsyHi50b2xsZ2F0ZS5ydWxlcy52MS5FbnRpdGxlbWVudCJ9CgtFbnRpdGxlbWVudBIPCgdmZWF0dXJlGAEgASgJEhEKB2VuYWJsZWQYAiABKAhIABIpCgVxdW90YRgDIAEoCzIYLnRvbGxnYXRlLnJ1bGVzLnYxLlF1b3RhSAASFgoMc3RhdGljX3ZhbHVlGAQgASgJSABCBwoFZ3JhbnQiYQoFUXVvdGESDQoFbGltaXQYASABKAMSKQoGcGVyaW9kGAIgASgOMhkudG9sbGdhdGUucnVsZXMudjEuUGVyaW9kEgwKBGhhcmQYAyABKAgSEAoIcm9sbG92ZXIYBCABKAMiXgoJUmF0ZUxpbWl0EgsKA2tleRgBIAEoCRINCgVsaW1pdBgCIAEoAxImCgNwZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDQoFYnVyc3QYBCABKAMiPgoIQ3VzdG9tZXISCgoCaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSEQoJdGltZV96b25lGAMgASgJIsgECgdMaWNlbnNlEgoKAmlkGAEgASgJEhAKCGN1c3RvbWVyGAIgASgJEgwKBHBsYW4YAyABKAkSFAoMcGxhbl92ZXJzaW9uGAQgASgNEjAKBnN0YXR1cxgFIAEoDjIgLnRvbGxnYXRlLnJ1bGVzLnYxLkxpY2Vuc2VTdGF0dXMSLQoJc3RhcnRzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgdlbmRzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZhbmNob3IYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKEmNvdW50ZXJfZ2VuZXJhdGlvbhgJIAEoBBIoCgZwaGFzZXMYCiADKAsyGC50b2xsZ2F0ZS5ydWxlcy52MS5QaGFzZRIuCglvdmVycmlkZXMYCyADKAsyGy50b2xsZ2F0ZS5ydWxlcy52MS5PdmVycmlkZRIQCghwYXN0X2R1ZRgMIAEoCBIvCgtncmFjZV91bnRpbBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKY2FuY2Vsc19hdBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKAoGZ3JhbnRzGA8gAygLMhgudG9sbGdhdGUucnVsZXMudjEuR3JhbnQSLgoHYWRkX29ucxgQIAMoCzIdLnRvbGxnYXRlLnJ1bGVzLnYxLkF0dGFjaG1lbnQieAoKQXR0YWNobWVudBIOCgZhZGRfb24YASABKAkSLQoJc3RhcnRzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgdlbmRzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKSAQoFR3JhbnQSCgoCaWQYASABKAkSDwoHZmVhdHVyZRgCIAEoCRINCgV1bml0cxgDIAEoAxItCglzdGFydHNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIm8KBVBoYXNlEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRwbGFuGAIgASgJEhQKDHBsYW5fdmVyc2lvbhgDIAEoDRIaChJjb3VudGVyX2dlbmVyYXRpb24YBCABKAQi5QEKCE92ZXJyaWRlEgoKAmlkGAEgASgJEi0KCXN0YXJ0c19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoLZW50aXRsZW1lbnQYBCABKAsyHi50b2xsZ2F0ZS5ydWxlcy52MS5FbnRpdGxlbWVudEgAEjIKCnJhdGVfbGltaXQYBSABKAsyHC50b2xsZ2F0ZS5ydWxlcy52MS5SYXRlTGltaXRIAEIGCgR0ZXJtIngKCkNyZWRlbnRpYWwSCgoCaWQYASABKAkSDwoHbGljZW5zZRgCIAEoCRIMCgRoYXNoGAMgASgMEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3Jldm9rZWQYBSABKAgivQEKBFRlcm0SCwoDa2V5GAEgASgJEgoKAm9uGAIgASgJEgwKBHdoZW4YAyABKAkSLQoGZWZmZWN0GAQgASgOMh0udG9sbGdhdGUucnVsZXMudjEuVGVybUVmZmVjdBIQCghwcmlvcml0eRgFIAEoBRIuCgtyZXRyeV9hZnRlchgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIMCgRjb3N0GAcgASgDEg8KB21lc3NhZ2UYCCABKAkq0QEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEhAKDEtJTkRfU0VSVklDRRABEg4KCktJTkRfUk9VVEUQAhIOCgpLSU5EX01FVEVSEAMSEAoMS0lORF9GRUFUVVJFEAQSFQoRS0lORF9QTEFOX1ZFUlNJT04QBRIRCg1LSU5EX0NVU1RPTUVSEAYSEAoMS0lORF9MSUNFTlNFEAcSEwoPS0lORF9DUkVERU5USUFMEAgSDwoLS0lORF9BRERfT04QCRINCglLSU5EX1RFUk0QCiqDAQoLQWdncmVnYXRpb24SGwoXQUdHUkVHQVRJT05fVU5TUEVDSUZJRUQQABIVChFBR0dSRUdBVElPTl9DT1VOVBABEhMKD0FHR1JFR0FUSU9OX1NVTRACEhMKD0FHR1JFR0FUSU9OX01BWBADEhYKEkFHR1JFR0FUSU9OX1VOSVFVRRAEKngKC0ZlYXR1cmVUeXBlEhwKGEZFQVRVUkVfVFlQRV9VTlNQRUNJRklFRBAAEhgKFEZFQVRVUkVfVFlQRV9CT09MRUFOEAESFwoTRkVBVFVSRV9UWVBFX1NUQVRJQxACEhgKFEZFQVRVUkVfVFlQRV9NRVRFUkVEEAMqsQEKBlBlcmlvZBIWChJQRVJJT0RfVU5TUEVDSUZJRUQQABIRCg1QRVJJT0RfTUlOVVRFEAESDwoLUEVSSU9EX0hPVVIQAhIOCgpQRVJJT0RfREFZEAMSDwoLUEVSSU9EX1dFRUsQBBIQCgxQRVJJT0RfTU9OVEgQBRIPCgtQRVJJT0RfWUVBUhAGEhIKDlBFUklPRF9CSUxMSU5HEAcSEwoPUEVSSU9EX0xJRkVUSU1FEAgqoQEKDUxpY2Vuc2VTdGF0dXMSHgoaTElDRU5TRV9TVEFUVVNfVU5TUEVDSUZJRUQQABIZChVMSUNFTlNFX1NUQVRVU19BQ1RJVkUQARIcChhMSUNFTlNFX1NUQVRVU19TVVNQRU5ERUQQAhIbChdMSUNFTlNFX1NUQVRVU19DQU5DRUxFRBADEhoKFkxJQ0VOU0VfU1RBVFVTX1JFVk9LRUQQBCqJAQoKVGVybUVmZmVjdBIbChdURVJNX0VGRkVDVF9VTlNQRUNJRklFRBAAEhUKEVRFUk1fRUZGRUNUX0JMT0NLEAESGAoUVEVSTV9FRkZFQ1RfVEhST1RUTEUQAhIXChNURVJNX0VGRkVDVF9GT1JXQVJEEAMSFAoQVEVSTV9FRkZFQ1RfQ09TVBAEQrUBChVjb20udG9sbGdhdGUucnVsZXMudjFCC1JlY29yZFByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9ydWxlcy92MTtydWxlc3YxogIDVFJYqgIRVG9sbGdhdGUuUnVsZXMuVjHKAhFUb2xsZ2F0ZVxSdWxlc1xWMeICHVRvbGxnYXRlXFJ1bGVzXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OlJ1bGVzOjpWMWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Record sets or removes one object of a rule state.
@@ -83,6 +83,12 @@ export type Record = Message<"tollgate.rules.v1.Record"> & {
      */
     value: Credential;
     case: "credential";
+  } | {
+    /**
+     * @generated from field: tollgate.rules.v1.AddOn add_on = 11;
+     */
+    value: AddOn;
+    case: "addOn";
   } | {
     /**
      * @generated from field: tollgate.rules.v1.Term term = 12;
@@ -374,6 +380,30 @@ export const PlanVersionSchema: GenMessage<PlanVersion> = /*@__PURE__*/
   messageDesc(file_tollgate_rules_v1_record, 7);
 
 /**
+ * AddOn is what licences may have beside their plan. It only grants.
+ *
+ * @generated from message tollgate.rules.v1.AddOn
+ */
+export type AddOn = Message<"tollgate.rules.v1.AddOn"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: repeated tollgate.rules.v1.Entitlement entitlements = 2;
+   */
+  entitlements: Entitlement[];
+};
+
+/**
+ * Describes the message tollgate.rules.v1.AddOn.
+ * Use `create(AddOnSchema)` to create a new message.
+ */
+export const AddOnSchema: GenMessage<AddOn> = /*@__PURE__*/
+  messageDesc(file_tollgate_rules_v1_record, 8);
+
+/**
  * @generated from message tollgate.rules.v1.Entitlement
  */
 export type Entitlement = Message<"tollgate.rules.v1.Entitlement"> & {
@@ -413,7 +443,7 @@ export type Entitlement = Message<"tollgate.rules.v1.Entitlement"> & {
  * Use `create(EntitlementSchema)` to create a new message.
  */
 export const EntitlementSchema: GenMessage<Entitlement> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 8);
+  messageDesc(file_tollgate_rules_v1_record, 9);
 
 /**
  * @generated from message tollgate.rules.v1.Quota
@@ -449,7 +479,7 @@ export type Quota = Message<"tollgate.rules.v1.Quota"> & {
  * Use `create(QuotaSchema)` to create a new message.
  */
 export const QuotaSchema: GenMessage<Quota> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 9);
+  messageDesc(file_tollgate_rules_v1_record, 10);
 
 /**
  * @generated from message tollgate.rules.v1.RateLimit
@@ -481,7 +511,7 @@ export type RateLimit = Message<"tollgate.rules.v1.RateLimit"> & {
  * Use `create(RateLimitSchema)` to create a new message.
  */
 export const RateLimitSchema: GenMessage<RateLimit> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 10);
+  messageDesc(file_tollgate_rules_v1_record, 11);
 
 /**
  * @generated from message tollgate.rules.v1.Customer
@@ -510,7 +540,7 @@ export type Customer = Message<"tollgate.rules.v1.Customer"> & {
  * Use `create(CustomerSchema)` to create a new message.
  */
 export const CustomerSchema: GenMessage<Customer> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 11);
+  messageDesc(file_tollgate_rules_v1_record, 12);
 
 /**
  * @generated from message tollgate.rules.v1.License
@@ -605,6 +635,14 @@ export type License = Message<"tollgate.rules.v1.License"> & {
    * @generated from field: repeated tollgate.rules.v1.Grant grants = 15;
    */
   grants: Grant[];
+
+  /**
+   * In order of their start; of two that grant the same, or count on the same meter, the
+   * later one counts. Overrides stand before them, and they before the plan.
+   *
+   * @generated from field: repeated tollgate.rules.v1.Attachment add_ons = 16;
+   */
+  addOns: Attachment[];
 };
 
 /**
@@ -612,7 +650,39 @@ export type License = Message<"tollgate.rules.v1.License"> & {
  * Use `create(LicenseSchema)` to create a new message.
  */
 export const LicenseSchema: GenMessage<License> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 12);
+  messageDesc(file_tollgate_rules_v1_record, 13);
+
+/**
+ * Attachment is an add-on of a licence while it lasts. One that is not there grants
+ * nothing.
+ *
+ * @generated from message tollgate.rules.v1.Attachment
+ */
+export type Attachment = Message<"tollgate.rules.v1.Attachment"> & {
+  /**
+   * @generated from field: string add_on = 1;
+   */
+  addOn: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp starts_at = 2;
+   */
+  startsAt?: Timestamp | undefined;
+
+  /**
+   * Exclusive. Unset: for good.
+   *
+   * @generated from field: google.protobuf.Timestamp ends_at = 3;
+   */
+  endsAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message tollgate.rules.v1.Attachment.
+ * Use `create(AttachmentSchema)` to create a new message.
+ */
+export const AttachmentSchema: GenMessage<Attachment> = /*@__PURE__*/
+  messageDesc(file_tollgate_rules_v1_record, 14);
 
 /**
  * Grant is extra units of one metered feature. Who has what of them is the lender's to
@@ -654,7 +724,7 @@ export type Grant = Message<"tollgate.rules.v1.Grant"> & {
  * Use `create(GrantSchema)` to create a new message.
  */
 export const GrantSchema: GenMessage<Grant> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 13);
+  messageDesc(file_tollgate_rules_v1_record, 15);
 
 /**
  * Phase is the plan version that a licence is on from an instant on.
@@ -688,7 +758,7 @@ export type Phase = Message<"tollgate.rules.v1.Phase"> & {
  * Use `create(PhaseSchema)` to create a new message.
  */
 export const PhaseSchema: GenMessage<Phase> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 14);
+  messageDesc(file_tollgate_rules_v1_record, 16);
 
 /**
  * Override replaces one entitlement, or one rate limit, of a licence's plan while it
@@ -741,7 +811,7 @@ export type Override = Message<"tollgate.rules.v1.Override"> & {
  * Use `create(OverrideSchema)` to create a new message.
  */
 export const OverrideSchema: GenMessage<Override> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 15);
+  messageDesc(file_tollgate_rules_v1_record, 17);
 
 /**
  * Credential is an API key's keyed hash. A revoked one stays, so that its bearer
@@ -783,7 +853,7 @@ export type Credential = Message<"tollgate.rules.v1.Credential"> & {
  * Use `create(CredentialSchema)` to create a new message.
  */
 export const CredentialSchema: GenMessage<Credential> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 16);
+  messageDesc(file_tollgate_rules_v1_record, 18);
 
 /**
  * Term is a custom rule. A node that cannot compile its condition denies the requests
@@ -850,7 +920,7 @@ export type Term = Message<"tollgate.rules.v1.Term"> & {
  * Use `create(TermSchema)` to create a new message.
  */
 export const TermSchema: GenMessage<Term> = /*@__PURE__*/
-  messageDesc(file_tollgate_rules_v1_record, 17);
+  messageDesc(file_tollgate_rules_v1_record, 19);
 
 /**
  * @generated from enum tollgate.rules.v1.Kind
@@ -900,6 +970,11 @@ export enum Kind {
    * @generated from enum value: KIND_CREDENTIAL = 8;
    */
   CREDENTIAL = 8,
+
+  /**
+   * @generated from enum value: KIND_ADD_ON = 9;
+   */
+  ADD_ON = 9,
 
   /**
    * @generated from enum value: KIND_TERM = 10;

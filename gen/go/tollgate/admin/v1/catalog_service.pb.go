@@ -3153,6 +3153,7 @@ func (x *PreviewPublishRequest) GetVersion() uint32 {
 	return 0
 }
 
+// What single licences have beside the plan (overrides, add-ons, grants) is not looked at.
 type PreviewPublishResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Features that the draft grants and the newest published version does not.
@@ -3589,8 +3590,8 @@ type ApplyCatalogRequest struct {
 	// Only says what would change.
 	DryRun    bool      `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	Migration Migration `protobuf:"varint,3,opt,name=migration,proto3,enum=tollgate.admin.v1.Migration" json:"migration,omitempty"`
-	// Archives the features, meters, plans, services and routes that the file does
-	// not name; refused as a whole where one is in use.
+	// Archives the features, meters, plans, add-ons, services and routes that the file
+	// does not name; refused as a whole where one is in use.
 	Prune bool `protobuf:"varint,4,opt,name=prune,proto3" json:"prune,omitempty"`
 	// Chosen by the caller: the same call again with the same id has one effect, and
 	// the same answer, for 24 hours.
@@ -3721,7 +3722,7 @@ type CatalogChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `create`, `update`, `publish`, `archive`, `unarchive`.
 	Action string `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
-	// `feature`, `meter`, `plan`, `service`, `route`, `term`, `issuer`.
+	// `feature`, `meter`, `plan`, `add_on`, `service`, `route`, `term`, `issuer`.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	Key  string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
 	// What differs, in words.
@@ -3788,11 +3789,701 @@ func (x *CatalogChange) GetDetail() string {
 	return ""
 }
 
+type CreateAddOnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	AddOn *AddOn                 `protobuf:"bytes,1,opt,name=add_on,json=addOn,proto3" json:"add_on,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateAddOnRequest) Reset() {
+	*x = CreateAddOnRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateAddOnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateAddOnRequest) ProtoMessage() {}
+
+func (x *CreateAddOnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateAddOnRequest.ProtoReflect.Descriptor instead.
+func (*CreateAddOnRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *CreateAddOnRequest) GetAddOn() *AddOn {
+	if x != nil {
+		return x.AddOn
+	}
+	return nil
+}
+
+func (x *CreateAddOnRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CreateAddOnRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type CreateAddOnResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AddOn         *AddOn                 `protobuf:"bytes,1,opt,name=add_on,json=addOn,proto3" json:"add_on,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateAddOnResponse) Reset() {
+	*x = CreateAddOnResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateAddOnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateAddOnResponse) ProtoMessage() {}
+
+func (x *CreateAddOnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateAddOnResponse.ProtoReflect.Descriptor instead.
+func (*CreateAddOnResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *CreateAddOnResponse) GetAddOn() *AddOn {
+	if x != nil {
+		return x.AddOn
+	}
+	return nil
+}
+
+func (x *CreateAddOnResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type GetAddOnRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAddOnRequest) Reset() {
+	*x = GetAddOnRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAddOnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAddOnRequest) ProtoMessage() {}
+
+func (x *GetAddOnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAddOnRequest.ProtoReflect.Descriptor instead.
+func (*GetAddOnRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *GetAddOnRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type GetAddOnResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AddOn         *AddOn                 `protobuf:"bytes,1,opt,name=add_on,json=addOn,proto3" json:"add_on,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAddOnResponse) Reset() {
+	*x = GetAddOnResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAddOnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAddOnResponse) ProtoMessage() {}
+
+func (x *GetAddOnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAddOnResponse.ProtoReflect.Descriptor instead.
+func (*GetAddOnResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *GetAddOnResponse) GetAddOn() *AddOn {
+	if x != nil {
+		return x.AddOn
+	}
+	return nil
+}
+
+type ListAddOnsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0: 50. Clamped at 1,000.
+	PageSize  int32  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Terms like `field = "value"`, joined by AND.
+	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAddOnsRequest) Reset() {
+	*x = ListAddOnsRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAddOnsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAddOnsRequest) ProtoMessage() {}
+
+func (x *ListAddOnsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAddOnsRequest.ProtoReflect.Descriptor instead.
+func (*ListAddOnsRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *ListAddOnsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAddOnsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListAddOnsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+type ListAddOnsResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	AddOns []*AddOn               `protobuf:"bytes,1,rep,name=add_ons,json=addOns,proto3" json:"add_ons,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAddOnsResponse) Reset() {
+	*x = ListAddOnsResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAddOnsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAddOnsResponse) ProtoMessage() {}
+
+func (x *ListAddOnsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAddOnsResponse.ProtoReflect.Descriptor instead.
+func (*ListAddOnsResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *ListAddOnsResponse) GetAddOns() []*AddOn {
+	if x != nil {
+		return x.AddOns
+	}
+	return nil
+}
+
+func (x *ListAddOnsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+type UpdateAddOnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	AddOn *AddOn                 `protobuf:"bytes,1,opt,name=add_on,json=addOn,proto3" json:"add_on,omitempty"`
+	// Of `display_name`, `entitlements`, `rate_cards`. Empty: all.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateAddOnRequest) Reset() {
+	*x = UpdateAddOnRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateAddOnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateAddOnRequest) ProtoMessage() {}
+
+func (x *UpdateAddOnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateAddOnRequest.ProtoReflect.Descriptor instead.
+func (*UpdateAddOnRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *UpdateAddOnRequest) GetAddOn() *AddOn {
+	if x != nil {
+		return x.AddOn
+	}
+	return nil
+}
+
+func (x *UpdateAddOnRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateAddOnRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UpdateAddOnRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type UpdateAddOnResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AddOn         *AddOn                 `protobuf:"bytes,1,opt,name=add_on,json=addOn,proto3" json:"add_on,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateAddOnResponse) Reset() {
+	*x = UpdateAddOnResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateAddOnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateAddOnResponse) ProtoMessage() {}
+
+func (x *UpdateAddOnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateAddOnResponse.ProtoReflect.Descriptor instead.
+func (*UpdateAddOnResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *UpdateAddOnResponse) GetAddOn() *AddOn {
+	if x != nil {
+		return x.AddOn
+	}
+	return nil
+}
+
+func (x *UpdateAddOnResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type ArchiveAddOnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArchiveAddOnRequest) Reset() {
+	*x = ArchiveAddOnRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArchiveAddOnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArchiveAddOnRequest) ProtoMessage() {}
+
+func (x *ArchiveAddOnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArchiveAddOnRequest.ProtoReflect.Descriptor instead.
+func (*ArchiveAddOnRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *ArchiveAddOnRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ArchiveAddOnRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ArchiveAddOnRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *ArchiveAddOnRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+type ArchiveAddOnResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AddOn         *AddOn                 `protobuf:"bytes,1,opt,name=add_on,json=addOn,proto3" json:"add_on,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArchiveAddOnResponse) Reset() {
+	*x = ArchiveAddOnResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArchiveAddOnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArchiveAddOnResponse) ProtoMessage() {}
+
+func (x *ArchiveAddOnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArchiveAddOnResponse.ProtoReflect.Descriptor instead.
+func (*ArchiveAddOnResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *ArchiveAddOnResponse) GetAddOn() *AddOn {
+	if x != nil {
+		return x.AddOn
+	}
+	return nil
+}
+
+func (x *ArchiveAddOnResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type UnarchiveAddOnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnarchiveAddOnRequest) Reset() {
+	*x = UnarchiveAddOnRequest{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnarchiveAddOnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnarchiveAddOnRequest) ProtoMessage() {}
+
+func (x *UnarchiveAddOnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnarchiveAddOnRequest.ProtoReflect.Descriptor instead.
+func (*UnarchiveAddOnRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *UnarchiveAddOnRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *UnarchiveAddOnRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UnarchiveAddOnRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *UnarchiveAddOnRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+type UnarchiveAddOnResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AddOn         *AddOn                 `protobuf:"bytes,1,opt,name=add_on,json=addOn,proto3" json:"add_on,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnarchiveAddOnResponse) Reset() {
+	*x = UnarchiveAddOnResponse{}
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnarchiveAddOnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnarchiveAddOnResponse) ProtoMessage() {}
+
+func (x *UnarchiveAddOnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_catalog_service_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnarchiveAddOnResponse.ProtoReflect.Descriptor instead.
+func (*UnarchiveAddOnResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *UnarchiveAddOnResponse) GetAddOn() *AddOn {
+	if x != nil {
+		return x.AddOn
+	}
+	return nil
+}
+
+func (x *UnarchiveAddOnResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
 var File_tollgate_admin_v1_catalog_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\n" +
-	"'tollgate/admin/v1/catalog_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/feature.proto\x1a\x1dtollgate/admin/v1/meter.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1ctollgate/admin/v1/plan.proto\"\xac\x01\n" +
+	"'tollgate/admin/v1/catalog_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etollgate/admin/v1/add_on.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/feature.proto\x1a\x1dtollgate/admin/v1/meter.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1ctollgate/admin/v1/plan.proto\"\xac\x01\n" +
 	"\x14CreateFeatureRequest\x12<\n" +
 	"\afeature\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.FeatureB\x06\xbaH\x03\xc8\x01\x01R\afeature\x121\n" +
 	"\n" +
@@ -4052,13 +4743,61 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x06action\x18\x01 \x01(\tR\x06action\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x10\n" +
 	"\x03key\x18\x03 \x01(\tR\x03key\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detail*\x82\x01\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xa5\x01\n" +
+	"\x12CreateAddOnRequest\x127\n" +
+	"\x06add_on\x18\x01 \x01(\v2\x18.tollgate.admin.v1.AddOnB\x06\xbaH\x03\xc8\x01\x01R\x05addOn\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"v\n" +
+	"\x13CreateAddOnResponse\x12/\n" +
+	"\x06add_on\x18\x01 \x01(\v2\x18.tollgate.admin.v1.AddOnR\x05addOn\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\".\n" +
+	"\x0fGetAddOnRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\"C\n" +
+	"\x10GetAddOnResponse\x12/\n" +
+	"\x06add_on\x18\x01 \x01(\v2\x18.tollgate.admin.v1.AddOnR\x05addOn\"\x84\x01\n" +
+	"\x11ListAddOnsRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\x06filter\"o\n" +
+	"\x12ListAddOnsResponse\x121\n" +
+	"\aadd_ons\x18\x01 \x03(\v2\x18.tollgate.admin.v1.AddOnR\x06addOns\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe2\x01\n" +
+	"\x12UpdateAddOnRequest\x127\n" +
+	"\x06add_on\x18\x01 \x01(\v2\x18.tollgate.admin.v1.AddOnB\x06\xbaH\x03\xc8\x01\x01R\x05addOn\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"v\n" +
+	"\x13UpdateAddOnResponse\x12/\n" +
+	"\x06add_on\x18\x01 \x01(\v2\x18.tollgate.admin.v1.AddOnR\x05addOn\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa7\x01\n" +
+	"\x13ArchiveAddOnRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"w\n" +
+	"\x14ArchiveAddOnResponse\x12/\n" +
+	"\x06add_on\x18\x01 \x01(\v2\x18.tollgate.admin.v1.AddOnR\x05addOn\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa9\x01\n" +
+	"\x15UnarchiveAddOnRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x03key\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"y\n" +
+	"\x16UnarchiveAddOnResponse\x12/\n" +
+	"\x06add_on\x18\x01 \x01(\v2\x18.tollgate.admin.v1.AddOnR\x05addOn\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch*\x82\x01\n" +
 	"\tMigration\x12\x19\n" +
 	"\x15MIGRATION_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12MIGRATION_NEW_ONLY\x10\x01\x12\x19\n" +
 	"\x15MIGRATION_NEXT_PERIOD\x10\x02\x12\x11\n" +
 	"\rMIGRATION_NOW\x10\x03\x12\x14\n" +
-	"\x10MIGRATION_FILTER\x10\x042\xb6!\n" +
+	"\x10MIGRATION_FILTER\x10\x042\xd0'\n" +
 	"\x0eCatalogService\x12\x85\x01\n" +
 	"\rCreateFeature\x12'.tollgate.admin.v1.CreateFeatureRequest\x1a(.tollgate.admin.v1.CreateFeatureResponse\"!\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x17:\afeature\"\f/v1/features\x12|\n" +
 	"\n" +
@@ -4095,7 +4834,14 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\fRollbackPlan\x12&.tollgate.admin.v1.RollbackPlanRequest\x1a'.tollgate.admin.v1.RollbackPlanResponse\"(\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/plans/{plan}:rollback\x12\xa7\x01\n" +
 	"\x10DiscardPlanDraft\x12*.tollgate.admin.v1.DiscardPlanDraftRequest\x1a+.tollgate.admin.v1.DiscardPlanDraftResponse\":\x88\xb5\x18\x03\x82\xd3\xe4\x93\x020:\x01*\"+/v1/plans/{plan}/versions/{version}:discard\x12\x85\x01\n" +
 	"\rExportCatalog\x12'.tollgate.admin.v1.ExportCatalogRequest\x1a(.tollgate.admin.v1.ExportCatalogResponse\"!\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/catalog:export\x90\x02\x01\x12\x81\x01\n" +
-	"\fApplyCatalog\x12&.tollgate.admin.v1.ApplyCatalogRequest\x1a'.tollgate.admin.v1.ApplyCatalogResponse\" \x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/catalog:applyB\xbd\x01\n" +
+	"\fApplyCatalog\x12&.tollgate.admin.v1.ApplyCatalogRequest\x1a'.tollgate.admin.v1.ApplyCatalogResponse\" \x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/catalog:apply\x12}\n" +
+	"\vCreateAddOn\x12%.tollgate.admin.v1.CreateAddOnRequest\x1a&.tollgate.admin.v1.CreateAddOnResponse\"\x1f\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x15:\x06add_on\"\v/v1/add-ons\x12u\n" +
+	"\bGetAddOn\x12\".tollgate.admin.v1.GetAddOnRequest\x1a#.tollgate.admin.v1.GetAddOnResponse\" \x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/add-ons/{key}\x90\x02\x01\x12u\n" +
+	"\n" +
+	"ListAddOns\x12$.tollgate.admin.v1.ListAddOnsRequest\x1a%.tollgate.admin.v1.ListAddOnsResponse\"\x1a\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\r\x12\v/v1/add-ons\x90\x02\x01\x12\x8a\x01\n" +
+	"\vUpdateAddOn\x12%.tollgate.admin.v1.UpdateAddOnRequest\x1a&.tollgate.admin.v1.UpdateAddOnResponse\",\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\":\x06add_on2\x18/v1/add-ons/{add_on.key}\x12\x89\x01\n" +
+	"\fArchiveAddOn\x12&.tollgate.admin.v1.ArchiveAddOnRequest\x1a'.tollgate.admin.v1.ArchiveAddOnResponse\"(\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/add-ons/{key}:archive\x12\x91\x01\n" +
+	"\x0eUnarchiveAddOn\x12(.tollgate.admin.v1.UnarchiveAddOnRequest\x1a).tollgate.admin.v1.UnarchiveAddOnResponse\"*\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/add-ons/{key}:unarchiveB\xbd\x01\n" +
 	"\x15com.tollgate.admin.v1B\x13CatalogServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (
@@ -4111,7 +4857,7 @@ func file_tollgate_admin_v1_catalog_service_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_admin_v1_catalog_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_admin_v1_catalog_service_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
+var file_tollgate_admin_v1_catalog_service_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
 var file_tollgate_admin_v1_catalog_service_proto_goTypes = []any{
 	(Migration)(0),                     // 0: tollgate.admin.v1.Migration
 	(*CreateFeatureRequest)(nil),       // 1: tollgate.admin.v1.CreateFeatureRequest
@@ -4176,143 +4922,181 @@ var file_tollgate_admin_v1_catalog_service_proto_goTypes = []any{
 	(*ApplyCatalogRequest)(nil),        // 60: tollgate.admin.v1.ApplyCatalogRequest
 	(*ApplyCatalogResponse)(nil),       // 61: tollgate.admin.v1.ApplyCatalogResponse
 	(*CatalogChange)(nil),              // 62: tollgate.admin.v1.CatalogChange
-	(*Feature)(nil),                    // 63: tollgate.admin.v1.Feature
-	(*Epoch)(nil),                      // 64: tollgate.admin.v1.Epoch
-	(*fieldmaskpb.FieldMask)(nil),      // 65: google.protobuf.FieldMask
-	(*Meter)(nil),                      // 66: tollgate.admin.v1.Meter
-	(*Plan)(nil),                       // 67: tollgate.admin.v1.Plan
-	(*PlanVersion)(nil),                // 68: tollgate.admin.v1.PlanVersion
-	(*timestamppb.Timestamp)(nil),      // 69: google.protobuf.Timestamp
+	(*CreateAddOnRequest)(nil),         // 63: tollgate.admin.v1.CreateAddOnRequest
+	(*CreateAddOnResponse)(nil),        // 64: tollgate.admin.v1.CreateAddOnResponse
+	(*GetAddOnRequest)(nil),            // 65: tollgate.admin.v1.GetAddOnRequest
+	(*GetAddOnResponse)(nil),           // 66: tollgate.admin.v1.GetAddOnResponse
+	(*ListAddOnsRequest)(nil),          // 67: tollgate.admin.v1.ListAddOnsRequest
+	(*ListAddOnsResponse)(nil),         // 68: tollgate.admin.v1.ListAddOnsResponse
+	(*UpdateAddOnRequest)(nil),         // 69: tollgate.admin.v1.UpdateAddOnRequest
+	(*UpdateAddOnResponse)(nil),        // 70: tollgate.admin.v1.UpdateAddOnResponse
+	(*ArchiveAddOnRequest)(nil),        // 71: tollgate.admin.v1.ArchiveAddOnRequest
+	(*ArchiveAddOnResponse)(nil),       // 72: tollgate.admin.v1.ArchiveAddOnResponse
+	(*UnarchiveAddOnRequest)(nil),      // 73: tollgate.admin.v1.UnarchiveAddOnRequest
+	(*UnarchiveAddOnResponse)(nil),     // 74: tollgate.admin.v1.UnarchiveAddOnResponse
+	(*Feature)(nil),                    // 75: tollgate.admin.v1.Feature
+	(*Epoch)(nil),                      // 76: tollgate.admin.v1.Epoch
+	(*fieldmaskpb.FieldMask)(nil),      // 77: google.protobuf.FieldMask
+	(*Meter)(nil),                      // 78: tollgate.admin.v1.Meter
+	(*Plan)(nil),                       // 79: tollgate.admin.v1.Plan
+	(*PlanVersion)(nil),                // 80: tollgate.admin.v1.PlanVersion
+	(*timestamppb.Timestamp)(nil),      // 81: google.protobuf.Timestamp
+	(*AddOn)(nil),                      // 82: tollgate.admin.v1.AddOn
 }
 var file_tollgate_admin_v1_catalog_service_proto_depIdxs = []int32{
-	63, // 0: tollgate.admin.v1.CreateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
-	63, // 1: tollgate.admin.v1.CreateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	64, // 2: tollgate.admin.v1.CreateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	63, // 3: tollgate.admin.v1.GetFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	63, // 4: tollgate.admin.v1.ListFeaturesResponse.features:type_name -> tollgate.admin.v1.Feature
-	63, // 5: tollgate.admin.v1.UpdateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
-	65, // 6: tollgate.admin.v1.UpdateFeatureRequest.update_mask:type_name -> google.protobuf.FieldMask
-	63, // 7: tollgate.admin.v1.UpdateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	64, // 8: tollgate.admin.v1.UpdateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	63, // 9: tollgate.admin.v1.ArchiveFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	64, // 10: tollgate.admin.v1.ArchiveFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	66, // 11: tollgate.admin.v1.CreateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
-	66, // 12: tollgate.admin.v1.CreateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	64, // 13: tollgate.admin.v1.CreateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	66, // 14: tollgate.admin.v1.GetMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	66, // 15: tollgate.admin.v1.ListMetersResponse.meters:type_name -> tollgate.admin.v1.Meter
-	66, // 16: tollgate.admin.v1.UpdateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
-	65, // 17: tollgate.admin.v1.UpdateMeterRequest.update_mask:type_name -> google.protobuf.FieldMask
-	66, // 18: tollgate.admin.v1.UpdateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	64, // 19: tollgate.admin.v1.UpdateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	66, // 20: tollgate.admin.v1.ArchiveMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	64, // 21: tollgate.admin.v1.ArchiveMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	67, // 22: tollgate.admin.v1.CreatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
-	67, // 23: tollgate.admin.v1.CreatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	64, // 24: tollgate.admin.v1.CreatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	67, // 25: tollgate.admin.v1.GetPlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	67, // 26: tollgate.admin.v1.ListPlansResponse.plans:type_name -> tollgate.admin.v1.Plan
-	67, // 27: tollgate.admin.v1.UpdatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
-	65, // 28: tollgate.admin.v1.UpdatePlanRequest.update_mask:type_name -> google.protobuf.FieldMask
-	67, // 29: tollgate.admin.v1.UpdatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	64, // 30: tollgate.admin.v1.UpdatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	67, // 31: tollgate.admin.v1.ArchivePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	64, // 32: tollgate.admin.v1.ArchivePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	68, // 33: tollgate.admin.v1.CreatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	64, // 34: tollgate.admin.v1.CreatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	68, // 35: tollgate.admin.v1.UpdatePlanDraftRequest.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	65, // 36: tollgate.admin.v1.UpdatePlanDraftRequest.update_mask:type_name -> google.protobuf.FieldMask
-	68, // 37: tollgate.admin.v1.UpdatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	64, // 38: tollgate.admin.v1.UpdatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	68, // 39: tollgate.admin.v1.GetPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	68, // 40: tollgate.admin.v1.ListPlanVersionsResponse.plan_versions:type_name -> tollgate.admin.v1.PlanVersion
-	0,  // 41: tollgate.admin.v1.PublishPlanVersionRequest.migration:type_name -> tollgate.admin.v1.Migration
-	69, // 42: tollgate.admin.v1.PublishPlanVersionRequest.effective_at:type_name -> google.protobuf.Timestamp
-	68, // 43: tollgate.admin.v1.PublishPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	64, // 44: tollgate.admin.v1.PublishPlanVersionResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	64, // 45: tollgate.admin.v1.GetMigrationResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	0,  // 46: tollgate.admin.v1.GetMigrationResponse.migration:type_name -> tollgate.admin.v1.Migration
-	69, // 47: tollgate.admin.v1.GetMigrationResponse.effective_at:type_name -> google.protobuf.Timestamp
-	63, // 48: tollgate.admin.v1.UnarchiveFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
-	64, // 49: tollgate.admin.v1.UnarchiveFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	66, // 50: tollgate.admin.v1.UnarchiveMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
-	64, // 51: tollgate.admin.v1.UnarchiveMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	67, // 52: tollgate.admin.v1.UnarchivePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
-	64, // 53: tollgate.admin.v1.UnarchivePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	51, // 54: tollgate.admin.v1.DiffPlanVersionsResponse.changes:type_name -> tollgate.admin.v1.PlanVersionChange
-	0,  // 55: tollgate.admin.v1.RollbackPlanRequest.migration:type_name -> tollgate.admin.v1.Migration
-	68, // 56: tollgate.admin.v1.RollbackPlanResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	64, // 57: tollgate.admin.v1.RollbackPlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	68, // 58: tollgate.admin.v1.DiscardPlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
-	64, // 59: tollgate.admin.v1.DiscardPlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	0,  // 60: tollgate.admin.v1.ApplyCatalogRequest.migration:type_name -> tollgate.admin.v1.Migration
-	62, // 61: tollgate.admin.v1.ApplyCatalogResponse.changes:type_name -> tollgate.admin.v1.CatalogChange
-	64, // 62: tollgate.admin.v1.ApplyCatalogResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	1,  // 63: tollgate.admin.v1.CatalogService.CreateFeature:input_type -> tollgate.admin.v1.CreateFeatureRequest
-	3,  // 64: tollgate.admin.v1.CatalogService.GetFeature:input_type -> tollgate.admin.v1.GetFeatureRequest
-	5,  // 65: tollgate.admin.v1.CatalogService.ListFeatures:input_type -> tollgate.admin.v1.ListFeaturesRequest
-	7,  // 66: tollgate.admin.v1.CatalogService.UpdateFeature:input_type -> tollgate.admin.v1.UpdateFeatureRequest
-	9,  // 67: tollgate.admin.v1.CatalogService.ArchiveFeature:input_type -> tollgate.admin.v1.ArchiveFeatureRequest
-	11, // 68: tollgate.admin.v1.CatalogService.CreateMeter:input_type -> tollgate.admin.v1.CreateMeterRequest
-	13, // 69: tollgate.admin.v1.CatalogService.GetMeter:input_type -> tollgate.admin.v1.GetMeterRequest
-	15, // 70: tollgate.admin.v1.CatalogService.ListMeters:input_type -> tollgate.admin.v1.ListMetersRequest
-	17, // 71: tollgate.admin.v1.CatalogService.UpdateMeter:input_type -> tollgate.admin.v1.UpdateMeterRequest
-	19, // 72: tollgate.admin.v1.CatalogService.ArchiveMeter:input_type -> tollgate.admin.v1.ArchiveMeterRequest
-	21, // 73: tollgate.admin.v1.CatalogService.CreatePlan:input_type -> tollgate.admin.v1.CreatePlanRequest
-	23, // 74: tollgate.admin.v1.CatalogService.GetPlan:input_type -> tollgate.admin.v1.GetPlanRequest
-	25, // 75: tollgate.admin.v1.CatalogService.ListPlans:input_type -> tollgate.admin.v1.ListPlansRequest
-	27, // 76: tollgate.admin.v1.CatalogService.UpdatePlan:input_type -> tollgate.admin.v1.UpdatePlanRequest
-	29, // 77: tollgate.admin.v1.CatalogService.ArchivePlan:input_type -> tollgate.admin.v1.ArchivePlanRequest
-	31, // 78: tollgate.admin.v1.CatalogService.CreatePlanDraft:input_type -> tollgate.admin.v1.CreatePlanDraftRequest
-	33, // 79: tollgate.admin.v1.CatalogService.UpdatePlanDraft:input_type -> tollgate.admin.v1.UpdatePlanDraftRequest
-	35, // 80: tollgate.admin.v1.CatalogService.GetPlanVersion:input_type -> tollgate.admin.v1.GetPlanVersionRequest
-	37, // 81: tollgate.admin.v1.CatalogService.ListPlanVersions:input_type -> tollgate.admin.v1.ListPlanVersionsRequest
-	39, // 82: tollgate.admin.v1.CatalogService.PublishPlanVersion:input_type -> tollgate.admin.v1.PublishPlanVersionRequest
-	41, // 83: tollgate.admin.v1.CatalogService.GetMigration:input_type -> tollgate.admin.v1.GetMigrationRequest
-	43, // 84: tollgate.admin.v1.CatalogService.UnarchiveFeature:input_type -> tollgate.admin.v1.UnarchiveFeatureRequest
-	45, // 85: tollgate.admin.v1.CatalogService.UnarchiveMeter:input_type -> tollgate.admin.v1.UnarchiveMeterRequest
-	47, // 86: tollgate.admin.v1.CatalogService.UnarchivePlan:input_type -> tollgate.admin.v1.UnarchivePlanRequest
-	49, // 87: tollgate.admin.v1.CatalogService.DiffPlanVersions:input_type -> tollgate.admin.v1.DiffPlanVersionsRequest
-	52, // 88: tollgate.admin.v1.CatalogService.PreviewPublish:input_type -> tollgate.admin.v1.PreviewPublishRequest
-	54, // 89: tollgate.admin.v1.CatalogService.RollbackPlan:input_type -> tollgate.admin.v1.RollbackPlanRequest
-	56, // 90: tollgate.admin.v1.CatalogService.DiscardPlanDraft:input_type -> tollgate.admin.v1.DiscardPlanDraftRequest
-	58, // 91: tollgate.admin.v1.CatalogService.ExportCatalog:input_type -> tollgate.admin.v1.ExportCatalogRequest
-	60, // 92: tollgate.admin.v1.CatalogService.ApplyCatalog:input_type -> tollgate.admin.v1.ApplyCatalogRequest
-	2,  // 93: tollgate.admin.v1.CatalogService.CreateFeature:output_type -> tollgate.admin.v1.CreateFeatureResponse
-	4,  // 94: tollgate.admin.v1.CatalogService.GetFeature:output_type -> tollgate.admin.v1.GetFeatureResponse
-	6,  // 95: tollgate.admin.v1.CatalogService.ListFeatures:output_type -> tollgate.admin.v1.ListFeaturesResponse
-	8,  // 96: tollgate.admin.v1.CatalogService.UpdateFeature:output_type -> tollgate.admin.v1.UpdateFeatureResponse
-	10, // 97: tollgate.admin.v1.CatalogService.ArchiveFeature:output_type -> tollgate.admin.v1.ArchiveFeatureResponse
-	12, // 98: tollgate.admin.v1.CatalogService.CreateMeter:output_type -> tollgate.admin.v1.CreateMeterResponse
-	14, // 99: tollgate.admin.v1.CatalogService.GetMeter:output_type -> tollgate.admin.v1.GetMeterResponse
-	16, // 100: tollgate.admin.v1.CatalogService.ListMeters:output_type -> tollgate.admin.v1.ListMetersResponse
-	18, // 101: tollgate.admin.v1.CatalogService.UpdateMeter:output_type -> tollgate.admin.v1.UpdateMeterResponse
-	20, // 102: tollgate.admin.v1.CatalogService.ArchiveMeter:output_type -> tollgate.admin.v1.ArchiveMeterResponse
-	22, // 103: tollgate.admin.v1.CatalogService.CreatePlan:output_type -> tollgate.admin.v1.CreatePlanResponse
-	24, // 104: tollgate.admin.v1.CatalogService.GetPlan:output_type -> tollgate.admin.v1.GetPlanResponse
-	26, // 105: tollgate.admin.v1.CatalogService.ListPlans:output_type -> tollgate.admin.v1.ListPlansResponse
-	28, // 106: tollgate.admin.v1.CatalogService.UpdatePlan:output_type -> tollgate.admin.v1.UpdatePlanResponse
-	30, // 107: tollgate.admin.v1.CatalogService.ArchivePlan:output_type -> tollgate.admin.v1.ArchivePlanResponse
-	32, // 108: tollgate.admin.v1.CatalogService.CreatePlanDraft:output_type -> tollgate.admin.v1.CreatePlanDraftResponse
-	34, // 109: tollgate.admin.v1.CatalogService.UpdatePlanDraft:output_type -> tollgate.admin.v1.UpdatePlanDraftResponse
-	36, // 110: tollgate.admin.v1.CatalogService.GetPlanVersion:output_type -> tollgate.admin.v1.GetPlanVersionResponse
-	38, // 111: tollgate.admin.v1.CatalogService.ListPlanVersions:output_type -> tollgate.admin.v1.ListPlanVersionsResponse
-	40, // 112: tollgate.admin.v1.CatalogService.PublishPlanVersion:output_type -> tollgate.admin.v1.PublishPlanVersionResponse
-	42, // 113: tollgate.admin.v1.CatalogService.GetMigration:output_type -> tollgate.admin.v1.GetMigrationResponse
-	44, // 114: tollgate.admin.v1.CatalogService.UnarchiveFeature:output_type -> tollgate.admin.v1.UnarchiveFeatureResponse
-	46, // 115: tollgate.admin.v1.CatalogService.UnarchiveMeter:output_type -> tollgate.admin.v1.UnarchiveMeterResponse
-	48, // 116: tollgate.admin.v1.CatalogService.UnarchivePlan:output_type -> tollgate.admin.v1.UnarchivePlanResponse
-	50, // 117: tollgate.admin.v1.CatalogService.DiffPlanVersions:output_type -> tollgate.admin.v1.DiffPlanVersionsResponse
-	53, // 118: tollgate.admin.v1.CatalogService.PreviewPublish:output_type -> tollgate.admin.v1.PreviewPublishResponse
-	55, // 119: tollgate.admin.v1.CatalogService.RollbackPlan:output_type -> tollgate.admin.v1.RollbackPlanResponse
-	57, // 120: tollgate.admin.v1.CatalogService.DiscardPlanDraft:output_type -> tollgate.admin.v1.DiscardPlanDraftResponse
-	59, // 121: tollgate.admin.v1.CatalogService.ExportCatalog:output_type -> tollgate.admin.v1.ExportCatalogResponse
-	61, // 122: tollgate.admin.v1.CatalogService.ApplyCatalog:output_type -> tollgate.admin.v1.ApplyCatalogResponse
-	93, // [93:123] is the sub-list for method output_type
-	63, // [63:93] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	75,  // 0: tollgate.admin.v1.CreateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
+	75,  // 1: tollgate.admin.v1.CreateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	76,  // 2: tollgate.admin.v1.CreateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	75,  // 3: tollgate.admin.v1.GetFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	75,  // 4: tollgate.admin.v1.ListFeaturesResponse.features:type_name -> tollgate.admin.v1.Feature
+	75,  // 5: tollgate.admin.v1.UpdateFeatureRequest.feature:type_name -> tollgate.admin.v1.Feature
+	77,  // 6: tollgate.admin.v1.UpdateFeatureRequest.update_mask:type_name -> google.protobuf.FieldMask
+	75,  // 7: tollgate.admin.v1.UpdateFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	76,  // 8: tollgate.admin.v1.UpdateFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	75,  // 9: tollgate.admin.v1.ArchiveFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	76,  // 10: tollgate.admin.v1.ArchiveFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	78,  // 11: tollgate.admin.v1.CreateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
+	78,  // 12: tollgate.admin.v1.CreateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	76,  // 13: tollgate.admin.v1.CreateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	78,  // 14: tollgate.admin.v1.GetMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	78,  // 15: tollgate.admin.v1.ListMetersResponse.meters:type_name -> tollgate.admin.v1.Meter
+	78,  // 16: tollgate.admin.v1.UpdateMeterRequest.meter:type_name -> tollgate.admin.v1.Meter
+	77,  // 17: tollgate.admin.v1.UpdateMeterRequest.update_mask:type_name -> google.protobuf.FieldMask
+	78,  // 18: tollgate.admin.v1.UpdateMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	76,  // 19: tollgate.admin.v1.UpdateMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	78,  // 20: tollgate.admin.v1.ArchiveMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	76,  // 21: tollgate.admin.v1.ArchiveMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	79,  // 22: tollgate.admin.v1.CreatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
+	79,  // 23: tollgate.admin.v1.CreatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	76,  // 24: tollgate.admin.v1.CreatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	79,  // 25: tollgate.admin.v1.GetPlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	79,  // 26: tollgate.admin.v1.ListPlansResponse.plans:type_name -> tollgate.admin.v1.Plan
+	79,  // 27: tollgate.admin.v1.UpdatePlanRequest.plan:type_name -> tollgate.admin.v1.Plan
+	77,  // 28: tollgate.admin.v1.UpdatePlanRequest.update_mask:type_name -> google.protobuf.FieldMask
+	79,  // 29: tollgate.admin.v1.UpdatePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	76,  // 30: tollgate.admin.v1.UpdatePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	79,  // 31: tollgate.admin.v1.ArchivePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	76,  // 32: tollgate.admin.v1.ArchivePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	80,  // 33: tollgate.admin.v1.CreatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	76,  // 34: tollgate.admin.v1.CreatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	80,  // 35: tollgate.admin.v1.UpdatePlanDraftRequest.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	77,  // 36: tollgate.admin.v1.UpdatePlanDraftRequest.update_mask:type_name -> google.protobuf.FieldMask
+	80,  // 37: tollgate.admin.v1.UpdatePlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	76,  // 38: tollgate.admin.v1.UpdatePlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	80,  // 39: tollgate.admin.v1.GetPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	80,  // 40: tollgate.admin.v1.ListPlanVersionsResponse.plan_versions:type_name -> tollgate.admin.v1.PlanVersion
+	0,   // 41: tollgate.admin.v1.PublishPlanVersionRequest.migration:type_name -> tollgate.admin.v1.Migration
+	81,  // 42: tollgate.admin.v1.PublishPlanVersionRequest.effective_at:type_name -> google.protobuf.Timestamp
+	80,  // 43: tollgate.admin.v1.PublishPlanVersionResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	76,  // 44: tollgate.admin.v1.PublishPlanVersionResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	76,  // 45: tollgate.admin.v1.GetMigrationResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	0,   // 46: tollgate.admin.v1.GetMigrationResponse.migration:type_name -> tollgate.admin.v1.Migration
+	81,  // 47: tollgate.admin.v1.GetMigrationResponse.effective_at:type_name -> google.protobuf.Timestamp
+	75,  // 48: tollgate.admin.v1.UnarchiveFeatureResponse.feature:type_name -> tollgate.admin.v1.Feature
+	76,  // 49: tollgate.admin.v1.UnarchiveFeatureResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	78,  // 50: tollgate.admin.v1.UnarchiveMeterResponse.meter:type_name -> tollgate.admin.v1.Meter
+	76,  // 51: tollgate.admin.v1.UnarchiveMeterResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	79,  // 52: tollgate.admin.v1.UnarchivePlanResponse.plan:type_name -> tollgate.admin.v1.Plan
+	76,  // 53: tollgate.admin.v1.UnarchivePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	51,  // 54: tollgate.admin.v1.DiffPlanVersionsResponse.changes:type_name -> tollgate.admin.v1.PlanVersionChange
+	0,   // 55: tollgate.admin.v1.RollbackPlanRequest.migration:type_name -> tollgate.admin.v1.Migration
+	80,  // 56: tollgate.admin.v1.RollbackPlanResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	76,  // 57: tollgate.admin.v1.RollbackPlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	80,  // 58: tollgate.admin.v1.DiscardPlanDraftResponse.plan_version:type_name -> tollgate.admin.v1.PlanVersion
+	76,  // 59: tollgate.admin.v1.DiscardPlanDraftResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	0,   // 60: tollgate.admin.v1.ApplyCatalogRequest.migration:type_name -> tollgate.admin.v1.Migration
+	62,  // 61: tollgate.admin.v1.ApplyCatalogResponse.changes:type_name -> tollgate.admin.v1.CatalogChange
+	76,  // 62: tollgate.admin.v1.ApplyCatalogResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	82,  // 63: tollgate.admin.v1.CreateAddOnRequest.add_on:type_name -> tollgate.admin.v1.AddOn
+	82,  // 64: tollgate.admin.v1.CreateAddOnResponse.add_on:type_name -> tollgate.admin.v1.AddOn
+	76,  // 65: tollgate.admin.v1.CreateAddOnResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	82,  // 66: tollgate.admin.v1.GetAddOnResponse.add_on:type_name -> tollgate.admin.v1.AddOn
+	82,  // 67: tollgate.admin.v1.ListAddOnsResponse.add_ons:type_name -> tollgate.admin.v1.AddOn
+	82,  // 68: tollgate.admin.v1.UpdateAddOnRequest.add_on:type_name -> tollgate.admin.v1.AddOn
+	77,  // 69: tollgate.admin.v1.UpdateAddOnRequest.update_mask:type_name -> google.protobuf.FieldMask
+	82,  // 70: tollgate.admin.v1.UpdateAddOnResponse.add_on:type_name -> tollgate.admin.v1.AddOn
+	76,  // 71: tollgate.admin.v1.UpdateAddOnResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	82,  // 72: tollgate.admin.v1.ArchiveAddOnResponse.add_on:type_name -> tollgate.admin.v1.AddOn
+	76,  // 73: tollgate.admin.v1.ArchiveAddOnResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	82,  // 74: tollgate.admin.v1.UnarchiveAddOnResponse.add_on:type_name -> tollgate.admin.v1.AddOn
+	76,  // 75: tollgate.admin.v1.UnarchiveAddOnResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	1,   // 76: tollgate.admin.v1.CatalogService.CreateFeature:input_type -> tollgate.admin.v1.CreateFeatureRequest
+	3,   // 77: tollgate.admin.v1.CatalogService.GetFeature:input_type -> tollgate.admin.v1.GetFeatureRequest
+	5,   // 78: tollgate.admin.v1.CatalogService.ListFeatures:input_type -> tollgate.admin.v1.ListFeaturesRequest
+	7,   // 79: tollgate.admin.v1.CatalogService.UpdateFeature:input_type -> tollgate.admin.v1.UpdateFeatureRequest
+	9,   // 80: tollgate.admin.v1.CatalogService.ArchiveFeature:input_type -> tollgate.admin.v1.ArchiveFeatureRequest
+	11,  // 81: tollgate.admin.v1.CatalogService.CreateMeter:input_type -> tollgate.admin.v1.CreateMeterRequest
+	13,  // 82: tollgate.admin.v1.CatalogService.GetMeter:input_type -> tollgate.admin.v1.GetMeterRequest
+	15,  // 83: tollgate.admin.v1.CatalogService.ListMeters:input_type -> tollgate.admin.v1.ListMetersRequest
+	17,  // 84: tollgate.admin.v1.CatalogService.UpdateMeter:input_type -> tollgate.admin.v1.UpdateMeterRequest
+	19,  // 85: tollgate.admin.v1.CatalogService.ArchiveMeter:input_type -> tollgate.admin.v1.ArchiveMeterRequest
+	21,  // 86: tollgate.admin.v1.CatalogService.CreatePlan:input_type -> tollgate.admin.v1.CreatePlanRequest
+	23,  // 87: tollgate.admin.v1.CatalogService.GetPlan:input_type -> tollgate.admin.v1.GetPlanRequest
+	25,  // 88: tollgate.admin.v1.CatalogService.ListPlans:input_type -> tollgate.admin.v1.ListPlansRequest
+	27,  // 89: tollgate.admin.v1.CatalogService.UpdatePlan:input_type -> tollgate.admin.v1.UpdatePlanRequest
+	29,  // 90: tollgate.admin.v1.CatalogService.ArchivePlan:input_type -> tollgate.admin.v1.ArchivePlanRequest
+	31,  // 91: tollgate.admin.v1.CatalogService.CreatePlanDraft:input_type -> tollgate.admin.v1.CreatePlanDraftRequest
+	33,  // 92: tollgate.admin.v1.CatalogService.UpdatePlanDraft:input_type -> tollgate.admin.v1.UpdatePlanDraftRequest
+	35,  // 93: tollgate.admin.v1.CatalogService.GetPlanVersion:input_type -> tollgate.admin.v1.GetPlanVersionRequest
+	37,  // 94: tollgate.admin.v1.CatalogService.ListPlanVersions:input_type -> tollgate.admin.v1.ListPlanVersionsRequest
+	39,  // 95: tollgate.admin.v1.CatalogService.PublishPlanVersion:input_type -> tollgate.admin.v1.PublishPlanVersionRequest
+	41,  // 96: tollgate.admin.v1.CatalogService.GetMigration:input_type -> tollgate.admin.v1.GetMigrationRequest
+	43,  // 97: tollgate.admin.v1.CatalogService.UnarchiveFeature:input_type -> tollgate.admin.v1.UnarchiveFeatureRequest
+	45,  // 98: tollgate.admin.v1.CatalogService.UnarchiveMeter:input_type -> tollgate.admin.v1.UnarchiveMeterRequest
+	47,  // 99: tollgate.admin.v1.CatalogService.UnarchivePlan:input_type -> tollgate.admin.v1.UnarchivePlanRequest
+	49,  // 100: tollgate.admin.v1.CatalogService.DiffPlanVersions:input_type -> tollgate.admin.v1.DiffPlanVersionsRequest
+	52,  // 101: tollgate.admin.v1.CatalogService.PreviewPublish:input_type -> tollgate.admin.v1.PreviewPublishRequest
+	54,  // 102: tollgate.admin.v1.CatalogService.RollbackPlan:input_type -> tollgate.admin.v1.RollbackPlanRequest
+	56,  // 103: tollgate.admin.v1.CatalogService.DiscardPlanDraft:input_type -> tollgate.admin.v1.DiscardPlanDraftRequest
+	58,  // 104: tollgate.admin.v1.CatalogService.ExportCatalog:input_type -> tollgate.admin.v1.ExportCatalogRequest
+	60,  // 105: tollgate.admin.v1.CatalogService.ApplyCatalog:input_type -> tollgate.admin.v1.ApplyCatalogRequest
+	63,  // 106: tollgate.admin.v1.CatalogService.CreateAddOn:input_type -> tollgate.admin.v1.CreateAddOnRequest
+	65,  // 107: tollgate.admin.v1.CatalogService.GetAddOn:input_type -> tollgate.admin.v1.GetAddOnRequest
+	67,  // 108: tollgate.admin.v1.CatalogService.ListAddOns:input_type -> tollgate.admin.v1.ListAddOnsRequest
+	69,  // 109: tollgate.admin.v1.CatalogService.UpdateAddOn:input_type -> tollgate.admin.v1.UpdateAddOnRequest
+	71,  // 110: tollgate.admin.v1.CatalogService.ArchiveAddOn:input_type -> tollgate.admin.v1.ArchiveAddOnRequest
+	73,  // 111: tollgate.admin.v1.CatalogService.UnarchiveAddOn:input_type -> tollgate.admin.v1.UnarchiveAddOnRequest
+	2,   // 112: tollgate.admin.v1.CatalogService.CreateFeature:output_type -> tollgate.admin.v1.CreateFeatureResponse
+	4,   // 113: tollgate.admin.v1.CatalogService.GetFeature:output_type -> tollgate.admin.v1.GetFeatureResponse
+	6,   // 114: tollgate.admin.v1.CatalogService.ListFeatures:output_type -> tollgate.admin.v1.ListFeaturesResponse
+	8,   // 115: tollgate.admin.v1.CatalogService.UpdateFeature:output_type -> tollgate.admin.v1.UpdateFeatureResponse
+	10,  // 116: tollgate.admin.v1.CatalogService.ArchiveFeature:output_type -> tollgate.admin.v1.ArchiveFeatureResponse
+	12,  // 117: tollgate.admin.v1.CatalogService.CreateMeter:output_type -> tollgate.admin.v1.CreateMeterResponse
+	14,  // 118: tollgate.admin.v1.CatalogService.GetMeter:output_type -> tollgate.admin.v1.GetMeterResponse
+	16,  // 119: tollgate.admin.v1.CatalogService.ListMeters:output_type -> tollgate.admin.v1.ListMetersResponse
+	18,  // 120: tollgate.admin.v1.CatalogService.UpdateMeter:output_type -> tollgate.admin.v1.UpdateMeterResponse
+	20,  // 121: tollgate.admin.v1.CatalogService.ArchiveMeter:output_type -> tollgate.admin.v1.ArchiveMeterResponse
+	22,  // 122: tollgate.admin.v1.CatalogService.CreatePlan:output_type -> tollgate.admin.v1.CreatePlanResponse
+	24,  // 123: tollgate.admin.v1.CatalogService.GetPlan:output_type -> tollgate.admin.v1.GetPlanResponse
+	26,  // 124: tollgate.admin.v1.CatalogService.ListPlans:output_type -> tollgate.admin.v1.ListPlansResponse
+	28,  // 125: tollgate.admin.v1.CatalogService.UpdatePlan:output_type -> tollgate.admin.v1.UpdatePlanResponse
+	30,  // 126: tollgate.admin.v1.CatalogService.ArchivePlan:output_type -> tollgate.admin.v1.ArchivePlanResponse
+	32,  // 127: tollgate.admin.v1.CatalogService.CreatePlanDraft:output_type -> tollgate.admin.v1.CreatePlanDraftResponse
+	34,  // 128: tollgate.admin.v1.CatalogService.UpdatePlanDraft:output_type -> tollgate.admin.v1.UpdatePlanDraftResponse
+	36,  // 129: tollgate.admin.v1.CatalogService.GetPlanVersion:output_type -> tollgate.admin.v1.GetPlanVersionResponse
+	38,  // 130: tollgate.admin.v1.CatalogService.ListPlanVersions:output_type -> tollgate.admin.v1.ListPlanVersionsResponse
+	40,  // 131: tollgate.admin.v1.CatalogService.PublishPlanVersion:output_type -> tollgate.admin.v1.PublishPlanVersionResponse
+	42,  // 132: tollgate.admin.v1.CatalogService.GetMigration:output_type -> tollgate.admin.v1.GetMigrationResponse
+	44,  // 133: tollgate.admin.v1.CatalogService.UnarchiveFeature:output_type -> tollgate.admin.v1.UnarchiveFeatureResponse
+	46,  // 134: tollgate.admin.v1.CatalogService.UnarchiveMeter:output_type -> tollgate.admin.v1.UnarchiveMeterResponse
+	48,  // 135: tollgate.admin.v1.CatalogService.UnarchivePlan:output_type -> tollgate.admin.v1.UnarchivePlanResponse
+	50,  // 136: tollgate.admin.v1.CatalogService.DiffPlanVersions:output_type -> tollgate.admin.v1.DiffPlanVersionsResponse
+	53,  // 137: tollgate.admin.v1.CatalogService.PreviewPublish:output_type -> tollgate.admin.v1.PreviewPublishResponse
+	55,  // 138: tollgate.admin.v1.CatalogService.RollbackPlan:output_type -> tollgate.admin.v1.RollbackPlanResponse
+	57,  // 139: tollgate.admin.v1.CatalogService.DiscardPlanDraft:output_type -> tollgate.admin.v1.DiscardPlanDraftResponse
+	59,  // 140: tollgate.admin.v1.CatalogService.ExportCatalog:output_type -> tollgate.admin.v1.ExportCatalogResponse
+	61,  // 141: tollgate.admin.v1.CatalogService.ApplyCatalog:output_type -> tollgate.admin.v1.ApplyCatalogResponse
+	64,  // 142: tollgate.admin.v1.CatalogService.CreateAddOn:output_type -> tollgate.admin.v1.CreateAddOnResponse
+	66,  // 143: tollgate.admin.v1.CatalogService.GetAddOn:output_type -> tollgate.admin.v1.GetAddOnResponse
+	68,  // 144: tollgate.admin.v1.CatalogService.ListAddOns:output_type -> tollgate.admin.v1.ListAddOnsResponse
+	70,  // 145: tollgate.admin.v1.CatalogService.UpdateAddOn:output_type -> tollgate.admin.v1.UpdateAddOnResponse
+	72,  // 146: tollgate.admin.v1.CatalogService.ArchiveAddOn:output_type -> tollgate.admin.v1.ArchiveAddOnResponse
+	74,  // 147: tollgate.admin.v1.CatalogService.UnarchiveAddOn:output_type -> tollgate.admin.v1.UnarchiveAddOnResponse
+	112, // [112:148] is the sub-list for method output_type
+	76,  // [76:112] is the sub-list for method input_type
+	76,  // [76:76] is the sub-list for extension type_name
+	76,  // [76:76] is the sub-list for extension extendee
+	0,   // [0:76] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_catalog_service_proto_init() }
@@ -4320,6 +5104,7 @@ func file_tollgate_admin_v1_catalog_service_proto_init() {
 	if File_tollgate_admin_v1_catalog_service_proto != nil {
 		return
 	}
+	file_tollgate_admin_v1_add_on_proto_init()
 	file_tollgate_admin_v1_epoch_proto_init()
 	file_tollgate_admin_v1_feature_proto_init()
 	file_tollgate_admin_v1_meter_proto_init()
@@ -4331,7 +5116,7 @@ func file_tollgate_admin_v1_catalog_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_catalog_service_proto_rawDesc), len(file_tollgate_admin_v1_catalog_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   62,
+			NumMessages:   74,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

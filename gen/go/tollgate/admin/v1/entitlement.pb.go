@@ -24,7 +24,8 @@ const (
 )
 
 // EffectiveEntitlement is what a licence is granted of one feature at one moment, and
-// where that comes from: an override before the plan version, and grants beside a quota.
+// where that comes from: an override before an add-on before the plan version, and
+// grants beside a quota.
 type EffectiveEntitlement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The feature's key.
@@ -37,7 +38,7 @@ type EffectiveEntitlement struct {
 	Used int64 `protobuf:"varint,4,opt,name=used,proto3" json:"used,omitempty"`
 	// When the period ends. Unset: never.
 	ResetsAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=resets_at,json=resetsAt,proto3" json:"resets_at,omitempty"`
-	// `plan_version:free@1`, `override:ovr_…`, `grant:grt_…`.
+	// `plan_version:free@1`, `add_on:extra`, `override:ovr_…`, `grant:grt_…`.
 	Source string `protobuf:"bytes,6,opt,name=source,proto3" json:"source,omitempty"`
 	// When the source ends, or another takes over. Unset: never.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`

@@ -124,7 +124,10 @@ type License struct {
 	// In order of their start. Output only.
 	Overrides []*Override `protobuf:"bytes,16,rep,name=overrides,proto3" json:"overrides,omitempty"`
 	// In the order in which they were made. Output only.
-	Grants        []*Grant `protobuf:"bytes,17,rep,name=grants,proto3" json:"grants,omitempty"`
+	Grants []*Grant `protobuf:"bytes,17,rep,name=grants,proto3" json:"grants,omitempty"`
+	// In order of their start; of two that grant the same, the later one counts. Output
+	// only.
+	AddOns        []*Attachment `protobuf:"bytes,18,rep,name=add_ons,json=addOns,proto3" json:"add_ons,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -278,6 +281,76 @@ func (x *License) GetGrants() []*Grant {
 	return nil
 }
 
+func (x *License) GetAddOns() []*Attachment {
+	if x != nil {
+		return x.AddOns
+	}
+	return nil
+}
+
+// Attachment is an add-on that a licence has, or will have.
+type Attachment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The add-on's key.
+	AddOn    string                 `protobuf:"bytes,1,opt,name=add_on,json=addOn,proto3" json:"add_on,omitempty"`
+	StartsAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=starts_at,json=startsAt,proto3" json:"starts_at,omitempty"`
+	// Exclusive. Unset: for good.
+	EndsAt        *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attachment) Reset() {
+	*x = Attachment{}
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attachment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attachment) ProtoMessage() {}
+
+func (x *Attachment) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attachment.ProtoReflect.Descriptor instead.
+func (*Attachment) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Attachment) GetAddOn() string {
+	if x != nil {
+		return x.AddOn
+	}
+	return ""
+}
+
+func (x *Attachment) GetStartsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartsAt
+	}
+	return nil
+}
+
+func (x *Attachment) GetEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndsAt
+	}
+	return nil
+}
+
 // LicensePhase is a plan version that a licence will be on.
 type LicensePhase struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -292,7 +365,7 @@ type LicensePhase struct {
 
 func (x *LicensePhase) Reset() {
 	*x = LicensePhase{}
-	mi := &file_tollgate_admin_v1_license_proto_msgTypes[1]
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -304,7 +377,7 @@ func (x *LicensePhase) String() string {
 func (*LicensePhase) ProtoMessage() {}
 
 func (x *LicensePhase) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_license_proto_msgTypes[1]
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -317,7 +390,7 @@ func (x *LicensePhase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LicensePhase.ProtoReflect.Descriptor instead.
 func (*LicensePhase) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_license_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_admin_v1_license_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *LicensePhase) GetStartsAt() *timestamppb.Timestamp {
@@ -376,7 +449,7 @@ type Override struct {
 
 func (x *Override) Reset() {
 	*x = Override{}
-	mi := &file_tollgate_admin_v1_license_proto_msgTypes[2]
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -388,7 +461,7 @@ func (x *Override) String() string {
 func (*Override) ProtoMessage() {}
 
 func (x *Override) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_license_proto_msgTypes[2]
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -401,7 +474,7 @@ func (x *Override) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Override.ProtoReflect.Descriptor instead.
 func (*Override) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_license_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_admin_v1_license_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Override) GetId() string {
@@ -504,7 +577,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_tollgate_admin_v1_license_proto_msgTypes[3]
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -516,7 +589,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_license_proto_msgTypes[3]
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -529,7 +602,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_license_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_admin_v1_license_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Grant) GetId() string {
@@ -605,14 +678,15 @@ type LicenseEvent struct {
 	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
 	// `issued`, `suspended`, `resumed`, `revoked`, `canceled`, `cancel_scheduled`,
 	// `renewed`, `past_due`, `plan_changed`, `plan_change_scheduled`,
-	// `override_created`, `override_deleted`, `grant_created`; by time: `started`,
-	// `trial_ended`, `grace_ended`, `expired`, `override_started`, `override_ended`,
-	// `grant_started`, `grant_expired`, and what was scheduled.
+	// `override_created`, `override_deleted`, `grant_created`, `add_on_attached`,
+	// `add_on_detached`, `add_on_detach_scheduled`; by time: `started`, `trial_ended`,
+	// `grace_ended`, `expired`, `override_started`, `override_ended`, `grant_started`,
+	// `grant_expired`, `add_on_started`, `add_on_ended`, and what was scheduled.
 	Kind string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
 	// What the licence is then.
 	Status LicenseStatus `protobuf:"varint,5,opt,name=status,proto3,enum=tollgate.admin.v1.LicenseStatus" json:"status,omitempty"`
-	// More facts, by name: `plan`, `version`, `override`, `reason`, `at`; `by` is `time`
-	// where nobody did it.
+	// More facts, by name: `plan`, `version`, `override`, `add_on`, `reason`, `at`; `by`
+	// is `time` where nobody did it.
 	Detail        map[string]string `protobuf:"bytes,6,rep,name=detail,proto3" json:"detail,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -620,7 +694,7 @@ type LicenseEvent struct {
 
 func (x *LicenseEvent) Reset() {
 	*x = LicenseEvent{}
-	mi := &file_tollgate_admin_v1_license_proto_msgTypes[4]
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -632,7 +706,7 @@ func (x *LicenseEvent) String() string {
 func (*LicenseEvent) ProtoMessage() {}
 
 func (x *LicenseEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_license_proto_msgTypes[4]
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -645,7 +719,7 @@ func (x *LicenseEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LicenseEvent.ProtoReflect.Descriptor instead.
 func (*LicenseEvent) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_license_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_admin_v1_license_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *LicenseEvent) GetNumber() int64 {
@@ -694,7 +768,7 @@ var File_tollgate_admin_v1_license_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_license_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftollgate/admin/v1/license.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctollgate/admin/v1/plan.proto\"\xca\x06\n" +
+	"\x1ftollgate/admin/v1/license.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctollgate/admin/v1/plan.proto\"\x82\a\n" +
 	"\aLicense\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\bcustomer\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\bcustomer\x12\x1b\n" +
@@ -717,7 +791,13 @@ const file_tollgate_admin_v1_license_proto_rawDesc = "" +
 	"graceUntil\x12;\n" +
 	"\bupcoming\x18\x0f \x03(\v2\x1f.tollgate.admin.v1.LicensePhaseR\bupcoming\x129\n" +
 	"\toverrides\x18\x10 \x03(\v2\x1b.tollgate.admin.v1.OverrideR\toverrides\x120\n" +
-	"\x06grants\x18\x11 \x03(\v2\x18.tollgate.admin.v1.GrantR\x06grants\"\xa1\x01\n" +
+	"\x06grants\x18\x11 \x03(\v2\x18.tollgate.admin.v1.GrantR\x06grants\x126\n" +
+	"\aadd_ons\x18\x12 \x03(\v2\x1d.tollgate.admin.v1.AttachmentR\x06addOns\"\x91\x01\n" +
+	"\n" +
+	"Attachment\x12\x15\n" +
+	"\x06add_on\x18\x01 \x01(\tR\x05addOn\x127\n" +
+	"\tstarts_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x123\n" +
+	"\aends_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\"\xa1\x01\n" +
 	"\fLicensePhase\x127\n" +
 	"\tstarts_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\tR\x04plan\x12!\n" +
@@ -785,51 +865,55 @@ func file_tollgate_admin_v1_license_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_admin_v1_license_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_admin_v1_license_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_tollgate_admin_v1_license_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_tollgate_admin_v1_license_proto_goTypes = []any{
 	(LicenseStatus)(0),            // 0: tollgate.admin.v1.LicenseStatus
 	(*License)(nil),               // 1: tollgate.admin.v1.License
-	(*LicensePhase)(nil),          // 2: tollgate.admin.v1.LicensePhase
-	(*Override)(nil),              // 3: tollgate.admin.v1.Override
-	(*Grant)(nil),                 // 4: tollgate.admin.v1.Grant
-	(*LicenseEvent)(nil),          // 5: tollgate.admin.v1.LicenseEvent
-	nil,                           // 6: tollgate.admin.v1.LicenseEvent.DetailEntry
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*Quota)(nil),                 // 8: tollgate.admin.v1.Quota
-	(*RateLimit)(nil),             // 9: tollgate.admin.v1.RateLimit
-	(*structpb.Value)(nil),        // 10: google.protobuf.Value
+	(*Attachment)(nil),            // 2: tollgate.admin.v1.Attachment
+	(*LicensePhase)(nil),          // 3: tollgate.admin.v1.LicensePhase
+	(*Override)(nil),              // 4: tollgate.admin.v1.Override
+	(*Grant)(nil),                 // 5: tollgate.admin.v1.Grant
+	(*LicenseEvent)(nil),          // 6: tollgate.admin.v1.LicenseEvent
+	nil,                           // 7: tollgate.admin.v1.LicenseEvent.DetailEntry
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*Quota)(nil),                 // 9: tollgate.admin.v1.Quota
+	(*RateLimit)(nil),             // 10: tollgate.admin.v1.RateLimit
+	(*structpb.Value)(nil),        // 11: google.protobuf.Value
 }
 var file_tollgate_admin_v1_license_proto_depIdxs = []int32{
 	0,  // 0: tollgate.admin.v1.License.status:type_name -> tollgate.admin.v1.LicenseStatus
-	7,  // 1: tollgate.admin.v1.License.starts_at:type_name -> google.protobuf.Timestamp
-	7,  // 2: tollgate.admin.v1.License.ends_at:type_name -> google.protobuf.Timestamp
-	7,  // 3: tollgate.admin.v1.License.anchor:type_name -> google.protobuf.Timestamp
-	7,  // 4: tollgate.admin.v1.License.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 5: tollgate.admin.v1.License.update_time:type_name -> google.protobuf.Timestamp
-	7,  // 6: tollgate.admin.v1.License.trial_ends_at:type_name -> google.protobuf.Timestamp
-	7,  // 7: tollgate.admin.v1.License.cancels_at:type_name -> google.protobuf.Timestamp
-	7,  // 8: tollgate.admin.v1.License.grace_until:type_name -> google.protobuf.Timestamp
-	2,  // 9: tollgate.admin.v1.License.upcoming:type_name -> tollgate.admin.v1.LicensePhase
-	3,  // 10: tollgate.admin.v1.License.overrides:type_name -> tollgate.admin.v1.Override
-	4,  // 11: tollgate.admin.v1.License.grants:type_name -> tollgate.admin.v1.Grant
-	7,  // 12: tollgate.admin.v1.LicensePhase.starts_at:type_name -> google.protobuf.Timestamp
-	8,  // 13: tollgate.admin.v1.Override.quota:type_name -> tollgate.admin.v1.Quota
-	9,  // 14: tollgate.admin.v1.Override.rate_limit:type_name -> tollgate.admin.v1.RateLimit
-	7,  // 15: tollgate.admin.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
-	7,  // 16: tollgate.admin.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
-	7,  // 17: tollgate.admin.v1.Override.create_time:type_name -> google.protobuf.Timestamp
-	10, // 18: tollgate.admin.v1.Override.value:type_name -> google.protobuf.Value
-	7,  // 19: tollgate.admin.v1.Grant.starts_at:type_name -> google.protobuf.Timestamp
-	7,  // 20: tollgate.admin.v1.Grant.expires_at:type_name -> google.protobuf.Timestamp
-	7,  // 21: tollgate.admin.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 22: tollgate.admin.v1.LicenseEvent.time:type_name -> google.protobuf.Timestamp
-	0,  // 23: tollgate.admin.v1.LicenseEvent.status:type_name -> tollgate.admin.v1.LicenseStatus
-	6,  // 24: tollgate.admin.v1.LicenseEvent.detail:type_name -> tollgate.admin.v1.LicenseEvent.DetailEntry
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	8,  // 1: tollgate.admin.v1.License.starts_at:type_name -> google.protobuf.Timestamp
+	8,  // 2: tollgate.admin.v1.License.ends_at:type_name -> google.protobuf.Timestamp
+	8,  // 3: tollgate.admin.v1.License.anchor:type_name -> google.protobuf.Timestamp
+	8,  // 4: tollgate.admin.v1.License.create_time:type_name -> google.protobuf.Timestamp
+	8,  // 5: tollgate.admin.v1.License.update_time:type_name -> google.protobuf.Timestamp
+	8,  // 6: tollgate.admin.v1.License.trial_ends_at:type_name -> google.protobuf.Timestamp
+	8,  // 7: tollgate.admin.v1.License.cancels_at:type_name -> google.protobuf.Timestamp
+	8,  // 8: tollgate.admin.v1.License.grace_until:type_name -> google.protobuf.Timestamp
+	3,  // 9: tollgate.admin.v1.License.upcoming:type_name -> tollgate.admin.v1.LicensePhase
+	4,  // 10: tollgate.admin.v1.License.overrides:type_name -> tollgate.admin.v1.Override
+	5,  // 11: tollgate.admin.v1.License.grants:type_name -> tollgate.admin.v1.Grant
+	2,  // 12: tollgate.admin.v1.License.add_ons:type_name -> tollgate.admin.v1.Attachment
+	8,  // 13: tollgate.admin.v1.Attachment.starts_at:type_name -> google.protobuf.Timestamp
+	8,  // 14: tollgate.admin.v1.Attachment.ends_at:type_name -> google.protobuf.Timestamp
+	8,  // 15: tollgate.admin.v1.LicensePhase.starts_at:type_name -> google.protobuf.Timestamp
+	9,  // 16: tollgate.admin.v1.Override.quota:type_name -> tollgate.admin.v1.Quota
+	10, // 17: tollgate.admin.v1.Override.rate_limit:type_name -> tollgate.admin.v1.RateLimit
+	8,  // 18: tollgate.admin.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
+	8,  // 19: tollgate.admin.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
+	8,  // 20: tollgate.admin.v1.Override.create_time:type_name -> google.protobuf.Timestamp
+	11, // 21: tollgate.admin.v1.Override.value:type_name -> google.protobuf.Value
+	8,  // 22: tollgate.admin.v1.Grant.starts_at:type_name -> google.protobuf.Timestamp
+	8,  // 23: tollgate.admin.v1.Grant.expires_at:type_name -> google.protobuf.Timestamp
+	8,  // 24: tollgate.admin.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
+	8,  // 25: tollgate.admin.v1.LicenseEvent.time:type_name -> google.protobuf.Timestamp
+	0,  // 26: tollgate.admin.v1.LicenseEvent.status:type_name -> tollgate.admin.v1.LicenseStatus
+	7,  // 27: tollgate.admin.v1.LicenseEvent.detail:type_name -> tollgate.admin.v1.LicenseEvent.DetailEntry
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_license_proto_init() }
@@ -844,7 +928,7 @@ func file_tollgate_admin_v1_license_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_license_proto_rawDesc), len(file_tollgate_admin_v1_license_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

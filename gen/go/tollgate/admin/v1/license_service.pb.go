@@ -2053,6 +2053,300 @@ func (x *ListLicenseEventsResponse) GetNextPageToken() string {
 	return ""
 }
 
+type AttachAddOnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The licence's id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The add-on's key.
+	AddOn string `protobuf:"bytes,2,opt,name=add_on,json=addOn,proto3" json:"add_on,omitempty"`
+	// Unset: now.
+	StartsAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=starts_at,json=startsAt,proto3" json:"starts_at,omitempty"`
+	// Exclusive. Unset: for good.
+	EndsAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttachAddOnRequest) Reset() {
+	*x = AttachAddOnRequest{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttachAddOnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttachAddOnRequest) ProtoMessage() {}
+
+func (x *AttachAddOnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttachAddOnRequest.ProtoReflect.Descriptor instead.
+func (*AttachAddOnRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *AttachAddOnRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AttachAddOnRequest) GetAddOn() string {
+	if x != nil {
+		return x.AddOn
+	}
+	return ""
+}
+
+func (x *AttachAddOnRequest) GetStartsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartsAt
+	}
+	return nil
+}
+
+func (x *AttachAddOnRequest) GetEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndsAt
+	}
+	return nil
+}
+
+func (x *AttachAddOnRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *AttachAddOnRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *AttachAddOnRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+type AttachAddOnResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	License       *License               `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttachAddOnResponse) Reset() {
+	*x = AttachAddOnResponse{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttachAddOnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttachAddOnResponse) ProtoMessage() {}
+
+func (x *AttachAddOnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttachAddOnResponse.ProtoReflect.Descriptor instead.
+func (*AttachAddOnResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *AttachAddOnResponse) GetLicense() *License {
+	if x != nil {
+		return x.License
+	}
+	return nil
+}
+
+func (x *AttachAddOnResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type DetachAddOnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The licence's id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The add-on's key.
+	AddOn string     `protobuf:"bytes,2,opt,name=add_on,json=addOn,proto3" json:"add_on,omitempty"`
+	When  ChangeWhen `protobuf:"varint,3,opt,name=when,proto3,enum=tollgate.admin.v1.ChangeWhen" json:"when,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DetachAddOnRequest) Reset() {
+	*x = DetachAddOnRequest{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DetachAddOnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DetachAddOnRequest) ProtoMessage() {}
+
+func (x *DetachAddOnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DetachAddOnRequest.ProtoReflect.Descriptor instead.
+func (*DetachAddOnRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *DetachAddOnRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DetachAddOnRequest) GetAddOn() string {
+	if x != nil {
+		return x.AddOn
+	}
+	return ""
+}
+
+func (x *DetachAddOnRequest) GetWhen() ChangeWhen {
+	if x != nil {
+		return x.When
+	}
+	return ChangeWhen_CHANGE_WHEN_UNSPECIFIED
+}
+
+func (x *DetachAddOnRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *DetachAddOnRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *DetachAddOnRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+type DetachAddOnResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	License       *License               `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DetachAddOnResponse) Reset() {
+	*x = DetachAddOnResponse{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DetachAddOnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DetachAddOnResponse) ProtoMessage() {}
+
+func (x *DetachAddOnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DetachAddOnResponse.ProtoReflect.Descriptor instead.
+func (*DetachAddOnResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *DetachAddOnResponse) GetLicense() *License {
+	if x != nil {
+		return x.License
+	}
+	return nil
+}
+
+func (x *DetachAddOnResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
 var File_tollgate_admin_v1_license_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
@@ -2208,12 +2502,35 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\tpageToken\"\x8b\x01\n" +
 	"\x19ListLicenseEventsResponse\x12F\n" +
 	"\x0elicense_events\x18\x01 \x03(\v2\x1f.tollgate.admin.v1.LicenseEventR\rlicenseEvents\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*Z\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb4\x02\n" +
+	"\x12AttachAddOnRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\x12 \n" +
+	"\x06add_on\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x05addOn\x127\n" +
+	"\tstarts_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x123\n" +
+	"\aends_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"{\n" +
+	"\x13AttachAddOnResponse\x124\n" +
+	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\x83\x02\n" +
+	"\x12DetachAddOnRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\x12 \n" +
+	"\x06add_on\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x05addOn\x12;\n" +
+	"\x04when\x18\x03 \x01(\x0e2\x1d.tollgate.admin.v1.ChangeWhenB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04when\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"{\n" +
+	"\x13DetachAddOnResponse\x124\n" +
+	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch*Z\n" +
 	"\n" +
 	"ChangeWhen\x12\x1b\n" +
 	"\x17CHANGE_WHEN_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCHANGE_WHEN_NOW\x10\x01\x12\x1a\n" +
-	"\x16CHANGE_WHEN_PERIOD_END\x10\x022\xdc\x10\n" +
+	"\x16CHANGE_WHEN_PERIOD_END\x10\x022\xf6\x12\n" +
 	"\x0eLicenseService\x12{\n" +
 	"\n" +
 	"GetLicense\x12$.tollgate.admin.v1.GetLicenseRequest\x1a%.tollgate.admin.v1.GetLicenseResponse\" \x88\xb5\x18\x06\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/licenses/{id}\x90\x02\x01\x12|\n" +
@@ -2232,7 +2549,9 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"\x0eDeleteOverride\x12(.tollgate.admin.v1.DeleteOverrideRequest\x1a).tollgate.admin.v1.DeleteOverrideResponse\"1\x88\xb5\x18\x14\x82\xd3\xe4\x93\x02'*%/v1/licenses/{license}/overrides/{id}\x12\x8a\x01\n" +
 	"\vCreateGrant\x12%.tollgate.admin.v1.CreateGrantRequest\x1a&.tollgate.admin.v1.CreateGrantResponse\",\x88\xb5\x18\x14\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/licenses/{license}/grants\x12\x9c\x01\n" +
 	"\x0fGetEntitlements\x12).tollgate.admin.v1.GetEntitlementsRequest\x1a*.tollgate.admin.v1.GetEntitlementsResponse\"2\x88\xb5\x18\x06\x82\xd3\xe4\x93\x02%\x12#/v1/licenses/{license}/entitlements\x90\x02\x01\x12\x91\x01\n" +
-	"\x11ListLicenseEvents\x12+.tollgate.admin.v1.ListLicenseEventsRequest\x1a,.tollgate.admin.v1.ListLicenseEventsResponse\"!\x88\xb5\x18\x06\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/license_events\x90\x02\x01B\xbd\x01\n" +
+	"\x11ListLicenseEvents\x12+.tollgate.admin.v1.ListLicenseEventsRequest\x1a,.tollgate.admin.v1.ListLicenseEventsResponse\"!\x88\xb5\x18\x06\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/license_events\x90\x02\x01\x12\x8a\x01\n" +
+	"\vAttachAddOn\x12%.tollgate.admin.v1.AttachAddOnRequest\x1a&.tollgate.admin.v1.AttachAddOnResponse\",\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/licenses/{id}:attachAddOn\x12\x8a\x01\n" +
+	"\vDetachAddOn\x12%.tollgate.admin.v1.DetachAddOnRequest\x1a&.tollgate.admin.v1.DetachAddOnResponse\",\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/licenses/{id}:detachAddOnB\xbd\x01\n" +
 	"\x15com.tollgate.admin.v1B\x13LicenseServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (
@@ -2248,7 +2567,7 @@ func file_tollgate_admin_v1_license_service_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_admin_v1_license_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_admin_v1_license_service_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_tollgate_admin_v1_license_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_tollgate_admin_v1_license_service_proto_goTypes = []any{
 	(ChangeWhen)(0),                   // 0: tollgate.admin.v1.ChangeWhen
 	(*GetLicenseRequest)(nil),         // 1: tollgate.admin.v1.GetLicenseRequest
@@ -2281,93 +2600,108 @@ var file_tollgate_admin_v1_license_service_proto_goTypes = []any{
 	(*GetEntitlementsResponse)(nil),   // 28: tollgate.admin.v1.GetEntitlementsResponse
 	(*ListLicenseEventsRequest)(nil),  // 29: tollgate.admin.v1.ListLicenseEventsRequest
 	(*ListLicenseEventsResponse)(nil), // 30: tollgate.admin.v1.ListLicenseEventsResponse
-	(*License)(nil),                   // 31: tollgate.admin.v1.License
-	(*Epoch)(nil),                     // 32: tollgate.admin.v1.Epoch
-	(*timestamppb.Timestamp)(nil),     // 33: google.protobuf.Timestamp
-	(*structpb.Value)(nil),            // 34: google.protobuf.Value
-	(*RateLimit)(nil),                 // 35: tollgate.admin.v1.RateLimit
-	(*Override)(nil),                  // 36: tollgate.admin.v1.Override
-	(*Grant)(nil),                     // 37: tollgate.admin.v1.Grant
-	(*EffectiveEntitlement)(nil),      // 38: tollgate.admin.v1.EffectiveEntitlement
-	(*EffectiveRateLimit)(nil),        // 39: tollgate.admin.v1.EffectiveRateLimit
-	(*LicenseEvent)(nil),              // 40: tollgate.admin.v1.LicenseEvent
+	(*AttachAddOnRequest)(nil),        // 31: tollgate.admin.v1.AttachAddOnRequest
+	(*AttachAddOnResponse)(nil),       // 32: tollgate.admin.v1.AttachAddOnResponse
+	(*DetachAddOnRequest)(nil),        // 33: tollgate.admin.v1.DetachAddOnRequest
+	(*DetachAddOnResponse)(nil),       // 34: tollgate.admin.v1.DetachAddOnResponse
+	(*License)(nil),                   // 35: tollgate.admin.v1.License
+	(*Epoch)(nil),                     // 36: tollgate.admin.v1.Epoch
+	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
+	(*structpb.Value)(nil),            // 38: google.protobuf.Value
+	(*RateLimit)(nil),                 // 39: tollgate.admin.v1.RateLimit
+	(*Override)(nil),                  // 40: tollgate.admin.v1.Override
+	(*Grant)(nil),                     // 41: tollgate.admin.v1.Grant
+	(*EffectiveEntitlement)(nil),      // 42: tollgate.admin.v1.EffectiveEntitlement
+	(*EffectiveRateLimit)(nil),        // 43: tollgate.admin.v1.EffectiveRateLimit
+	(*LicenseEvent)(nil),              // 44: tollgate.admin.v1.LicenseEvent
 }
 var file_tollgate_admin_v1_license_service_proto_depIdxs = []int32{
-	31, // 0: tollgate.admin.v1.GetLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	31, // 1: tollgate.admin.v1.ListLicensesResponse.licenses:type_name -> tollgate.admin.v1.License
-	31, // 2: tollgate.admin.v1.IssueLicenseRequest.license:type_name -> tollgate.admin.v1.License
-	31, // 3: tollgate.admin.v1.IssueLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	32, // 4: tollgate.admin.v1.IssueLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	31, // 5: tollgate.admin.v1.SuspendLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	32, // 6: tollgate.admin.v1.SuspendLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	31, // 7: tollgate.admin.v1.ResumeLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	32, // 8: tollgate.admin.v1.ResumeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	31, // 9: tollgate.admin.v1.RevokeLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	32, // 10: tollgate.admin.v1.RevokeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	35, // 0: tollgate.admin.v1.GetLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	35, // 1: tollgate.admin.v1.ListLicensesResponse.licenses:type_name -> tollgate.admin.v1.License
+	35, // 2: tollgate.admin.v1.IssueLicenseRequest.license:type_name -> tollgate.admin.v1.License
+	35, // 3: tollgate.admin.v1.IssueLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	36, // 4: tollgate.admin.v1.IssueLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	35, // 5: tollgate.admin.v1.SuspendLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	36, // 6: tollgate.admin.v1.SuspendLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	35, // 7: tollgate.admin.v1.ResumeLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	36, // 8: tollgate.admin.v1.ResumeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	35, // 9: tollgate.admin.v1.RevokeLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	36, // 10: tollgate.admin.v1.RevokeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
 	0,  // 11: tollgate.admin.v1.CancelLicenseRequest.when:type_name -> tollgate.admin.v1.ChangeWhen
-	31, // 12: tollgate.admin.v1.CancelLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	32, // 13: tollgate.admin.v1.CancelLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	33, // 14: tollgate.admin.v1.RenewLicenseRequest.ends_at:type_name -> google.protobuf.Timestamp
-	31, // 15: tollgate.admin.v1.RenewLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	32, // 16: tollgate.admin.v1.RenewLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	33, // 17: tollgate.admin.v1.SetPastDueRequest.grace_until:type_name -> google.protobuf.Timestamp
-	31, // 18: tollgate.admin.v1.SetPastDueResponse.license:type_name -> tollgate.admin.v1.License
-	32, // 19: tollgate.admin.v1.SetPastDueResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	35, // 12: tollgate.admin.v1.CancelLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	36, // 13: tollgate.admin.v1.CancelLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	37, // 14: tollgate.admin.v1.RenewLicenseRequest.ends_at:type_name -> google.protobuf.Timestamp
+	35, // 15: tollgate.admin.v1.RenewLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	36, // 16: tollgate.admin.v1.RenewLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	37, // 17: tollgate.admin.v1.SetPastDueRequest.grace_until:type_name -> google.protobuf.Timestamp
+	35, // 18: tollgate.admin.v1.SetPastDueResponse.license:type_name -> tollgate.admin.v1.License
+	36, // 19: tollgate.admin.v1.SetPastDueResponse.epoch:type_name -> tollgate.admin.v1.Epoch
 	0,  // 20: tollgate.admin.v1.ChangePlanRequest.when:type_name -> tollgate.admin.v1.ChangeWhen
-	31, // 21: tollgate.admin.v1.ChangePlanResponse.license:type_name -> tollgate.admin.v1.License
-	32, // 22: tollgate.admin.v1.ChangePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	34, // 23: tollgate.admin.v1.CreateOverrideRequest.value:type_name -> google.protobuf.Value
-	35, // 24: tollgate.admin.v1.CreateOverrideRequest.rate_limit:type_name -> tollgate.admin.v1.RateLimit
-	33, // 25: tollgate.admin.v1.CreateOverrideRequest.starts_at:type_name -> google.protobuf.Timestamp
-	33, // 26: tollgate.admin.v1.CreateOverrideRequest.ends_at:type_name -> google.protobuf.Timestamp
-	36, // 27: tollgate.admin.v1.CreateOverrideResponse.override:type_name -> tollgate.admin.v1.Override
-	32, // 28: tollgate.admin.v1.CreateOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	31, // 29: tollgate.admin.v1.DeleteOverrideResponse.license:type_name -> tollgate.admin.v1.License
-	32, // 30: tollgate.admin.v1.DeleteOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	33, // 31: tollgate.admin.v1.CreateGrantRequest.starts_at:type_name -> google.protobuf.Timestamp
-	33, // 32: tollgate.admin.v1.CreateGrantRequest.expires_at:type_name -> google.protobuf.Timestamp
-	37, // 33: tollgate.admin.v1.CreateGrantResponse.grant:type_name -> tollgate.admin.v1.Grant
-	32, // 34: tollgate.admin.v1.CreateGrantResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	33, // 35: tollgate.admin.v1.GetEntitlementsRequest.at:type_name -> google.protobuf.Timestamp
-	38, // 36: tollgate.admin.v1.GetEntitlementsResponse.entitlements:type_name -> tollgate.admin.v1.EffectiveEntitlement
-	39, // 37: tollgate.admin.v1.GetEntitlementsResponse.rate_limits:type_name -> tollgate.admin.v1.EffectiveRateLimit
-	31, // 38: tollgate.admin.v1.GetEntitlementsResponse.license:type_name -> tollgate.admin.v1.License
-	40, // 39: tollgate.admin.v1.ListLicenseEventsResponse.license_events:type_name -> tollgate.admin.v1.LicenseEvent
-	1,  // 40: tollgate.admin.v1.LicenseService.GetLicense:input_type -> tollgate.admin.v1.GetLicenseRequest
-	3,  // 41: tollgate.admin.v1.LicenseService.ListLicenses:input_type -> tollgate.admin.v1.ListLicensesRequest
-	5,  // 42: tollgate.admin.v1.LicenseService.IssueLicense:input_type -> tollgate.admin.v1.IssueLicenseRequest
-	7,  // 43: tollgate.admin.v1.LicenseService.SuspendLicense:input_type -> tollgate.admin.v1.SuspendLicenseRequest
-	9,  // 44: tollgate.admin.v1.LicenseService.ResumeLicense:input_type -> tollgate.admin.v1.ResumeLicenseRequest
-	11, // 45: tollgate.admin.v1.LicenseService.RevokeLicense:input_type -> tollgate.admin.v1.RevokeLicenseRequest
-	13, // 46: tollgate.admin.v1.LicenseService.CancelLicense:input_type -> tollgate.admin.v1.CancelLicenseRequest
-	15, // 47: tollgate.admin.v1.LicenseService.RenewLicense:input_type -> tollgate.admin.v1.RenewLicenseRequest
-	17, // 48: tollgate.admin.v1.LicenseService.SetPastDue:input_type -> tollgate.admin.v1.SetPastDueRequest
-	19, // 49: tollgate.admin.v1.LicenseService.ChangePlan:input_type -> tollgate.admin.v1.ChangePlanRequest
-	21, // 50: tollgate.admin.v1.LicenseService.CreateOverride:input_type -> tollgate.admin.v1.CreateOverrideRequest
-	23, // 51: tollgate.admin.v1.LicenseService.DeleteOverride:input_type -> tollgate.admin.v1.DeleteOverrideRequest
-	25, // 52: tollgate.admin.v1.LicenseService.CreateGrant:input_type -> tollgate.admin.v1.CreateGrantRequest
-	27, // 53: tollgate.admin.v1.LicenseService.GetEntitlements:input_type -> tollgate.admin.v1.GetEntitlementsRequest
-	29, // 54: tollgate.admin.v1.LicenseService.ListLicenseEvents:input_type -> tollgate.admin.v1.ListLicenseEventsRequest
-	2,  // 55: tollgate.admin.v1.LicenseService.GetLicense:output_type -> tollgate.admin.v1.GetLicenseResponse
-	4,  // 56: tollgate.admin.v1.LicenseService.ListLicenses:output_type -> tollgate.admin.v1.ListLicensesResponse
-	6,  // 57: tollgate.admin.v1.LicenseService.IssueLicense:output_type -> tollgate.admin.v1.IssueLicenseResponse
-	8,  // 58: tollgate.admin.v1.LicenseService.SuspendLicense:output_type -> tollgate.admin.v1.SuspendLicenseResponse
-	10, // 59: tollgate.admin.v1.LicenseService.ResumeLicense:output_type -> tollgate.admin.v1.ResumeLicenseResponse
-	12, // 60: tollgate.admin.v1.LicenseService.RevokeLicense:output_type -> tollgate.admin.v1.RevokeLicenseResponse
-	14, // 61: tollgate.admin.v1.LicenseService.CancelLicense:output_type -> tollgate.admin.v1.CancelLicenseResponse
-	16, // 62: tollgate.admin.v1.LicenseService.RenewLicense:output_type -> tollgate.admin.v1.RenewLicenseResponse
-	18, // 63: tollgate.admin.v1.LicenseService.SetPastDue:output_type -> tollgate.admin.v1.SetPastDueResponse
-	20, // 64: tollgate.admin.v1.LicenseService.ChangePlan:output_type -> tollgate.admin.v1.ChangePlanResponse
-	22, // 65: tollgate.admin.v1.LicenseService.CreateOverride:output_type -> tollgate.admin.v1.CreateOverrideResponse
-	24, // 66: tollgate.admin.v1.LicenseService.DeleteOverride:output_type -> tollgate.admin.v1.DeleteOverrideResponse
-	26, // 67: tollgate.admin.v1.LicenseService.CreateGrant:output_type -> tollgate.admin.v1.CreateGrantResponse
-	28, // 68: tollgate.admin.v1.LicenseService.GetEntitlements:output_type -> tollgate.admin.v1.GetEntitlementsResponse
-	30, // 69: tollgate.admin.v1.LicenseService.ListLicenseEvents:output_type -> tollgate.admin.v1.ListLicenseEventsResponse
-	55, // [55:70] is the sub-list for method output_type
-	40, // [40:55] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	35, // 21: tollgate.admin.v1.ChangePlanResponse.license:type_name -> tollgate.admin.v1.License
+	36, // 22: tollgate.admin.v1.ChangePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	38, // 23: tollgate.admin.v1.CreateOverrideRequest.value:type_name -> google.protobuf.Value
+	39, // 24: tollgate.admin.v1.CreateOverrideRequest.rate_limit:type_name -> tollgate.admin.v1.RateLimit
+	37, // 25: tollgate.admin.v1.CreateOverrideRequest.starts_at:type_name -> google.protobuf.Timestamp
+	37, // 26: tollgate.admin.v1.CreateOverrideRequest.ends_at:type_name -> google.protobuf.Timestamp
+	40, // 27: tollgate.admin.v1.CreateOverrideResponse.override:type_name -> tollgate.admin.v1.Override
+	36, // 28: tollgate.admin.v1.CreateOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	35, // 29: tollgate.admin.v1.DeleteOverrideResponse.license:type_name -> tollgate.admin.v1.License
+	36, // 30: tollgate.admin.v1.DeleteOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	37, // 31: tollgate.admin.v1.CreateGrantRequest.starts_at:type_name -> google.protobuf.Timestamp
+	37, // 32: tollgate.admin.v1.CreateGrantRequest.expires_at:type_name -> google.protobuf.Timestamp
+	41, // 33: tollgate.admin.v1.CreateGrantResponse.grant:type_name -> tollgate.admin.v1.Grant
+	36, // 34: tollgate.admin.v1.CreateGrantResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	37, // 35: tollgate.admin.v1.GetEntitlementsRequest.at:type_name -> google.protobuf.Timestamp
+	42, // 36: tollgate.admin.v1.GetEntitlementsResponse.entitlements:type_name -> tollgate.admin.v1.EffectiveEntitlement
+	43, // 37: tollgate.admin.v1.GetEntitlementsResponse.rate_limits:type_name -> tollgate.admin.v1.EffectiveRateLimit
+	35, // 38: tollgate.admin.v1.GetEntitlementsResponse.license:type_name -> tollgate.admin.v1.License
+	44, // 39: tollgate.admin.v1.ListLicenseEventsResponse.license_events:type_name -> tollgate.admin.v1.LicenseEvent
+	37, // 40: tollgate.admin.v1.AttachAddOnRequest.starts_at:type_name -> google.protobuf.Timestamp
+	37, // 41: tollgate.admin.v1.AttachAddOnRequest.ends_at:type_name -> google.protobuf.Timestamp
+	35, // 42: tollgate.admin.v1.AttachAddOnResponse.license:type_name -> tollgate.admin.v1.License
+	36, // 43: tollgate.admin.v1.AttachAddOnResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	0,  // 44: tollgate.admin.v1.DetachAddOnRequest.when:type_name -> tollgate.admin.v1.ChangeWhen
+	35, // 45: tollgate.admin.v1.DetachAddOnResponse.license:type_name -> tollgate.admin.v1.License
+	36, // 46: tollgate.admin.v1.DetachAddOnResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	1,  // 47: tollgate.admin.v1.LicenseService.GetLicense:input_type -> tollgate.admin.v1.GetLicenseRequest
+	3,  // 48: tollgate.admin.v1.LicenseService.ListLicenses:input_type -> tollgate.admin.v1.ListLicensesRequest
+	5,  // 49: tollgate.admin.v1.LicenseService.IssueLicense:input_type -> tollgate.admin.v1.IssueLicenseRequest
+	7,  // 50: tollgate.admin.v1.LicenseService.SuspendLicense:input_type -> tollgate.admin.v1.SuspendLicenseRequest
+	9,  // 51: tollgate.admin.v1.LicenseService.ResumeLicense:input_type -> tollgate.admin.v1.ResumeLicenseRequest
+	11, // 52: tollgate.admin.v1.LicenseService.RevokeLicense:input_type -> tollgate.admin.v1.RevokeLicenseRequest
+	13, // 53: tollgate.admin.v1.LicenseService.CancelLicense:input_type -> tollgate.admin.v1.CancelLicenseRequest
+	15, // 54: tollgate.admin.v1.LicenseService.RenewLicense:input_type -> tollgate.admin.v1.RenewLicenseRequest
+	17, // 55: tollgate.admin.v1.LicenseService.SetPastDue:input_type -> tollgate.admin.v1.SetPastDueRequest
+	19, // 56: tollgate.admin.v1.LicenseService.ChangePlan:input_type -> tollgate.admin.v1.ChangePlanRequest
+	21, // 57: tollgate.admin.v1.LicenseService.CreateOverride:input_type -> tollgate.admin.v1.CreateOverrideRequest
+	23, // 58: tollgate.admin.v1.LicenseService.DeleteOverride:input_type -> tollgate.admin.v1.DeleteOverrideRequest
+	25, // 59: tollgate.admin.v1.LicenseService.CreateGrant:input_type -> tollgate.admin.v1.CreateGrantRequest
+	27, // 60: tollgate.admin.v1.LicenseService.GetEntitlements:input_type -> tollgate.admin.v1.GetEntitlementsRequest
+	29, // 61: tollgate.admin.v1.LicenseService.ListLicenseEvents:input_type -> tollgate.admin.v1.ListLicenseEventsRequest
+	31, // 62: tollgate.admin.v1.LicenseService.AttachAddOn:input_type -> tollgate.admin.v1.AttachAddOnRequest
+	33, // 63: tollgate.admin.v1.LicenseService.DetachAddOn:input_type -> tollgate.admin.v1.DetachAddOnRequest
+	2,  // 64: tollgate.admin.v1.LicenseService.GetLicense:output_type -> tollgate.admin.v1.GetLicenseResponse
+	4,  // 65: tollgate.admin.v1.LicenseService.ListLicenses:output_type -> tollgate.admin.v1.ListLicensesResponse
+	6,  // 66: tollgate.admin.v1.LicenseService.IssueLicense:output_type -> tollgate.admin.v1.IssueLicenseResponse
+	8,  // 67: tollgate.admin.v1.LicenseService.SuspendLicense:output_type -> tollgate.admin.v1.SuspendLicenseResponse
+	10, // 68: tollgate.admin.v1.LicenseService.ResumeLicense:output_type -> tollgate.admin.v1.ResumeLicenseResponse
+	12, // 69: tollgate.admin.v1.LicenseService.RevokeLicense:output_type -> tollgate.admin.v1.RevokeLicenseResponse
+	14, // 70: tollgate.admin.v1.LicenseService.CancelLicense:output_type -> tollgate.admin.v1.CancelLicenseResponse
+	16, // 71: tollgate.admin.v1.LicenseService.RenewLicense:output_type -> tollgate.admin.v1.RenewLicenseResponse
+	18, // 72: tollgate.admin.v1.LicenseService.SetPastDue:output_type -> tollgate.admin.v1.SetPastDueResponse
+	20, // 73: tollgate.admin.v1.LicenseService.ChangePlan:output_type -> tollgate.admin.v1.ChangePlanResponse
+	22, // 74: tollgate.admin.v1.LicenseService.CreateOverride:output_type -> tollgate.admin.v1.CreateOverrideResponse
+	24, // 75: tollgate.admin.v1.LicenseService.DeleteOverride:output_type -> tollgate.admin.v1.DeleteOverrideResponse
+	26, // 76: tollgate.admin.v1.LicenseService.CreateGrant:output_type -> tollgate.admin.v1.CreateGrantResponse
+	28, // 77: tollgate.admin.v1.LicenseService.GetEntitlements:output_type -> tollgate.admin.v1.GetEntitlementsResponse
+	30, // 78: tollgate.admin.v1.LicenseService.ListLicenseEvents:output_type -> tollgate.admin.v1.ListLicenseEventsResponse
+	32, // 79: tollgate.admin.v1.LicenseService.AttachAddOn:output_type -> tollgate.admin.v1.AttachAddOnResponse
+	34, // 80: tollgate.admin.v1.LicenseService.DetachAddOn:output_type -> tollgate.admin.v1.DetachAddOnResponse
+	64, // [64:81] is the sub-list for method output_type
+	47, // [47:64] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_license_service_proto_init() }
@@ -2386,7 +2720,7 @@ func file_tollgate_admin_v1_license_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_license_service_proto_rawDesc), len(file_tollgate_admin_v1_license_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   30,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -474,12 +474,13 @@ func (x *PlanVersion) GetTrialDays() int32 {
 	return 0
 }
 
-// Entitlement is what a version grants for one feature.
+// Entitlement is what a version or an add-on grants for one feature.
 type Entitlement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The feature's key.
 	Feature string `protobuf:"bytes,1,opt,name=feature,proto3" json:"feature,omitempty"`
-	// Of a boolean feature. An entitlement that is absent or false denies.
+	// Of a boolean feature: absent or false denies. To name a static or metered feature
+	// is to grant it: leave it out to deny it.
 	Enabled bool `protobuf:"varint,2,opt,name=enabled,proto3" json:"enabled,omitempty"`
 	// Of a metered feature. Unset: unlimited, and counted.
 	Quota *Quota `protobuf:"bytes,3,opt,name=quota,proto3" json:"quota,omitempty"`

@@ -35,6 +35,7 @@ const (
 	Kind_KIND_CUSTOMER     Kind = 6
 	Kind_KIND_LICENSE      Kind = 7
 	Kind_KIND_CREDENTIAL   Kind = 8
+	Kind_KIND_ADD_ON       Kind = 9
 	Kind_KIND_TERM         Kind = 10
 )
 
@@ -50,6 +51,7 @@ var (
 		6:  "KIND_CUSTOMER",
 		7:  "KIND_LICENSE",
 		8:  "KIND_CREDENTIAL",
+		9:  "KIND_ADD_ON",
 		10: "KIND_TERM",
 	}
 	Kind_value = map[string]int32{
@@ -62,6 +64,7 @@ var (
 		"KIND_CUSTOMER":     6,
 		"KIND_LICENSE":      7,
 		"KIND_CREDENTIAL":   8,
+		"KIND_ADD_ON":       9,
 		"KIND_TERM":         10,
 	}
 )
@@ -397,6 +400,7 @@ type Record struct {
 	//	*Record_Customer
 	//	*Record_License
 	//	*Record_Credential
+	//	*Record_AddOn
 	//	*Record_Term
 	Value         isRecord_Value `protobuf_oneof:"value"`
 	unknownFields protoimpl.UnknownFields
@@ -530,6 +534,15 @@ func (x *Record) GetCredential() *Credential {
 	return nil
 }
 
+func (x *Record) GetAddOn() *AddOn {
+	if x != nil {
+		if x, ok := x.Value.(*Record_AddOn); ok {
+			return x.AddOn
+		}
+	}
+	return nil
+}
+
 func (x *Record) GetTerm() *Term {
 	if x != nil {
 		if x, ok := x.Value.(*Record_Term); ok {
@@ -583,6 +596,10 @@ type Record_Credential struct {
 	Credential *Credential `protobuf:"bytes,10,opt,name=credential,proto3,oneof"`
 }
 
+type Record_AddOn struct {
+	AddOn *AddOn `protobuf:"bytes,11,opt,name=add_on,json=addOn,proto3,oneof"`
+}
+
 type Record_Term struct {
 	Term *Term `protobuf:"bytes,12,opt,name=term,proto3,oneof"`
 }
@@ -606,6 +623,8 @@ func (*Record_Customer) isRecord_Value() {}
 func (*Record_License) isRecord_Value() {}
 
 func (*Record_Credential) isRecord_Value() {}
+
+func (*Record_AddOn) isRecord_Value() {}
 
 func (*Record_Term) isRecord_Value() {}
 
@@ -1127,6 +1146,59 @@ func (x *PlanVersion) GetRateLimits() []*RateLimit {
 	return nil
 }
 
+// AddOn is what licences may have beside their plan. It only grants.
+type AddOn struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Entitlements  []*Entitlement         `protobuf:"bytes,2,rep,name=entitlements,proto3" json:"entitlements,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddOn) Reset() {
+	*x = AddOn{}
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddOn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddOn) ProtoMessage() {}
+
+func (x *AddOn) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddOn.ProtoReflect.Descriptor instead.
+func (*AddOn) Descriptor() ([]byte, []int) {
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *AddOn) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *AddOn) GetEntitlements() []*Entitlement {
+	if x != nil {
+		return x.Entitlements
+	}
+	return nil
+}
+
 type Entitlement struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Feature string                 `protobuf:"bytes,1,opt,name=feature,proto3" json:"feature,omitempty"`
@@ -1142,7 +1214,7 @@ type Entitlement struct {
 
 func (x *Entitlement) Reset() {
 	*x = Entitlement{}
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[8]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1226,7 @@ func (x *Entitlement) String() string {
 func (*Entitlement) ProtoMessage() {}
 
 func (x *Entitlement) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[8]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1167,7 +1239,7 @@ func (x *Entitlement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entitlement.ProtoReflect.Descriptor instead.
 func (*Entitlement) Descriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Entitlement) GetFeature() string {
@@ -1248,7 +1320,7 @@ type Quota struct {
 
 func (x *Quota) Reset() {
 	*x = Quota{}
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[9]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1260,7 +1332,7 @@ func (x *Quota) String() string {
 func (*Quota) ProtoMessage() {}
 
 func (x *Quota) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[9]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1273,7 +1345,7 @@ func (x *Quota) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quota.ProtoReflect.Descriptor instead.
 func (*Quota) Descriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Quota) GetLimit() int64 {
@@ -1316,7 +1388,7 @@ type RateLimit struct {
 
 func (x *RateLimit) Reset() {
 	*x = RateLimit{}
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[10]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1328,7 +1400,7 @@ func (x *RateLimit) String() string {
 func (*RateLimit) ProtoMessage() {}
 
 func (x *RateLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[10]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1341,7 +1413,7 @@ func (x *RateLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RateLimit.ProtoReflect.Descriptor instead.
 func (*RateLimit) Descriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RateLimit) GetKey() string {
@@ -1384,7 +1456,7 @@ type Customer struct {
 
 func (x *Customer) Reset() {
 	*x = Customer{}
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[11]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1396,7 +1468,7 @@ func (x *Customer) String() string {
 func (*Customer) ProtoMessage() {}
 
 func (x *Customer) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[11]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1409,7 +1481,7 @@ func (x *Customer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Customer.ProtoReflect.Descriptor instead.
 func (*Customer) Descriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Customer) GetId() string {
@@ -1456,15 +1528,18 @@ type License struct {
 	PastDue    bool                   `protobuf:"varint,12,opt,name=past_due,json=pastDue,proto3" json:"past_due,omitempty"`
 	GraceUntil *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=grace_until,json=graceUntil,proto3" json:"grace_until,omitempty"`
 	// Canceled from then on. Unset: not.
-	CancelsAt     *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=cancels_at,json=cancelsAt,proto3" json:"cancels_at,omitempty"`
-	Grants        []*Grant               `protobuf:"bytes,15,rep,name=grants,proto3" json:"grants,omitempty"`
+	CancelsAt *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=cancels_at,json=cancelsAt,proto3" json:"cancels_at,omitempty"`
+	Grants    []*Grant               `protobuf:"bytes,15,rep,name=grants,proto3" json:"grants,omitempty"`
+	// In order of their start; of two that grant the same, or count on the same meter, the
+	// later one counts. Overrides stand before them, and they before the plan.
+	AddOns        []*Attachment `protobuf:"bytes,16,rep,name=add_ons,json=addOns,proto3" json:"add_ons,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *License) Reset() {
 	*x = License{}
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[12]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1476,7 +1551,7 @@ func (x *License) String() string {
 func (*License) ProtoMessage() {}
 
 func (x *License) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[12]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1489,7 +1564,7 @@ func (x *License) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use License.ProtoReflect.Descriptor instead.
 func (*License) Descriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *License) GetId() string {
@@ -1597,6 +1672,76 @@ func (x *License) GetGrants() []*Grant {
 	return nil
 }
 
+func (x *License) GetAddOns() []*Attachment {
+	if x != nil {
+		return x.AddOns
+	}
+	return nil
+}
+
+// Attachment is an add-on of a licence while it lasts. One that is not there grants
+// nothing.
+type Attachment struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	AddOn    string                 `protobuf:"bytes,1,opt,name=add_on,json=addOn,proto3" json:"add_on,omitempty"`
+	StartsAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=starts_at,json=startsAt,proto3" json:"starts_at,omitempty"`
+	// Exclusive. Unset: for good.
+	EndsAt        *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attachment) Reset() {
+	*x = Attachment{}
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attachment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attachment) ProtoMessage() {}
+
+func (x *Attachment) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attachment.ProtoReflect.Descriptor instead.
+func (*Attachment) Descriptor() ([]byte, []int) {
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Attachment) GetAddOn() string {
+	if x != nil {
+		return x.AddOn
+	}
+	return ""
+}
+
+func (x *Attachment) GetStartsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartsAt
+	}
+	return nil
+}
+
+func (x *Attachment) GetEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndsAt
+	}
+	return nil
+}
+
 // Grant is extra units of one metered feature. Who has what of them is the lender's to
 // know; a node has to know that there may be some.
 type Grant struct {
@@ -1613,7 +1758,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[13]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1625,7 +1770,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[13]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1638,7 +1783,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Grant) GetId() string {
@@ -1689,7 +1834,7 @@ type Phase struct {
 
 func (x *Phase) Reset() {
 	*x = Phase{}
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[14]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +1846,7 @@ func (x *Phase) String() string {
 func (*Phase) ProtoMessage() {}
 
 func (x *Phase) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[14]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +1859,7 @@ func (x *Phase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Phase.ProtoReflect.Descriptor instead.
 func (*Phase) Descriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{14}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Phase) GetAt() *timestamppb.Timestamp {
@@ -1764,7 +1909,7 @@ type Override struct {
 
 func (x *Override) Reset() {
 	*x = Override{}
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[15]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1776,7 +1921,7 @@ func (x *Override) String() string {
 func (*Override) ProtoMessage() {}
 
 func (x *Override) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[15]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1789,7 +1934,7 @@ func (x *Override) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Override.ProtoReflect.Descriptor instead.
 func (*Override) Descriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{15}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Override) GetId() string {
@@ -1872,7 +2017,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[16]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1884,7 +2029,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[16]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1897,7 +2042,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{16}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Credential) GetId() string {
@@ -1959,7 +2104,7 @@ type Term struct {
 
 func (x *Term) Reset() {
 	*x = Term{}
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[17]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1971,7 +2116,7 @@ func (x *Term) String() string {
 func (*Term) ProtoMessage() {}
 
 func (x *Term) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_rules_v1_record_proto_msgTypes[17]
+	mi := &file_tollgate_rules_v1_record_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1984,7 +2129,7 @@ func (x *Term) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Term.ProtoReflect.Descriptor instead.
 func (*Term) Descriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{17}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Term) GetKey() string {
@@ -2047,7 +2192,7 @@ var File_tollgate_rules_v1_record_proto protoreflect.FileDescriptor
 
 const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x1etollgate/rules/v1/record.proto\x12\x11tollgate.rules.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x05\n" +
+	"\x1etollgate/rules/v1/record.proto\x12\x11tollgate.rules.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x05\n" +
 	"\x06Record\x126\n" +
 	"\aremoval\x18\x01 \x01(\v2\x1a.tollgate.rules.v1.RemovalH\x00R\aremoval\x129\n" +
 	"\bsettings\x18\x02 \x01(\v2\x1b.tollgate.rules.v1.SettingsH\x00R\bsettings\x126\n" +
@@ -2061,7 +2206,8 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\n" +
 	"credential\x18\n" +
 	" \x01(\v2\x1d.tollgate.rules.v1.CredentialH\x00R\n" +
-	"credential\x12-\n" +
+	"credential\x121\n" +
+	"\x06add_on\x18\v \x01(\v2\x18.tollgate.rules.v1.AddOnH\x00R\x05addOn\x12-\n" +
 	"\x04term\x18\f \x01(\v2\x17.tollgate.rules.v1.TermH\x00R\x04termB\a\n" +
 	"\x05value\"F\n" +
 	"\aRemoval\x12+\n" +
@@ -2107,7 +2253,10 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12B\n" +
 	"\fentitlements\x18\x03 \x03(\v2\x1e.tollgate.rules.v1.EntitlementR\fentitlements\x12=\n" +
 	"\vrate_limits\x18\x04 \x03(\v2\x1c.tollgate.rules.v1.RateLimitR\n" +
-	"rateLimits\"\xa3\x01\n" +
+	"rateLimits\"]\n" +
+	"\x05AddOn\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12B\n" +
+	"\fentitlements\x18\x02 \x03(\v2\x1e.tollgate.rules.v1.EntitlementR\fentitlements\"\xa3\x01\n" +
 	"\vEntitlement\x12\x18\n" +
 	"\afeature\x18\x01 \x01(\tR\afeature\x12\x1a\n" +
 	"\aenabled\x18\x02 \x01(\bH\x00R\aenabled\x120\n" +
@@ -2128,7 +2277,7 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vexternal_id\x18\x02 \x01(\tR\n" +
 	"externalId\x12\x1b\n" +
-	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\"\xa9\x05\n" +
+	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\"\xe1\x05\n" +
 	"\aLicense\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bcustomer\x18\x02 \x01(\tR\bcustomer\x12\x12\n" +
@@ -2147,7 +2296,13 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"graceUntil\x129\n" +
 	"\n" +
 	"cancels_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\tcancelsAt\x120\n" +
-	"\x06grants\x18\x0f \x03(\v2\x18.tollgate.rules.v1.GrantR\x06grants\"\xbb\x01\n" +
+	"\x06grants\x18\x0f \x03(\v2\x18.tollgate.rules.v1.GrantR\x06grants\x126\n" +
+	"\aadd_ons\x18\x10 \x03(\v2\x1d.tollgate.rules.v1.AttachmentR\x06addOns\"\x91\x01\n" +
+	"\n" +
+	"Attachment\x12\x15\n" +
+	"\x06add_on\x18\x01 \x01(\tR\x05addOn\x127\n" +
+	"\tstarts_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x123\n" +
+	"\aends_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\"\xbb\x01\n" +
 	"\x05Grant\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\afeature\x18\x02 \x01(\tR\afeature\x12\x14\n" +
@@ -2185,7 +2340,7 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\vretry_after\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"retryAfter\x12\x12\n" +
 	"\x04cost\x18\a \x01(\x03R\x04cost\x12\x18\n" +
-	"\amessage\x18\b \x01(\tR\amessage*\xc0\x01\n" +
+	"\amessage\x18\b \x01(\tR\amessage*\xd1\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_SERVICE\x10\x01\x12\x0e\n" +
@@ -2197,7 +2352,8 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\x11KIND_PLAN_VERSION\x10\x05\x12\x11\n" +
 	"\rKIND_CUSTOMER\x10\x06\x12\x10\n" +
 	"\fKIND_LICENSE\x10\a\x12\x13\n" +
-	"\x0fKIND_CREDENTIAL\x10\b\x12\r\n" +
+	"\x0fKIND_CREDENTIAL\x10\b\x12\x0f\n" +
+	"\vKIND_ADD_ON\x10\t\x12\r\n" +
 	"\tKIND_TERM\x10\n" +
 	"*\x83\x01\n" +
 	"\vAggregation\x12\x1b\n" +
@@ -2250,7 +2406,7 @@ func file_tollgate_rules_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_rules_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_tollgate_rules_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_tollgate_rules_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_tollgate_rules_v1_record_proto_goTypes = []any{
 	(Kind)(0),                     // 0: tollgate.rules.v1.Kind
 	(Aggregation)(0),              // 1: tollgate.rules.v1.Aggregation
@@ -2266,18 +2422,20 @@ var file_tollgate_rules_v1_record_proto_goTypes = []any{
 	(*Meter)(nil),                 // 11: tollgate.rules.v1.Meter
 	(*Feature)(nil),               // 12: tollgate.rules.v1.Feature
 	(*PlanVersion)(nil),           // 13: tollgate.rules.v1.PlanVersion
-	(*Entitlement)(nil),           // 14: tollgate.rules.v1.Entitlement
-	(*Quota)(nil),                 // 15: tollgate.rules.v1.Quota
-	(*RateLimit)(nil),             // 16: tollgate.rules.v1.RateLimit
-	(*Customer)(nil),              // 17: tollgate.rules.v1.Customer
-	(*License)(nil),               // 18: tollgate.rules.v1.License
-	(*Grant)(nil),                 // 19: tollgate.rules.v1.Grant
-	(*Phase)(nil),                 // 20: tollgate.rules.v1.Phase
-	(*Override)(nil),              // 21: tollgate.rules.v1.Override
-	(*Credential)(nil),            // 22: tollgate.rules.v1.Credential
-	(*Term)(nil),                  // 23: tollgate.rules.v1.Term
-	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
+	(*AddOn)(nil),                 // 14: tollgate.rules.v1.AddOn
+	(*Entitlement)(nil),           // 15: tollgate.rules.v1.Entitlement
+	(*Quota)(nil),                 // 16: tollgate.rules.v1.Quota
+	(*RateLimit)(nil),             // 17: tollgate.rules.v1.RateLimit
+	(*Customer)(nil),              // 18: tollgate.rules.v1.Customer
+	(*License)(nil),               // 19: tollgate.rules.v1.License
+	(*Attachment)(nil),            // 20: tollgate.rules.v1.Attachment
+	(*Grant)(nil),                 // 21: tollgate.rules.v1.Grant
+	(*Phase)(nil),                 // 22: tollgate.rules.v1.Phase
+	(*Override)(nil),              // 23: tollgate.rules.v1.Override
+	(*Credential)(nil),            // 24: tollgate.rules.v1.Credential
+	(*Term)(nil),                  // 25: tollgate.rules.v1.Term
+	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
 }
 var file_tollgate_rules_v1_record_proto_depIdxs = []int32{
 	7,  // 0: tollgate.rules.v1.Record.removal:type_name -> tollgate.rules.v1.Removal
@@ -2287,47 +2445,52 @@ var file_tollgate_rules_v1_record_proto_depIdxs = []int32{
 	11, // 4: tollgate.rules.v1.Record.meter:type_name -> tollgate.rules.v1.Meter
 	12, // 5: tollgate.rules.v1.Record.feature:type_name -> tollgate.rules.v1.Feature
 	13, // 6: tollgate.rules.v1.Record.plan_version:type_name -> tollgate.rules.v1.PlanVersion
-	17, // 7: tollgate.rules.v1.Record.customer:type_name -> tollgate.rules.v1.Customer
-	18, // 8: tollgate.rules.v1.Record.license:type_name -> tollgate.rules.v1.License
-	22, // 9: tollgate.rules.v1.Record.credential:type_name -> tollgate.rules.v1.Credential
-	23, // 10: tollgate.rules.v1.Record.term:type_name -> tollgate.rules.v1.Term
-	0,  // 11: tollgate.rules.v1.Removal.kind:type_name -> tollgate.rules.v1.Kind
-	24, // 12: tollgate.rules.v1.Settings.stale_after:type_name -> google.protobuf.Duration
-	24, // 13: tollgate.rules.v1.Settings.grace_after:type_name -> google.protobuf.Duration
-	24, // 14: tollgate.rules.v1.Settings.block_after:type_name -> google.protobuf.Duration
-	24, // 15: tollgate.rules.v1.Settings.loan_horizon:type_name -> google.protobuf.Duration
-	24, // 16: tollgate.rules.v1.Service.response_timeout:type_name -> google.protobuf.Duration
-	1,  // 17: tollgate.rules.v1.Meter.aggregation:type_name -> tollgate.rules.v1.Aggregation
-	2,  // 18: tollgate.rules.v1.Feature.type:type_name -> tollgate.rules.v1.FeatureType
-	14, // 19: tollgate.rules.v1.PlanVersion.entitlements:type_name -> tollgate.rules.v1.Entitlement
-	16, // 20: tollgate.rules.v1.PlanVersion.rate_limits:type_name -> tollgate.rules.v1.RateLimit
-	15, // 21: tollgate.rules.v1.Entitlement.quota:type_name -> tollgate.rules.v1.Quota
-	3,  // 22: tollgate.rules.v1.Quota.period:type_name -> tollgate.rules.v1.Period
-	24, // 23: tollgate.rules.v1.RateLimit.per:type_name -> google.protobuf.Duration
-	4,  // 24: tollgate.rules.v1.License.status:type_name -> tollgate.rules.v1.LicenseStatus
-	25, // 25: tollgate.rules.v1.License.starts_at:type_name -> google.protobuf.Timestamp
-	25, // 26: tollgate.rules.v1.License.ends_at:type_name -> google.protobuf.Timestamp
-	25, // 27: tollgate.rules.v1.License.anchor:type_name -> google.protobuf.Timestamp
-	20, // 28: tollgate.rules.v1.License.phases:type_name -> tollgate.rules.v1.Phase
-	21, // 29: tollgate.rules.v1.License.overrides:type_name -> tollgate.rules.v1.Override
-	25, // 30: tollgate.rules.v1.License.grace_until:type_name -> google.protobuf.Timestamp
-	25, // 31: tollgate.rules.v1.License.cancels_at:type_name -> google.protobuf.Timestamp
-	19, // 32: tollgate.rules.v1.License.grants:type_name -> tollgate.rules.v1.Grant
-	25, // 33: tollgate.rules.v1.Grant.starts_at:type_name -> google.protobuf.Timestamp
-	25, // 34: tollgate.rules.v1.Grant.expires_at:type_name -> google.protobuf.Timestamp
-	25, // 35: tollgate.rules.v1.Phase.at:type_name -> google.protobuf.Timestamp
-	25, // 36: tollgate.rules.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
-	25, // 37: tollgate.rules.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
-	14, // 38: tollgate.rules.v1.Override.entitlement:type_name -> tollgate.rules.v1.Entitlement
-	16, // 39: tollgate.rules.v1.Override.rate_limit:type_name -> tollgate.rules.v1.RateLimit
-	25, // 40: tollgate.rules.v1.Credential.expires_at:type_name -> google.protobuf.Timestamp
-	5,  // 41: tollgate.rules.v1.Term.effect:type_name -> tollgate.rules.v1.TermEffect
-	24, // 42: tollgate.rules.v1.Term.retry_after:type_name -> google.protobuf.Duration
-	43, // [43:43] is the sub-list for method output_type
-	43, // [43:43] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	18, // 7: tollgate.rules.v1.Record.customer:type_name -> tollgate.rules.v1.Customer
+	19, // 8: tollgate.rules.v1.Record.license:type_name -> tollgate.rules.v1.License
+	24, // 9: tollgate.rules.v1.Record.credential:type_name -> tollgate.rules.v1.Credential
+	14, // 10: tollgate.rules.v1.Record.add_on:type_name -> tollgate.rules.v1.AddOn
+	25, // 11: tollgate.rules.v1.Record.term:type_name -> tollgate.rules.v1.Term
+	0,  // 12: tollgate.rules.v1.Removal.kind:type_name -> tollgate.rules.v1.Kind
+	26, // 13: tollgate.rules.v1.Settings.stale_after:type_name -> google.protobuf.Duration
+	26, // 14: tollgate.rules.v1.Settings.grace_after:type_name -> google.protobuf.Duration
+	26, // 15: tollgate.rules.v1.Settings.block_after:type_name -> google.protobuf.Duration
+	26, // 16: tollgate.rules.v1.Settings.loan_horizon:type_name -> google.protobuf.Duration
+	26, // 17: tollgate.rules.v1.Service.response_timeout:type_name -> google.protobuf.Duration
+	1,  // 18: tollgate.rules.v1.Meter.aggregation:type_name -> tollgate.rules.v1.Aggregation
+	2,  // 19: tollgate.rules.v1.Feature.type:type_name -> tollgate.rules.v1.FeatureType
+	15, // 20: tollgate.rules.v1.PlanVersion.entitlements:type_name -> tollgate.rules.v1.Entitlement
+	17, // 21: tollgate.rules.v1.PlanVersion.rate_limits:type_name -> tollgate.rules.v1.RateLimit
+	15, // 22: tollgate.rules.v1.AddOn.entitlements:type_name -> tollgate.rules.v1.Entitlement
+	16, // 23: tollgate.rules.v1.Entitlement.quota:type_name -> tollgate.rules.v1.Quota
+	3,  // 24: tollgate.rules.v1.Quota.period:type_name -> tollgate.rules.v1.Period
+	26, // 25: tollgate.rules.v1.RateLimit.per:type_name -> google.protobuf.Duration
+	4,  // 26: tollgate.rules.v1.License.status:type_name -> tollgate.rules.v1.LicenseStatus
+	27, // 27: tollgate.rules.v1.License.starts_at:type_name -> google.protobuf.Timestamp
+	27, // 28: tollgate.rules.v1.License.ends_at:type_name -> google.protobuf.Timestamp
+	27, // 29: tollgate.rules.v1.License.anchor:type_name -> google.protobuf.Timestamp
+	22, // 30: tollgate.rules.v1.License.phases:type_name -> tollgate.rules.v1.Phase
+	23, // 31: tollgate.rules.v1.License.overrides:type_name -> tollgate.rules.v1.Override
+	27, // 32: tollgate.rules.v1.License.grace_until:type_name -> google.protobuf.Timestamp
+	27, // 33: tollgate.rules.v1.License.cancels_at:type_name -> google.protobuf.Timestamp
+	21, // 34: tollgate.rules.v1.License.grants:type_name -> tollgate.rules.v1.Grant
+	20, // 35: tollgate.rules.v1.License.add_ons:type_name -> tollgate.rules.v1.Attachment
+	27, // 36: tollgate.rules.v1.Attachment.starts_at:type_name -> google.protobuf.Timestamp
+	27, // 37: tollgate.rules.v1.Attachment.ends_at:type_name -> google.protobuf.Timestamp
+	27, // 38: tollgate.rules.v1.Grant.starts_at:type_name -> google.protobuf.Timestamp
+	27, // 39: tollgate.rules.v1.Grant.expires_at:type_name -> google.protobuf.Timestamp
+	27, // 40: tollgate.rules.v1.Phase.at:type_name -> google.protobuf.Timestamp
+	27, // 41: tollgate.rules.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
+	27, // 42: tollgate.rules.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
+	15, // 43: tollgate.rules.v1.Override.entitlement:type_name -> tollgate.rules.v1.Entitlement
+	17, // 44: tollgate.rules.v1.Override.rate_limit:type_name -> tollgate.rules.v1.RateLimit
+	27, // 45: tollgate.rules.v1.Credential.expires_at:type_name -> google.protobuf.Timestamp
+	5,  // 46: tollgate.rules.v1.Term.effect:type_name -> tollgate.rules.v1.TermEffect
+	26, // 47: tollgate.rules.v1.Term.retry_after:type_name -> google.protobuf.Duration
+	48, // [48:48] is the sub-list for method output_type
+	48, // [48:48] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_rules_v1_record_proto_init() }
@@ -2346,14 +2509,15 @@ func file_tollgate_rules_v1_record_proto_init() {
 		(*Record_Customer)(nil),
 		(*Record_License)(nil),
 		(*Record_Credential)(nil),
+		(*Record_AddOn)(nil),
 		(*Record_Term)(nil),
 	}
-	file_tollgate_rules_v1_record_proto_msgTypes[8].OneofWrappers = []any{
+	file_tollgate_rules_v1_record_proto_msgTypes[9].OneofWrappers = []any{
 		(*Entitlement_Enabled)(nil),
 		(*Entitlement_Quota)(nil),
 		(*Entitlement_StaticValue)(nil),
 	}
-	file_tollgate_rules_v1_record_proto_msgTypes[15].OneofWrappers = []any{
+	file_tollgate_rules_v1_record_proto_msgTypes[17].OneofWrappers = []any{
 		(*Override_Entitlement)(nil),
 		(*Override_RateLimit)(nil),
 	}
@@ -2363,7 +2527,7 @@ func file_tollgate_rules_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_rules_v1_record_proto_rawDesc), len(file_tollgate_rules_v1_record_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -121,6 +121,23 @@ const (
 	// CatalogServiceApplyCatalogProcedure is the fully-qualified name of the CatalogService's
 	// ApplyCatalog RPC.
 	CatalogServiceApplyCatalogProcedure = "/tollgate.admin.v1.CatalogService/ApplyCatalog"
+	// CatalogServiceCreateAddOnProcedure is the fully-qualified name of the CatalogService's
+	// CreateAddOn RPC.
+	CatalogServiceCreateAddOnProcedure = "/tollgate.admin.v1.CatalogService/CreateAddOn"
+	// CatalogServiceGetAddOnProcedure is the fully-qualified name of the CatalogService's GetAddOn RPC.
+	CatalogServiceGetAddOnProcedure = "/tollgate.admin.v1.CatalogService/GetAddOn"
+	// CatalogServiceListAddOnsProcedure is the fully-qualified name of the CatalogService's ListAddOns
+	// RPC.
+	CatalogServiceListAddOnsProcedure = "/tollgate.admin.v1.CatalogService/ListAddOns"
+	// CatalogServiceUpdateAddOnProcedure is the fully-qualified name of the CatalogService's
+	// UpdateAddOn RPC.
+	CatalogServiceUpdateAddOnProcedure = "/tollgate.admin.v1.CatalogService/UpdateAddOn"
+	// CatalogServiceArchiveAddOnProcedure is the fully-qualified name of the CatalogService's
+	// ArchiveAddOn RPC.
+	CatalogServiceArchiveAddOnProcedure = "/tollgate.admin.v1.CatalogService/ArchiveAddOn"
+	// CatalogServiceUnarchiveAddOnProcedure is the fully-qualified name of the CatalogService's
+	// UnarchiveAddOn RPC.
+	CatalogServiceUnarchiveAddOnProcedure = "/tollgate.admin.v1.CatalogService/UnarchiveAddOn"
 )
 
 // CatalogServiceClient is a client for the tollgate.admin.v1.CatalogService service.
@@ -188,6 +205,18 @@ type CatalogServiceClient interface {
 	// Makes the catalog match a file, in one transaction. Deletes nothing; archives
 	// what the file does not name where `prune` says so.
 	ApplyCatalog(context.Context, *v1.ApplyCatalogRequest) (*v1.ApplyCatalogResponse, error)
+	// Makes an add-on.
+	CreateAddOn(context.Context, *v1.CreateAddOnRequest) (*v1.CreateAddOnResponse, error)
+	// Answers one add-on, an archived one too.
+	GetAddOn(context.Context, *v1.GetAddOnRequest) (*v1.GetAddOnResponse, error)
+	// Lists add-ons in order of key.
+	ListAddOns(context.Context, *v1.ListAddOnsRequest) (*v1.ListAddOnsResponse, error)
+	// Changes the fields of an add-on that the mask names, for every licence that has it.
+	UpdateAddOn(context.Context, *v1.UpdateAddOnRequest) (*v1.UpdateAddOnResponse, error)
+	// Takes an add-on out of use. Refused while a licence that has not ended has it.
+	ArchiveAddOn(context.Context, *v1.ArchiveAddOnRequest) (*v1.ArchiveAddOnResponse, error)
+	// Takes an add-on into use again. Refused where it grants what is archived.
+	UnarchiveAddOn(context.Context, *v1.UnarchiveAddOnRequest) (*v1.UnarchiveAddOnResponse, error)
 }
 
 // NewCatalogServiceClient constructs a client for the tollgate.admin.v1.CatalogService service. By
@@ -393,6 +422,44 @@ func NewCatalogServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(catalogServiceMethods.ByName("ApplyCatalog")),
 			connect.WithClientOptions(opts...),
 		),
+		createAddOn: connect.NewClient[v1.CreateAddOnRequest, v1.CreateAddOnResponse](
+			httpClient,
+			baseURL+CatalogServiceCreateAddOnProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("CreateAddOn")),
+			connect.WithClientOptions(opts...),
+		),
+		getAddOn: connect.NewClient[v1.GetAddOnRequest, v1.GetAddOnResponse](
+			httpClient,
+			baseURL+CatalogServiceGetAddOnProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("GetAddOn")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listAddOns: connect.NewClient[v1.ListAddOnsRequest, v1.ListAddOnsResponse](
+			httpClient,
+			baseURL+CatalogServiceListAddOnsProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("ListAddOns")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		updateAddOn: connect.NewClient[v1.UpdateAddOnRequest, v1.UpdateAddOnResponse](
+			httpClient,
+			baseURL+CatalogServiceUpdateAddOnProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("UpdateAddOn")),
+			connect.WithClientOptions(opts...),
+		),
+		archiveAddOn: connect.NewClient[v1.ArchiveAddOnRequest, v1.ArchiveAddOnResponse](
+			httpClient,
+			baseURL+CatalogServiceArchiveAddOnProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("ArchiveAddOn")),
+			connect.WithClientOptions(opts...),
+		),
+		unarchiveAddOn: connect.NewClient[v1.UnarchiveAddOnRequest, v1.UnarchiveAddOnResponse](
+			httpClient,
+			baseURL+CatalogServiceUnarchiveAddOnProcedure,
+			connect.WithSchema(catalogServiceMethods.ByName("UnarchiveAddOn")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -428,6 +495,12 @@ type catalogServiceClient struct {
 	discardPlanDraft   *connect.Client[v1.DiscardPlanDraftRequest, v1.DiscardPlanDraftResponse]
 	exportCatalog      *connect.Client[v1.ExportCatalogRequest, v1.ExportCatalogResponse]
 	applyCatalog       *connect.Client[v1.ApplyCatalogRequest, v1.ApplyCatalogResponse]
+	createAddOn        *connect.Client[v1.CreateAddOnRequest, v1.CreateAddOnResponse]
+	getAddOn           *connect.Client[v1.GetAddOnRequest, v1.GetAddOnResponse]
+	listAddOns         *connect.Client[v1.ListAddOnsRequest, v1.ListAddOnsResponse]
+	updateAddOn        *connect.Client[v1.UpdateAddOnRequest, v1.UpdateAddOnResponse]
+	archiveAddOn       *connect.Client[v1.ArchiveAddOnRequest, v1.ArchiveAddOnResponse]
+	unarchiveAddOn     *connect.Client[v1.UnarchiveAddOnRequest, v1.UnarchiveAddOnResponse]
 }
 
 // CreateFeature calls tollgate.admin.v1.CatalogService.CreateFeature.
@@ -700,6 +773,60 @@ func (c *catalogServiceClient) ApplyCatalog(ctx context.Context, req *v1.ApplyCa
 	return nil, err
 }
 
+// CreateAddOn calls tollgate.admin.v1.CatalogService.CreateAddOn.
+func (c *catalogServiceClient) CreateAddOn(ctx context.Context, req *v1.CreateAddOnRequest) (*v1.CreateAddOnResponse, error) {
+	response, err := c.createAddOn.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetAddOn calls tollgate.admin.v1.CatalogService.GetAddOn.
+func (c *catalogServiceClient) GetAddOn(ctx context.Context, req *v1.GetAddOnRequest) (*v1.GetAddOnResponse, error) {
+	response, err := c.getAddOn.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListAddOns calls tollgate.admin.v1.CatalogService.ListAddOns.
+func (c *catalogServiceClient) ListAddOns(ctx context.Context, req *v1.ListAddOnsRequest) (*v1.ListAddOnsResponse, error) {
+	response, err := c.listAddOns.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UpdateAddOn calls tollgate.admin.v1.CatalogService.UpdateAddOn.
+func (c *catalogServiceClient) UpdateAddOn(ctx context.Context, req *v1.UpdateAddOnRequest) (*v1.UpdateAddOnResponse, error) {
+	response, err := c.updateAddOn.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ArchiveAddOn calls tollgate.admin.v1.CatalogService.ArchiveAddOn.
+func (c *catalogServiceClient) ArchiveAddOn(ctx context.Context, req *v1.ArchiveAddOnRequest) (*v1.ArchiveAddOnResponse, error) {
+	response, err := c.archiveAddOn.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UnarchiveAddOn calls tollgate.admin.v1.CatalogService.UnarchiveAddOn.
+func (c *catalogServiceClient) UnarchiveAddOn(ctx context.Context, req *v1.UnarchiveAddOnRequest) (*v1.UnarchiveAddOnResponse, error) {
+	response, err := c.unarchiveAddOn.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // CatalogServiceHandler is an implementation of the tollgate.admin.v1.CatalogService service.
 type CatalogServiceHandler interface {
 	// Makes a feature.
@@ -765,6 +892,18 @@ type CatalogServiceHandler interface {
 	// Makes the catalog match a file, in one transaction. Deletes nothing; archives
 	// what the file does not name where `prune` says so.
 	ApplyCatalog(context.Context, *v1.ApplyCatalogRequest) (*v1.ApplyCatalogResponse, error)
+	// Makes an add-on.
+	CreateAddOn(context.Context, *v1.CreateAddOnRequest) (*v1.CreateAddOnResponse, error)
+	// Answers one add-on, an archived one too.
+	GetAddOn(context.Context, *v1.GetAddOnRequest) (*v1.GetAddOnResponse, error)
+	// Lists add-ons in order of key.
+	ListAddOns(context.Context, *v1.ListAddOnsRequest) (*v1.ListAddOnsResponse, error)
+	// Changes the fields of an add-on that the mask names, for every licence that has it.
+	UpdateAddOn(context.Context, *v1.UpdateAddOnRequest) (*v1.UpdateAddOnResponse, error)
+	// Takes an add-on out of use. Refused while a licence that has not ended has it.
+	ArchiveAddOn(context.Context, *v1.ArchiveAddOnRequest) (*v1.ArchiveAddOnResponse, error)
+	// Takes an add-on into use again. Refused where it grants what is archived.
+	UnarchiveAddOn(context.Context, *v1.UnarchiveAddOnRequest) (*v1.UnarchiveAddOnResponse, error)
 }
 
 // NewCatalogServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -966,6 +1105,44 @@ func NewCatalogServiceHandler(svc CatalogServiceHandler, opts ...connect.Handler
 		connect.WithSchema(catalogServiceMethods.ByName("ApplyCatalog")),
 		connect.WithHandlerOptions(opts...),
 	)
+	catalogServiceCreateAddOnHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceCreateAddOnProcedure,
+		svc.CreateAddOn,
+		connect.WithSchema(catalogServiceMethods.ByName("CreateAddOn")),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogServiceGetAddOnHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceGetAddOnProcedure,
+		svc.GetAddOn,
+		connect.WithSchema(catalogServiceMethods.ByName("GetAddOn")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogServiceListAddOnsHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceListAddOnsProcedure,
+		svc.ListAddOns,
+		connect.WithSchema(catalogServiceMethods.ByName("ListAddOns")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogServiceUpdateAddOnHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceUpdateAddOnProcedure,
+		svc.UpdateAddOn,
+		connect.WithSchema(catalogServiceMethods.ByName("UpdateAddOn")),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogServiceArchiveAddOnHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceArchiveAddOnProcedure,
+		svc.ArchiveAddOn,
+		connect.WithSchema(catalogServiceMethods.ByName("ArchiveAddOn")),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogServiceUnarchiveAddOnHandler := connect.NewUnaryHandlerSimple(
+		CatalogServiceUnarchiveAddOnProcedure,
+		svc.UnarchiveAddOn,
+		connect.WithSchema(catalogServiceMethods.ByName("UnarchiveAddOn")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tollgate.admin.v1.CatalogService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case CatalogServiceCreateFeatureProcedure:
@@ -1028,6 +1205,18 @@ func NewCatalogServiceHandler(svc CatalogServiceHandler, opts ...connect.Handler
 			catalogServiceExportCatalogHandler.ServeHTTP(w, r)
 		case CatalogServiceApplyCatalogProcedure:
 			catalogServiceApplyCatalogHandler.ServeHTTP(w, r)
+		case CatalogServiceCreateAddOnProcedure:
+			catalogServiceCreateAddOnHandler.ServeHTTP(w, r)
+		case CatalogServiceGetAddOnProcedure:
+			catalogServiceGetAddOnHandler.ServeHTTP(w, r)
+		case CatalogServiceListAddOnsProcedure:
+			catalogServiceListAddOnsHandler.ServeHTTP(w, r)
+		case CatalogServiceUpdateAddOnProcedure:
+			catalogServiceUpdateAddOnHandler.ServeHTTP(w, r)
+		case CatalogServiceArchiveAddOnProcedure:
+			catalogServiceArchiveAddOnHandler.ServeHTTP(w, r)
+		case CatalogServiceUnarchiveAddOnProcedure:
+			catalogServiceUnarchiveAddOnHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -1155,4 +1344,28 @@ func (UnimplementedCatalogServiceHandler) ExportCatalog(context.Context, *v1.Exp
 
 func (UnimplementedCatalogServiceHandler) ApplyCatalog(context.Context, *v1.ApplyCatalogRequest) (*v1.ApplyCatalogResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.ApplyCatalog is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) CreateAddOn(context.Context, *v1.CreateAddOnRequest) (*v1.CreateAddOnResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.CreateAddOn is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) GetAddOn(context.Context, *v1.GetAddOnRequest) (*v1.GetAddOnResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.GetAddOn is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) ListAddOns(context.Context, *v1.ListAddOnsRequest) (*v1.ListAddOnsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.ListAddOns is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) UpdateAddOn(context.Context, *v1.UpdateAddOnRequest) (*v1.UpdateAddOnResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.UpdateAddOn is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) ArchiveAddOn(context.Context, *v1.ArchiveAddOnRequest) (*v1.ArchiveAddOnResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.ArchiveAddOn is not implemented"))
+}
+
+func (UnimplementedCatalogServiceHandler) UnarchiveAddOn(context.Context, *v1.UnarchiveAddOnRequest) (*v1.UnarchiveAddOnResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CatalogService.UnarchiveAddOn is not implemented"))
 }

@@ -78,6 +78,12 @@ const (
 	// LicenseServiceListLicenseEventsProcedure is the fully-qualified name of the LicenseService's
 	// ListLicenseEvents RPC.
 	LicenseServiceListLicenseEventsProcedure = "/tollgate.admin.v1.LicenseService/ListLicenseEvents"
+	// LicenseServiceAttachAddOnProcedure is the fully-qualified name of the LicenseService's
+	// AttachAddOn RPC.
+	LicenseServiceAttachAddOnProcedure = "/tollgate.admin.v1.LicenseService/AttachAddOn"
+	// LicenseServiceDetachAddOnProcedure is the fully-qualified name of the LicenseService's
+	// DetachAddOn RPC.
+	LicenseServiceDetachAddOnProcedure = "/tollgate.admin.v1.LicenseService/DetachAddOn"
 )
 
 // LicenseServiceClient is a client for the tollgate.admin.v1.LicenseService service.
@@ -115,6 +121,11 @@ type LicenseServiceClient interface {
 	// Lists what happened to licences, by people or by time, oldest first. To follow,
 	// ask again with `after` = the last number that came.
 	ListLicenseEvents(context.Context, *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error)
+	// Gives a licence an add-on, from an instant on.
+	AttachAddOn(context.Context, *v1.AttachAddOnRequest) (*v1.AttachAddOnResponse, error)
+	// Takes an add-on from a licence, at once or when its billing period ends. What is
+	// still to come of it is void.
+	DetachAddOn(context.Context, *v1.DetachAddOnRequest) (*v1.DetachAddOnResponse, error)
 }
 
 // NewLicenseServiceClient constructs a client for the tollgate.admin.v1.LicenseService service. By
@@ -222,6 +233,18 @@ func NewLicenseServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		attachAddOn: connect.NewClient[v1.AttachAddOnRequest, v1.AttachAddOnResponse](
+			httpClient,
+			baseURL+LicenseServiceAttachAddOnProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("AttachAddOn")),
+			connect.WithClientOptions(opts...),
+		),
+		detachAddOn: connect.NewClient[v1.DetachAddOnRequest, v1.DetachAddOnResponse](
+			httpClient,
+			baseURL+LicenseServiceDetachAddOnProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("DetachAddOn")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -242,6 +265,8 @@ type licenseServiceClient struct {
 	createGrant       *connect.Client[v1.CreateGrantRequest, v1.CreateGrantResponse]
 	getEntitlements   *connect.Client[v1.GetEntitlementsRequest, v1.GetEntitlementsResponse]
 	listLicenseEvents *connect.Client[v1.ListLicenseEventsRequest, v1.ListLicenseEventsResponse]
+	attachAddOn       *connect.Client[v1.AttachAddOnRequest, v1.AttachAddOnResponse]
+	detachAddOn       *connect.Client[v1.DetachAddOnRequest, v1.DetachAddOnResponse]
 }
 
 // GetLicense calls tollgate.admin.v1.LicenseService.GetLicense.
@@ -379,6 +404,24 @@ func (c *licenseServiceClient) ListLicenseEvents(ctx context.Context, req *v1.Li
 	return nil, err
 }
 
+// AttachAddOn calls tollgate.admin.v1.LicenseService.AttachAddOn.
+func (c *licenseServiceClient) AttachAddOn(ctx context.Context, req *v1.AttachAddOnRequest) (*v1.AttachAddOnResponse, error) {
+	response, err := c.attachAddOn.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DetachAddOn calls tollgate.admin.v1.LicenseService.DetachAddOn.
+func (c *licenseServiceClient) DetachAddOn(ctx context.Context, req *v1.DetachAddOnRequest) (*v1.DetachAddOnResponse, error) {
+	response, err := c.detachAddOn.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // LicenseServiceHandler is an implementation of the tollgate.admin.v1.LicenseService service.
 type LicenseServiceHandler interface {
 	// Answers one licence.
@@ -414,6 +457,11 @@ type LicenseServiceHandler interface {
 	// Lists what happened to licences, by people or by time, oldest first. To follow,
 	// ask again with `after` = the last number that came.
 	ListLicenseEvents(context.Context, *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error)
+	// Gives a licence an add-on, from an instant on.
+	AttachAddOn(context.Context, *v1.AttachAddOnRequest) (*v1.AttachAddOnResponse, error)
+	// Takes an add-on from a licence, at once or when its billing period ends. What is
+	// still to come of it is void.
+	DetachAddOn(context.Context, *v1.DetachAddOnRequest) (*v1.DetachAddOnResponse, error)
 }
 
 // NewLicenseServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -517,6 +565,18 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	licenseServiceAttachAddOnHandler := connect.NewUnaryHandlerSimple(
+		LicenseServiceAttachAddOnProcedure,
+		svc.AttachAddOn,
+		connect.WithSchema(licenseServiceMethods.ByName("AttachAddOn")),
+		connect.WithHandlerOptions(opts...),
+	)
+	licenseServiceDetachAddOnHandler := connect.NewUnaryHandlerSimple(
+		LicenseServiceDetachAddOnProcedure,
+		svc.DetachAddOn,
+		connect.WithSchema(licenseServiceMethods.ByName("DetachAddOn")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tollgate.admin.v1.LicenseService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case LicenseServiceGetLicenseProcedure:
@@ -549,6 +609,10 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 			licenseServiceGetEntitlementsHandler.ServeHTTP(w, r)
 		case LicenseServiceListLicenseEventsProcedure:
 			licenseServiceListLicenseEventsHandler.ServeHTTP(w, r)
+		case LicenseServiceAttachAddOnProcedure:
+			licenseServiceAttachAddOnHandler.ServeHTTP(w, r)
+		case LicenseServiceDetachAddOnProcedure:
+			licenseServiceDetachAddOnHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -616,4 +680,12 @@ func (UnimplementedLicenseServiceHandler) GetEntitlements(context.Context, *v1.G
 
 func (UnimplementedLicenseServiceHandler) ListLicenseEvents(context.Context, *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.ListLicenseEvents is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) AttachAddOn(context.Context, *v1.AttachAddOnRequest) (*v1.AttachAddOnResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.AttachAddOn is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) DetachAddOn(context.Context, *v1.DetachAddOnRequest) (*v1.DetachAddOnResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.DetachAddOn is not implemented"))
 }
