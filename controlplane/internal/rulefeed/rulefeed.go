@@ -69,6 +69,7 @@ func Record(c licensing.Change) (*rulesv1.Record, error) {
 	case *licensing.APIKey:
 		return &rulesv1.Record{Value: &rulesv1.Record_Credential{Credential: &rulesv1.Credential{
 			Id: c.ID, License: c.License, Hash: c.Hash[:], ExpiresAt: instant(c.ExpiresAt), Revoked: !c.RevokeTime.IsZero(),
+			Imported: c.Imported,
 		}}}, nil
 	case *licensing.Removal:
 		kind, ok := kinds[c.Kind]

@@ -30,6 +30,8 @@ type ApiKey struct {
 	ExpiresAt   *time.Time
 	RevokedAt   *time.Time
 	CreatedAt   time.Time
+	Revision    int64
+	Imported    bool
 }
 
 type ApiToken struct {
@@ -39,6 +41,7 @@ type ApiToken struct {
 	Hash        []byte
 	CreatedAt   time.Time
 	RevokedAt   *time.Time
+	Revision    int64
 }
 
 type AuditEvent struct {
@@ -165,6 +168,7 @@ type License struct {
 	PastDue           bool
 	GraceUntil        *time.Time
 	DueAt             *time.Time
+	ExternalID        *string
 }
 
 type LicenseEvent struct {

@@ -124,7 +124,9 @@ type License struct {
 	// In order of their start. Output only.
 	Overrides []*Override `protobuf:"bytes,16,rep,name=overrides,proto3" json:"overrides,omitempty"`
 	// In the order in which they were made. Output only.
-	Grants        []*Grant `protobuf:"bytes,17,rep,name=grants,proto3" json:"grants,omitempty"`
+	Grants []*Grant `protobuf:"bytes,17,rep,name=grants,proto3" json:"grants,omitempty"`
+	// Your own id of the licence, given when it is issued or imported. Unique where set.
+	ExternalId    string `protobuf:"bytes,19,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -276,6 +278,13 @@ func (x *License) GetGrants() []*Grant {
 		return x.Grants
 	}
 	return nil
+}
+
+func (x *License) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
 }
 
 // LicensePhase is a plan version that a licence will be on.
@@ -694,7 +703,7 @@ var File_tollgate_admin_v1_license_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_license_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftollgate/admin/v1/license.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctollgate/admin/v1/plan.proto\"\xca\x06\n" +
+	"\x1ftollgate/admin/v1/license.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctollgate/admin/v1/plan.proto\"\xf5\x06\n" +
 	"\aLicense\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\bcustomer\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\bcustomer\x12\x1b\n" +
@@ -717,7 +726,9 @@ const file_tollgate_admin_v1_license_proto_rawDesc = "" +
 	"graceUntil\x12;\n" +
 	"\bupcoming\x18\x0f \x03(\v2\x1f.tollgate.admin.v1.LicensePhaseR\bupcoming\x129\n" +
 	"\toverrides\x18\x10 \x03(\v2\x1b.tollgate.admin.v1.OverrideR\toverrides\x120\n" +
-	"\x06grants\x18\x11 \x03(\v2\x18.tollgate.admin.v1.GrantR\x06grants\"\xa1\x01\n" +
+	"\x06grants\x18\x11 \x03(\v2\x18.tollgate.admin.v1.GrantR\x06grants\x12)\n" +
+	"\vexternal_id\x18\x13 \x01(\tB\b\xbaH\x05r\x03(\xc8\x01R\n" +
+	"externalId\"\xa1\x01\n" +
 	"\fLicensePhase\x127\n" +
 	"\tstarts_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\tR\x04plan\x12!\n" +
