@@ -40,6 +40,8 @@ func customersCommand() *cobra.Command {
 				req.Customer = c
 				return nil
 			}),
+		importing("customers", "Import customers from a CSV file: new ones are made, known ones updated",
+			"external_id, and any of display_name, time_zone, metadata.<name>", sendCustomers),
 	)
 }
 
@@ -58,7 +60,7 @@ func licensesCommand() *cobra.Command {
 		"  tollgate licenses issue --customer cus_01K0… --plan pro\n  tollgate licenses list --filter 'status = \"active\"'\n  tollgate licenses suspend lic_01K0…",
 		listing(verb{
 			use: "list", short: "List licences", example: "  tollgate licenses list --filter 'plan = \"pro\" AND status = \"active\"'",
-			filters: "customer, plan, plan_version, status", view: view{field: "licenses", columns: columns},
+			filters: "customer, external_id, plan, plan_version, status", view: view{field: "licenses", columns: columns},
 		}, (*client).license, licenseClient.ListLicenses),
 		calling(verb{
 			use: "get ID", short: "Show a licence", example: "  tollgate licenses get lic_01K0… -o yaml",
@@ -71,6 +73,7 @@ func licensesCommand() *cobra.Command {
 			flags: func(cmd *cobra.Command) {
 				cmd.Flags().String("customer", "", "the customer's id")
 				cmd.Flags().String("plan", "", "the plan's key")
+				cmd.Flags().String("external-id", "", "your own id of the licence")
 				cmd.Flags().Uint32("plan-version", 0, "0: the newest published")
 				cmd.Flags().Var(&instant{}, "starts-at", "when it starts (default now)")
 				cmd.Flags().Var(&instant{}, "ends-at", "when it ends (default never)")
@@ -84,6 +87,7 @@ func licensesCommand() *cobra.Command {
 				l := &adminv1.License{StartsAt: instantOf(cmd, "starts-at"), EndsAt: instantOf(cmd, "ends-at"), Anchor: instantOf(cmd, "anchor")}
 				l.Customer, _ = cmd.Flags().GetString("customer")
 				l.Plan, _ = cmd.Flags().GetString("plan")
+				l.ExternalId, _ = cmd.Flags().GetString("external-id")
 				l.PlanVersion, _ = cmd.Flags().GetUint32("plan-version")
 				req.License = l
 				return nil
@@ -92,6 +96,8 @@ func licensesCommand() *cobra.Command {
 		calling(one("resume", "End a suspension"), (*client).license, licenseClient.ResumeLicense, argument[*adminv1.ResumeLicenseRequest]("id")),
 		calling(one("cancel", "End a licence at the customer's wish, at once"), (*client).license, licenseClient.CancelLicense, argument[*adminv1.CancelLicenseRequest]("id")),
 		calling(one("revoke", "End a licence for good, at once"), (*client).license, licenseClient.RevokeLicense, argument[*adminv1.RevokeLicenseRequest]("id")),
+		importing("licenses", "Import licences from a CSV file: new ones are issued, known ones stay as they are",
+			"external_id, plan, and external_customer_id or customer, and any of plan_version, starts_at, ends_at, anchor", sendLicenses),
 	)
 }
 
@@ -120,6 +126,8 @@ func keysCommand() *cobra.Command {
 			use: "revoke ID", short: "Revoke an API key, at once", example: "  tollgate keys revoke key_01K0…",
 			args: cobra.ExactArgs(1), view: view{field: "api_key", columns: append(columns, column{"EPOCH", ".epoch"})},
 		}, (*client).credential, credentialClient.RevokeApiKey, argument[*adminv1.RevokeApiKeyRequest]("id")),
+		rotateKeyCommand(),
+		importKeysCommand(),
 	)
 }
 

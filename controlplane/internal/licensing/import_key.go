@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -76,14 +77,11 @@ func (s *Service) ImportAPIKeys(ctx context.Context, keys []HashedKey) (Imported
 	if len(keys) == 0 || len(keys) > maxImportKeys {
 		return ImportedKeys{}, Epoch{}, invalid("api_keys", "holds %d keys: send 1 to %d", len(keys), maxImportKeys)
 	}
-	sums, err := checkHashed(keys)
-	if err != nil {
-		return ImportedKeys{}, Epoch{}, err
-	}
+	sums, wrong := readHashed(keys)
 	var out ImportedKeys
 	epoch, err := s.write(ctx, &out, func(w *write) error {
 		out = ImportedKeys{Results: make([]KeyImport, len(keys))}
-		made, err := w.importKeys(ctx, keys, sums, out.Results)
+		made, err := w.importKeys(ctx, keys, sums, wrong, out.Results)
 		if err != nil || len(made) == 0 {
 			return err
 		}
@@ -102,27 +100,24 @@ func (s *Service) ImportAPIKeys(ctx context.Context, keys []HashedKey) (Imported
 	return out, epoch, nil
 }
 
-// checkHashed checks what shows without looking at what is stored, and reads the hashes.
-func checkHashed(keys []HashedKey) ([][32]byte, error) {
-	sums := make([][32]byte, len(keys))
+// readHashed reads the hashes of keys, and says what is wrong with each as far as that shows without looking at what is stored.
+func readHashed(keys []HashedKey) (sums [][32]byte, wrong []error) {
+	sums, wrong = make([][32]byte, len(keys)), make([]error, len(keys))
 	seen := make(map[[32]byte]int, len(keys))
-	bad := faults{list: "api_keys"}
 	for i := range keys {
-		err := keys[i].validate()
-		if err == nil {
-			_, err = hex.Decode(sums[i][:], []byte(keys[i].SHA256))
+		if wrong[i] = keys[i].validate(); wrong[i] != nil {
+			continue
 		}
-		if err == nil {
-			if first, twice := seen[sums[i]]; twice {
-				err = invalid("sha256", "is that of api_keys[%d], too", first)
-			}
-			seen[sums[i]] = i
+		if _, wrong[i] = hex.Decode(sums[i][:], []byte(keys[i].SHA256)); wrong[i] != nil {
+			continue
 		}
-		if err := bad.add(i, err); err != nil {
-			return nil, err
+		if first, twice := seen[sums[i]]; twice {
+			wrong[i] = invalid("sha256", "is that of api_keys[%d], too", first)
+			continue
 		}
+		seen[sums[i]] = i
 	}
-	return sums, bad.err()
+	return sums, wrong
 }
 
 func (k *HashedKey) validate() error {
@@ -141,10 +136,10 @@ func (k *HashedKey) validate() error {
 	if err := checkText("display_name", k.DisplayName, 200); err != nil {
 		return err
 	}
-	if b, err := hex.DecodeString(k.SHA256); err != nil || len(b) != 32 {
+	if b, err := hex.DecodeString(k.SHA256); err != nil || len(b) != len(emptySum) {
 		return invalid("sha256", "is not 64 characters of hex")
 	}
-	if k.SHA256 == hex.EncodeToString(emptySum[:]) {
+	if strings.EqualFold(k.SHA256, hex.EncodeToString(emptySum[:])) {
 		return invalid("sha256", "is the hash of nothing: the key was empty when it was hashed")
 	}
 	if err := checkText("prefix", k.Prefix, 4*maxHint); err != nil {
@@ -158,8 +153,8 @@ func (k *HashedKey) validate() error {
 
 var emptySum = apikey.Sum("")
 
-// importKeys are the keys that are not there yet. What becomes of each is put into results.
-func (w *write) importKeys(ctx context.Context, keys []HashedKey, sums [][32]byte, results []KeyImport) ([]APIKey, error) {
+// importKeys are the keys that are not there yet. What becomes of each is put into results. All that is wrong is told at once.
+func (w *write) importKeys(ctx context.Context, keys []HashedKey, sums [][32]byte, wrong []error, results []KeyImport) ([]APIKey, error) {
 	fleet, err := w.Fleet(ctx)
 	if err != nil {
 		return nil, err
@@ -184,7 +179,10 @@ func (w *write) importKeys(ctx context.Context, keys []HashedKey, sums [][32]byt
 	var made []APIKey
 	bad := faults{list: "api_keys"}
 	for i := range keys {
-		k, err := keys[i].key(licenses, known[hashes[i]], w.now)
+		k, err := APIKey{}, wrong[i]
+		if err == nil {
+			k, err = keys[i].key(licenses, known[hashes[i]], w.now)
+		}
 		if err != nil {
 			if err := bad.add(i, err); err != nil {
 				return nil, err
