@@ -125,6 +125,11 @@ func (m *importer[T]) check(row *ImportRow[T]) {
 		row.Err = invalid("external_id", "is required")
 		return
 	}
+	// It is looked up together with others, so it has to be text that the store takes.
+	if bad, _ := rowError(checkText("external_id", row.ExternalID, maxExternalID)); bad != nil {
+		row.Err = bad
+		return
+	}
 	sum := sha256.Sum256([]byte(row.ExternalID))
 	key := [16]byte(sum[:])
 	if line, twice := m.seen[key]; twice {

@@ -172,7 +172,7 @@ func (w *write) importKeys(ctx context.Context, keys []HashedKey, sums [][32]byt
 	for i := range found {
 		known[found[i].Hash] = &found[i]
 	}
-	licenses, err := w.licensesOf(ctx, keys)
+	licenses, err := w.licensesOf(ctx, keys, wrong)
 	if err != nil {
 		return nil, err
 	}
@@ -201,13 +201,15 @@ func (w *write) importKeys(ctx context.Context, keys []HashedKey, sums [][32]byt
 	return made, bad.err()
 }
 
-// licensesOf are the licences that keys name, by id and, after a space, by external id.
-func (w *write) licensesOf(ctx context.Context, keys []HashedKey) (map[string]*License, error) {
+// licensesOf are the licences that keys name which are not wrong by themselves, by id and, after a space, by external id.
+func (w *write) licensesOf(ctx context.Context, keys []HashedKey, wrong []error) (map[string]*License, error) {
 	var ids, external []string
 	for i := range keys {
-		if keys[i].License != "" {
+		switch {
+		case wrong[i] != nil:
+		case keys[i].License != "":
 			ids = append(ids, keys[i].License)
-		} else {
+		default:
 			external = append(external, keys[i].LicenseExternal)
 		}
 	}

@@ -1,6 +1,7 @@
 package licensing
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -74,7 +75,7 @@ func newIssuing(ctx context.Context, w *write, batch []ImportRow[LicenseRow]) (*
 	var ids, external []string
 	for i := range batch {
 		switch v := &batch[i].Value; {
-		case batch[i].Err != nil:
+		case batch[i].Err != nil || v.checkCustomer() != nil:
 		case v.ExternalCustomer != "":
 			external = append(external, v.ExternalCustomer)
 		default:
@@ -135,13 +136,22 @@ func (r *LicenseRow) customerField() string {
 	return "customer"
 }
 
+// checkCustomer checks what the customer is named by.
+func (r *LicenseRow) checkCustomer() error {
+	name := cmp.Or(r.ExternalCustomer, r.License.Customer)
+	if name == "" {
+		return invalid(r.customerField(), "is required: whose licence it is")
+	}
+	return checkText(r.customerField(), name, maxExternalID)
+}
+
 func (l *issuing) customer(row *LicenseRow) (*Customer, error) {
+	if err := row.checkCustomer(); err != nil {
+		return nil, err
+	}
 	name, key := row.License.Customer, row.License.Customer
 	if row.ExternalCustomer != "" {
 		name, key = row.ExternalCustomer, " "+row.ExternalCustomer
-	}
-	if name == "" {
-		return nil, invalid(row.customerField(), "is required: whose licence it is")
 	}
 	if c := l.customers[key]; c != nil {
 		return c, nil
