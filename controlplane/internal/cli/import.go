@@ -56,12 +56,9 @@ func importing(noun, short, columns string, send sender) *cobra.Command {
 			return explain(c.server, err)
 		}
 		r := answer.GetResult()
-		if s := r.GetStopped(); s != nil && len(r.GetErrors()) == 0 {
-			r.Errors = append(r.Errors, s)
-		}
 		err = show(cmd, answer, importErrors("result.errors",
 			column{"Created", "result.created"}, column{"Updated", "result.updated"}, column{"Unchanged", "result.unchanged"},
-			column{"Failed", "result.failed"}, column{"Epoch", "epoch"}))
+			column{"Failed", "result.failed"}, column{"Stopped at line", "result.stopped.line"}, column{"Epoch", "epoch"}))
 		switch s := r.GetStopped(); {
 		case err != nil:
 			return err

@@ -107,6 +107,7 @@ func TestKeys_BadInputIsRefusedAndStoresNothing(t *testing.T) {
 	many := strings.TrimSuffix(strings.Repeat(fmt.Sprintf(`{"license": %q, "sha256": %q},`, m.license, good), 1001), ",")
 	revoked := at(m.object("CredentialService/CreateApiKey", fmt.Sprintf(`{"license": %q}`, m.license)), "apiKey", "id")
 	m.object("CredentialService/RevokeApiKey", fmt.Sprintf(`{"id": %q}`, revoked))
+	token := at(m.object("AccessService/CreateToken", `{"token": {"role": "ROLE_VIEWER"}}`), "token", "id")
 	rows := []struct{ name, call, body, code, field string }{
 		{"no keys", imp, `{}`, bad, "api_keys"},
 		{"1,001 keys", imp, `{"apiKeys": [` + many + `]}`, bad, "api_keys"},
@@ -145,6 +146,8 @@ func TestKeys_BadInputIsRefusedAndStoresNothing(t *testing.T) {
 		{"new key expired already", rotate, fmt.Sprintf(`{"id": %q, "expiresAt": "2020-01-01T00:00:00Z"}`, m.key), bad, "expires_at"},
 		{"rotate by a stale etag", rotate, fmt.Sprintf(`{"id": %q, "etag": "9"}`, m.key), "aborted", "etag"},
 		{"revoke by a stale etag", "CredentialService/RevokeApiKey", fmt.Sprintf(`{"id": %q, "etag": "9"}`, m.key), "aborted", "etag"},
+
+		{"revoke a token by a stale etag", "AccessService/RevokeToken", fmt.Sprintf(`{"id": %q, "etag": "9"}`, token), "aborted", "etag"},
 
 		{"update nothing", update, `{}`, bad, "api_key"},
 		{"update what is not there", update, `{"apiKey": {"id": "key_none", "displayName": "x"}}`, "not_found", ""},

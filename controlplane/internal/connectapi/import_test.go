@@ -2,15 +2,21 @@ package connectapi
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 
+	"connectrpc.com/connect"
+
 	"tollgate/controlplane/internal/licensing"
+	adminv1 "tollgate/gen/go/tollgate/admin/v1"
+	"tollgate/gen/go/tollgate/admin/v1/adminv1connect"
 )
 
 // stream makes a call whose client streams, as Connect has it: each piece of the file is a message, and head are more fields of the
@@ -100,6 +106,52 @@ func TestAPI_StreamsAreForWhoMayCallThem(t *testing.T) {
 	}
 }
 
+// streaming is a client that streams with a token.
+func (a *api) streaming(token string) adminv1connect.CustomerServiceClient {
+	return adminv1connect.NewCustomerServiceClient(&http.Client{Transport: tokenTransport{token}}, a.url)
+}
+
+// tokenTransport sends a token with each request.
+type tokenTransport struct{ token string }
+
+func (b tokenTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+b.token)
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// A file may be larger than the body of any other call. Who may not send it hears so, however much is still to come.
+func TestAPI_StreamsMayBeLargeAndAreRefusedEarly(t *testing.T) {
+	t.Parallel()
+	a := setup(t)
+	send := func(token string) (*adminv1.ImportCustomersResponse, int, error) {
+		stream, err := a.streaming(token).ImportCustomers(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := "row," + strings.Repeat("x", 1020) + "\n"
+		pieces := 0
+		for ; pieces < 24; pieces++ { // 12 MiB.
+			piece := strings.Repeat(row, 512)
+			if pieces == 0 {
+				piece = "external_id,display_name\n" + piece
+			}
+			if err := stream.Send(&adminv1.ImportCustomersRequest{Csv: []byte(piece)}); err != nil {
+				break
+			}
+		}
+		res, err := stream.CloseAndReceive()
+		return res, pieces, err
+	}
+	res, _, err := send(a.owner)
+	if err != nil || res.GetResult().GetFailed() != 24*512 || len(res.GetResult().GetErrors()) != 100 {
+		t.Errorf("%d failed, %d errors, %v", res.GetResult().GetFailed(), len(res.GetResult().GetErrors()), err)
+	}
+	if _, pieces, err := send(a.token(licensing.Viewer)); connect.CodeOf(err) != connect.CodePermissionDenied {
+		t.Errorf("after %d pieces: %v", pieces, err)
+	}
+}
+
 // The REST form of a stream does not exist: nothing leads to it but its procedure.
 func TestAPI_ImportsHaveNoRESTForm(t *testing.T) {
 	t.Parallel()
@@ -183,4 +235,52 @@ func compact(text string) string {
 		return text
 	}
 	return b.String()
+}
+
+// A call that breaks off leaves what was stored, and no row that came in half; the file sent again makes up the rest.
+func TestImport_BrokenOffIsMadeUpBySendingItAgain(t *testing.T) {
+	t.Parallel()
+	const rows = 2500
+	a := setup(t)
+	var file strings.Builder
+	file.WriteString("external_id,display_name\n")
+	for i := range rows {
+		fmt.Fprintf(&file, "customer-%d,Customer\n", i)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	stream, err := a.streaming(a.owner).ImportCustomers(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := strings.LastIndex(file.String(), "Customer\n")
+	if err := stream.Send(&adminv1.ImportCustomersRequest{Csv: []byte(file.String()[:cut])}); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := stream.CloseAndReceive(); err == nil {
+		t.Fatal("a call that was canceled has an answer")
+	}
+	res := a.streamed("CustomerService/ImportCustomers", file.String())
+	n := func(field string) float64 {
+		v, _ := at(res, "result", field).(float64)
+		return v
+	}
+	if n("created")+n("unchanged") != rows || n("created") < 1 || n("updated") != 0 || n("failed") != 0 {
+		t.Errorf("%v", res)
+	}
+}
+
+// panicking is a stream whose handler panics.
+type panicking struct{ connect.StreamingHandlerConn }
+
+func (panicking) Spec() connect.Spec { return connect.Spec{Procedure: "/tollgate.admin.v1.X/Y"} }
+
+func TestInterceptor_APanicInAStreamIsAnInternalError(t *testing.T) {
+	t.Parallel()
+	log := &lockedBuffer{}
+	i := interceptor{log: slog.New(slog.NewTextHandler(log, nil))}
+	err := i.WrapStreamingHandler(func(context.Context, connect.StreamingHandlerConn) error { panic("secret detail") })(t.Context(), panicking{})
+	if connect.CodeOf(err) != connect.CodeInternal || strings.Contains(err.Error(), "secret detail") || !strings.Contains(log.String(), "secret detail") {
+		t.Errorf("%v, log %s", err, log)
+	}
 }

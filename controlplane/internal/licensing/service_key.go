@@ -155,7 +155,7 @@ func (s *Service) UpdateAPIKey(ctx context.Context, k APIKey, mask []string) (AP
 			return nil
 		}
 		if sameEnd {
-			out, err = w.Tx.UpdateAPIKey(ctx, out) // Nodes know no names.
+			out, err = w.UpdateAPIKey(ctx, out) // Nodes know no names.
 			return err
 		}
 		if err := old.goesOn(w.now); err != nil {
