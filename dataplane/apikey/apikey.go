@@ -119,6 +119,25 @@ func Hash(pepper []byte, whole string) [sha256.Size]byte {
 	return sum
 }
 
+// importedDomain keeps the hashes of imported keys apart from those of our own: no key of ours begins with it.
+const importedDomain = "sha256:"
+
+// HashImported is what is stored of a key that was made elsewhere, of which only the SHA-256 is known: an HMAC-SHA-256 of that under
+// the fleet's pepper. The SHA-256 itself is kept nowhere. Whoever holds it, from a backup of the former system say, can try
+// keys against it, but not against what is stored here.
+//
+// Such a key names no id, so it is looked up by this hash, and not compared with one. That needs no constant time: how
+// long a look-up takes tells of the hash, and without the pepper a client can neither work out the hash of its guess nor
+// choose a guess by its hash.
+func HashImported(pepper []byte, sum [sha256.Size]byte) [sha256.Size]byte {
+	m := hmac.New(sha256.New, pepper)
+	_, _ = io.WriteString(m, importedDomain) // A hash never fails to write.
+	_, _ = m.Write(sum[:])
+	var out [sha256.Size]byte
+	m.Sum(out[:0])
+	return out
+}
+
 // draw picks n characters of base62 evenly.
 func draw(n int, random io.Reader) (string, error) {
 	out := make([]byte, 0, n)

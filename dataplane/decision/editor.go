@@ -109,11 +109,26 @@ func (e *Editor) SetLicense(v *License) { own(e, "license", &e.next.licenses)[v.
 func (e *Editor) RemoveLicense(id string) { delete(own(e, "license", &e.next.licenses), id) }
 
 // SetCredential adds or replaces a credential.
-func (e *Editor) SetCredential(v *Credential) { own(e, "credential", &e.next.credentials)[v.ID] = v }
+func (e *Editor) SetCredential(v *Credential) {
+	e.forget(v.ID)
+	own(e, "credential", &e.next.credentials)[v.ID] = v
+	if v.Imported {
+		own(e, "imported", &e.next.imported)[v.Hash] = v
+	}
+}
 
 // RemoveCredential removes a credential.
 func (e *Editor) RemoveCredential(id string) {
+	e.forget(id)
 	delete(own(e, "credential", &e.next.credentials), id)
+}
+
+// forget takes a credential out of the index by hash, where it is the one that is found there.
+func (e *Editor) forget(id string) {
+	old := e.next.credentials[id]
+	if old != nil && old.Imported && e.next.imported[old.Hash] == old {
+		delete(own(e, "imported", &e.next.imported), old.Hash)
+	}
 }
 
 // SetTerm adds or replaces a term.

@@ -203,7 +203,8 @@ func (o *Override) HoldsAt(now time.Time) bool {
 // Credential is an API key's keyed hash.
 type Credential struct {
 	ID, License string
-	Hash        [32]byte  // HMAC-SHA-256 of the whole key under Settings.Pepper.
+	Hash        [32]byte  // HMAC-SHA-256 of the whole key, or of an imported key's SHA-256, under Settings.Pepper.
+	Imported    bool      // Made elsewhere: found by its hash.
 	ExpiresAt   time.Time // Zero: never.
 	Revoked     bool
 }
@@ -233,6 +234,8 @@ type State struct {
 	licenses    map[string]*License
 	credentials map[string]*Credential
 	terms       map[string]*Term
+	// imported are the imported ones of credentials, by hash.
+	imported map[[32]byte]*Credential
 
 	table  router
 	plans  map[planKey]*plan
@@ -264,6 +267,12 @@ func (s *State) License(id string) *License { return s.licenses[id] }
 
 // Credential finds a credential by id; nil where there is none.
 func (s *State) Credential(id string) *Credential { return s.credentials[id] }
+
+// HoldsImported reports whether any credential is an imported one. Where none is, no secret needs to be hashed to look for it.
+func (s *State) HoldsImported() bool { return len(s.imported) > 0 }
+
+// Imported finds an imported credential by its hash; nil where there is none.
+func (s *State) Imported(hash [32]byte) *Credential { return s.imported[hash] }
 
 // Customer finds a customer by id; nil where there is none.
 func (s *State) Customer(id string) *Customer { return s.customers[id] }

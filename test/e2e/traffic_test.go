@@ -28,6 +28,7 @@ func TestTraffic(t *testing.T) {
 	t.Run("I2_HardQuotaIsExact", func(t *testing.T) { hardQuotaIsExact(t, s) })
 	t.Run("I7_PublishedIsEnforcedWithoutAFailedRequest", func(t *testing.T) { publishedIsEnforced(t, s) })
 	t.Run("I7_RevokedKeyStopsOnAllNodes", func(t *testing.T) { revokedKeyStops(t, s) })
+	t.Run("I7_KeysMoveInAndAreRotated", func(t *testing.T) { keysMoveIn(t, s) })
 	t.Run("I6_ForgedChangeSetIsRefused", func(t *testing.T) { forgedChangeSet(t, s) })
 }
 

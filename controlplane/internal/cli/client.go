@@ -44,14 +44,35 @@ func newClient(t target) *client {
 		// The API never redirects; whoever does must not get the token.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	bear := func(next connect.UnaryFunc) connect.UnaryFunc {
-		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-			req.Header().Set("Authorization", "Bearer "+t.Token)
-			res, err := next(ctx, req)
-			return res, explain(t.Server, err)
-		}
+	return &client{hc, t.Server, connect.WithInterceptors(bearing{t})}
+}
+
+// bearing sends the token with each call.
+type bearing struct{ target target }
+
+var _ connect.Interceptor = bearing{}
+
+// WrapUnary implements connect.Interceptor. Errors come explained.
+func (b bearing) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		req.Header().Set("Authorization", "Bearer "+b.target.Token)
+		res, err := next(ctx, req)
+		return res, explain(b.target.Server, err)
 	}
-	return &client{hc, t.Server, connect.WithInterceptors(connect.UnaryInterceptorFunc(bear))}
+}
+
+// WrapStreamingClient implements connect.Interceptor. Who streams explains errors itself: connect has to know them until then.
+func (b bearing) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
+		conn := next(ctx, spec)
+		conn.RequestHeader().Set("Authorization", "Bearer "+b.target.Token)
+		return conn
+	}
+}
+
+// WrapStreamingHandler implements connect.Interceptor: nothing is served here.
+func (bearing) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return next
 }
 
 func (c *client) access() accessClient {

@@ -66,6 +66,8 @@ func customersCommand() *cobra.Command {
 			use: "archive ID", short: "Take a customer out of use", example: "  tollgate customers archive cus_01K0…",
 			args: cobra.ExactArgs(1), view: changed,
 		}, (*client).customer, customerClient.ArchiveCustomer, argument[*adminv1.ArchiveCustomerRequest]("id")),
+		importing("customers", "Import customers from a CSV file: new ones are made, known ones updated",
+			"external_id, and any of display_name, time_zone, metadata.<name>", sendCustomers),
 	)
 }
 
@@ -94,5 +96,7 @@ func keysCommand() *cobra.Command {
 			use: "revoke ID", short: "Revoke an API key, at once", example: "  tollgate keys revoke key_01K0…",
 			args: cobra.ExactArgs(1), view: view{field: "api_key", columns: append(columns, column{"EPOCH", ".epoch"})},
 		}, (*client).credential, credentialClient.RevokeApiKey, argument[*adminv1.RevokeApiKeyRequest]("id")),
+		rotateKeyCommand(),
+		importKeysCommand(),
 	)
 }

@@ -30,8 +30,18 @@ func explain(server string, err error) error {
 			message += fmt.Sprintf("; is %s the admin address of a control plane?", server)
 		}
 	}
-	return fmt.Errorf("%s: %s", ce.Code(), message)
+	return &refusal{fmt.Sprintf("%s: %s", ce.Code(), message), ce}
 }
+
+// refusal is a failed call in one line, for people, and with its details.
+type refusal struct {
+	text  string
+	cause *connect.Error
+}
+
+func (r *refusal) Error() string { return r.text }
+
+func (r *refusal) Unwrap() error { return r.cause }
 
 // withField puts the field in question before a message that does not say it.
 func withField(ce *connect.Error, message string) string {

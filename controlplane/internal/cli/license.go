@@ -22,7 +22,7 @@ func licensesCommand() *cobra.Command {
 	verbs := []*cobra.Command{
 		listing(verb{
 			use: "list", short: "List licences", example: "  tollgate licenses list --filter 'plan = \"pro\" AND status = \"active\"'",
-			filters: "customer, plan, plan_version, status", view: view{field: "licenses", columns: columns},
+			filters: "customer, external_id, plan, plan_version, status", view: view{field: "licenses", columns: columns},
 		}, (*client).license, licenseClient.ListLicenses),
 		calling(verb{
 			use: "get ID", short: "Show a licence", example: "  tollgate licenses get lic_01K0… -o yaml",
@@ -35,6 +35,7 @@ func licensesCommand() *cobra.Command {
 			flags: func(cmd *cobra.Command) {
 				cmd.Flags().String("customer", "", "the customer's id")
 				cmd.Flags().String("plan", "", "the plan's key")
+				cmd.Flags().String("external-id", "", "your own id of the licence")
 				cmd.Flags().Uint32("plan-version", 0, "0: the newest published")
 				cmd.Flags().Var(&instant{}, "starts-at", "when it starts (default now)")
 				cmd.Flags().Var(&instant{}, "ends-at", "when it ends (default never)")
@@ -52,6 +53,7 @@ func licensesCommand() *cobra.Command {
 				}
 				l.Customer, _ = cmd.Flags().GetString("customer")
 				l.Plan, _ = cmd.Flags().GetString("plan")
+				l.ExternalId, _ = cmd.Flags().GetString("external-id")
 				l.PlanVersion, _ = cmd.Flags().GetUint32("plan-version")
 				req.License = l
 				return nil
@@ -59,6 +61,8 @@ func licensesCommand() *cobra.Command {
 		calling(one("suspend", "Stop a licence until it is resumed"), (*client).license, licenseClient.SuspendLicense, argument[*adminv1.SuspendLicenseRequest]("id")),
 		calling(one("resume", "End a suspension, a missing payment, and a cancellation to come"), (*client).license, licenseClient.ResumeLicense, argument[*adminv1.ResumeLicenseRequest]("id")),
 		calling(one("revoke", "End a licence for good, at once"), (*client).license, licenseClient.RevokeLicense, argument[*adminv1.RevokeLicenseRequest]("id")),
+		importing("licenses", "Import licences from a CSV file: new ones are issued, known ones stay as they are",
+			"external_id, plan, and external_customer_id or customer, and any of plan_version, starts_at, ends_at, anchor", sendLicenses),
 	}
 	return group("licenses", "Customers on plans",
 		"  tollgate licenses issue --customer cus_01K0… --plan pro\n  tollgate licenses list --filter 'status = \"active\"'\n  tollgate licenses suspend lic_01K0…\n  tollgate licenses entitlements lic_01K0…",

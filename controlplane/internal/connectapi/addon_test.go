@@ -102,7 +102,7 @@ func TestAddOn_BadInputIsRefusedAndStoresNothing(t *testing.T) {
 		{"file: it takes", "CatalogService/ApplyCatalog", file("addons: [{key: a, entitlements: [{feature: reports, enabled: false}]}]"), bad, "addons[a].entitlements[0].enabled"},
 		{"file: rate limits", "CatalogService/ApplyCatalog", file("addons: [{key: a, rate_limits: []}]"), bad, "line 2"},
 		{"file: key twice", "CatalogService/ApplyCatalog", file("addons: [{key: a}, {key: a}]"), bad, "addons[a]"},
-		{"file: an archived one", "CatalogService/ApplyCatalog", file("addons: [{key: dead}]"), state, "addons[dead]"},
+		{"file: an archived one that grants what is archived", "CatalogService/ApplyCatalog", file("addons: [{key: dead, entitlements: [{feature: gone}]}]"), state, "addons[dead].entitlements[0].feature"},
 		{"file: unknown feature", "CatalogService/ApplyCatalog", file("addons: [{key: a, entitlements: [{feature: none}]}]"), bad, "addons[a].entitlements[0].feature"},
 		{"file: metered feature that is off", "CatalogService/ApplyCatalog", file("plans: [{key: free, entitlements: [{feature: calls, enabled: false}]}]"), bad, "plans[free].entitlements[0].enabled"},
 		{"file: static feature that is off", "CatalogService/ApplyCatalog", file("plans: [{key: free, entitlements: [{feature: seats, value: 1, enabled: false}]}]"), bad, "plans[free].entitlements[0].enabled"},

@@ -23,12 +23,13 @@ func toAPIKey(k *licensing.APIKey) *adminv1.ApiKey {
 	return &adminv1.ApiKey{
 		Id: k.ID, License: k.License, DisplayName: k.DisplayName, Prefix: k.Prefix,
 		ExpiresAt: toTime(k.ExpiresAt), RevokeTime: toTime(k.RevokeTime), CreateTime: toTime(k.CreateTime),
+		Etag: k.Etag, Imported: k.Imported,
 	}
 }
 
 func toToken(t *licensing.Token) *adminv1.Token {
 	return &adminv1.Token{
 		Id: t.ID, DisplayName: t.DisplayName, Role: toEnum[adminv1.Role](t.Role),
-		CreateTime: toTime(t.CreateTime), RevokeTime: toTime(t.RevokeTime),
+		CreateTime: toTime(t.CreateTime), RevokeTime: toTime(t.RevokeTime), Etag: t.Etag,
 	}
 }

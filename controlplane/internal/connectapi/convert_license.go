@@ -13,7 +13,7 @@ import (
 
 func toLicense(l *licensing.License) *adminv1.License {
 	to := &adminv1.License{
-		Id: l.ID, Customer: l.Customer, Plan: l.Plan, PlanVersion: l.PlanVersion, Status: toEnum[adminv1.LicenseStatus](l.Status),
+		Id: l.ID, ExternalId: l.ExternalID, Customer: l.Customer, Plan: l.Plan, PlanVersion: l.PlanVersion, Status: toEnum[adminv1.LicenseStatus](l.Status),
 		StartsAt: toTime(l.StartsAt), EndsAt: toTime(l.EndsAt), Anchor: toTime(l.Anchor), Etag: l.Etag,
 		CreateTime: toTime(l.CreateTime), UpdateTime: toTime(l.UpdateTime), TrialEndsAt: toTime(l.TrialEndsAt),
 		CancelsAt: toTime(l.CancelsAt), GraceUntil: toTime(l.GraceUntil), Overrides: each(l.Overrides, toOverride),
@@ -34,7 +34,7 @@ func toLicense(l *licensing.License) *adminv1.License {
 
 func fromLicense(l *adminv1.License) licensing.License {
 	return licensing.License{
-		Customer: l.GetCustomer(), Plan: l.GetPlan(), PlanVersion: l.GetPlanVersion(), TrialEndsAt: fromTime(l.GetTrialEndsAt()),
+		ExternalID: l.GetExternalId(), Customer: l.GetCustomer(), Plan: l.GetPlan(), PlanVersion: l.GetPlanVersion(), TrialEndsAt: fromTime(l.GetTrialEndsAt()),
 		StartsAt: fromTime(l.GetStartsAt()), EndsAt: fromTime(l.GetEndsAt()), Anchor: fromTime(l.GetAnchor()),
 	}
 }

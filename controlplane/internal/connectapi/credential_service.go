@@ -35,3 +35,39 @@ func (s credentialService) RevokeApiKey(ctx context.Context, req *adminv1.Revoke
 	}
 	return &adminv1.RevokeApiKeyResponse{ApiKey: toAPIKey(&k), Epoch: toEpoch(epoch)}, nil
 }
+
+func (s credentialService) GetApiKey(ctx context.Context, req *adminv1.GetApiKeyRequest) (*adminv1.GetApiKeyResponse, error) { //nolint:revive // The generated interface names it so.
+	k, err := s.licensing.GetAPIKey(ctx, req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.GetApiKeyResponse{ApiKey: toAPIKey(&k)}, nil
+}
+
+func (s credentialService) UpdateApiKey(ctx context.Context, req *adminv1.UpdateApiKeyRequest) (*adminv1.UpdateApiKeyResponse, error) { //nolint:revive // The generated interface names it so.
+	k, epoch, err := s.licensing.UpdateAPIKey(ctx, fromAPIKey(req.GetApiKey()), req.GetUpdateMask().GetPaths())
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.UpdateApiKeyResponse{ApiKey: toAPIKey(&k), Epoch: toEpoch(epoch)}, nil
+}
+
+func (s credentialService) RotateApiKey(ctx context.Context, req *adminv1.RotateApiKeyRequest) (*adminv1.RotateApiKeyResponse, error) { //nolint:revive // The generated interface names it so.
+	r, epoch, err := s.licensing.RotateAPIKey(ctx, licensing.Rotation{
+		ID: req.GetId(), Overlap: req.GetOverlap().AsDuration(), ExpiresAt: fromTime(req.GetExpiresAt()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.RotateApiKeyResponse{ApiKey: toAPIKey(&r.Key), Secret: r.Secret, Old: toAPIKey(&r.Old), Epoch: toEpoch(epoch)}, nil
+}
+
+func (s credentialService) ImportApiKeys(ctx context.Context, req *adminv1.ImportApiKeysRequest) (*adminv1.ImportApiKeysResponse, error) { //nolint:revive // The generated interface names it so.
+	imported, epoch, err := s.licensing.ImportAPIKeys(ctx, eachMessage(req.GetApiKeys(), fromHashedKey))
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.ImportApiKeysResponse{
+		Results: each(imported.Results, toKeyImport), Imported: int32(imported.Imported), Epoch: toEpoch(epoch),
+	}, nil
+}

@@ -17,14 +17,18 @@ var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 func TestDocs_EveryCurlOfTheReferenceAnswers(t *testing.T) {
 	t.Parallel()
 	a := setup(t)
+	a.apply(demo)
 	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "reference", "api.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	blocks := shellBlock.FindAllStringSubmatch(string(page), -1)
 	// What each says when it did what the text around it promises.
-	want := []string{`"externalId":"acme"`, `"externalId":"acme"`, `"displayName":"Acme Ltd".*"archiveTime"`, `^\{\}`, `^\{\}`, `tok_.*tok_.*grpc-status: 0`, `"status":"SERVING_STATUS_SERVING"`,
-		`"source":"add_on:sign-on","expiresAt":"2099-01-01T00:00:00Z".*"addOns":\[\{"addOn":"sign-on"`}
+	want := []string{
+		`"externalId":"acme"`, `"externalId":"acme"`, `"displayName":"Acme Ltd".*"archiveTime"`, `^\{\}`, `^\{\}`, `"created":1`, `"secret":"tg_live_.*"old":.*"expiresAt"`,
+		`"results":.*"imported":1`, `tok_.*tok_.*grpc-status: 0`, `"status":"SERVING_STATUS_SERVING"`,
+		`"source":"add_on:sign-on","expiresAt":"2099-01-01T00:00:00Z".*"addOns":\[\{"addOn":"sign-on"`,
+	}
 	if len(blocks) != len(want) {
 		t.Fatalf("%d blocks, %d expectations", len(blocks), len(want))
 	}

@@ -103,8 +103,14 @@ func domainError(code connect.Code, e *licensing.Error, req proto.Message) error
 		told.Field = pathIn(req, e.Field)
 	}
 	ce := connect.NewError(code, &told)
-	if told.Field != "" {
-		attach(ce, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: told.Field, Description: e.Message}}})
+	bad := &errdetails.BadRequest{}
+	for _, fault := range append([]*licensing.Error{&told}, e.More...) {
+		if fault.Field != "" {
+			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: fault.Field, Description: fault.Message})
+		}
+	}
+	if len(bad.FieldViolations) > 0 {
+		attach(ce, bad)
 	}
 	attach(ce, &errdetails.ErrorInfo{Reason: strings.ToUpper(string(e.Code)), Domain: errorDomain, Metadata: e.Details})
 	return ce

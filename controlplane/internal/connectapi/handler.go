@@ -9,6 +9,7 @@ import (
 
 	"buf.build/go/protovalidate"
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"tollgate/controlplane/internal/audit"
 	"tollgate/controlplane/internal/fleet"
@@ -19,6 +20,10 @@ import (
 
 // maxRequest bounds the body of a call. A catalog of 4 MiB in JSON fits.
 const maxRequest = 8 << 20
+
+// maxStream bounds the body of a call whose client streams: an import of the largest file there may be fits. Each of its messages is bounded
+// as a body is.
+const maxStream = 4 << 30
 
 // maxFraming is what a protocol may put around that.
 const maxFraming = 1 << 10
@@ -50,7 +55,7 @@ func Handler(c Config) (http.Handler, error) {
 	options := connect.WithHandlerOptions(
 		strictCodecs(),
 		connect.WithReadMaxBytes(maxRequest),
-		connect.WithInterceptors(interceptor(c.Logger, validator)),
+		connect.WithInterceptors(interceptor{c.Logger, validator}),
 	)
 	calls := http.NewServeMux()
 	calls.Handle(adminv1connect.NewAccessServiceHandler(accessService{c.Licensing}, options))
@@ -74,10 +79,13 @@ func Handler(c Config) (http.Handler, error) {
 		return nil, fmt.Errorf("connectapi: %w", err)
 	}
 	byProcedure, byREST, alive := bounded(named(guarded)), bounded(named(transcoded)), bounded(health(options))
+	streamed, streams := http.MaxBytesHandler(named(guarded), maxStream), clientStreams(services())
 	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case strings.HasPrefix(path, healthPath):
 			alive.ServeHTTP(w, r)
+		case streams[path]:
+			streamed.ServeHTTP(w, r)
 		case isCall(path):
 			byProcedure.ServeHTTP(w, r)
 		case strings.HasPrefix(path, restPrefix):
@@ -100,4 +108,17 @@ func isCall(path string) bool {
 // bounded limits the body: connect reads one that is too long to its end, however long that is.
 func bounded(next http.Handler) http.Handler {
 	return http.MaxBytesHandler(next, maxRequest+maxFraming)
+}
+
+// clientStreams are the procedures whose clients stream.
+func clientStreams(services []protoreflect.ServiceDescriptor) map[string]bool {
+	all := map[string]bool{}
+	for _, s := range services {
+		for i := range s.Methods().Len() {
+			if m := s.Methods().Get(i); m.IsStreamingClient() {
+				all[fmt.Sprintf("/%s/%s", s.FullName(), m.Name())] = true
+			}
+		}
+	}
+	return all
 }

@@ -43,7 +43,7 @@ func TestProtos_LimitWhatCallersCanMakeLong(t *testing.T) {
 }
 
 // answered are messages within requests' objects that only answers fill in.
-var answered = []protoreflect.Name{"LicensePhase", "Override", "Grant"}
+var answered = []protoreflect.Name{"LicensePhase", "Override", "Grant", "Attachment"}
 
 // outputOnly fields are ignored in requests, but for ids, which name what is stored; etags are compared, and kept nowhere.
 func outputOnly(f protoreflect.FieldDescriptor) bool {

@@ -8,11 +8,25 @@ type APIKey struct {
 	License     string // The licence's id.
 	DisplayName string
 	Prefix      string // The key's first characters, to tell keys apart.
-	// Hash is the HMAC-SHA-256 of the whole key under the fleet's pepper.
+	// Hash is the HMAC-SHA-256 of the whole key under the fleet's pepper; of an imported one, apikey.HashImported.
 	Hash       [32]byte  `json:"-"`
+	Imported   bool      // Made elsewhere. Output only.
 	ExpiresAt  time.Time // Zero: never.
 	RevokeTime time.Time // Zero: not revoked.
 	CreateTime time.Time
+	Etag       string // Set by the store.
+}
+
+// goesOn says why a key cannot be changed or replaced: it has ended for good.
+func (k *APIKey) goesOn(now time.Time) error {
+	switch {
+	case !k.RevokeTime.IsZero():
+		return refused("the API key was revoked at %s, for good: create another one", k.RevokeTime.Format(time.RFC3339))
+	case begun(k.ExpiresAt, now):
+		return refused("the API key expired at %s: create another one", k.ExpiresAt.Format(time.RFC3339))
+	default:
+		return nil
+	}
 }
 
 // Role is what a token's bearer may do.
@@ -49,6 +63,7 @@ type Token struct {
 	Hash       [32]byte `json:"-"`
 	CreateTime time.Time
 	RevokeTime time.Time // Zero: not revoked.
+	Etag       string    // Set by the store.
 }
 
 // Validate checks what callers set, but not that the licence exists.

@@ -15,12 +15,15 @@ type Customer struct {
 	Meta
 }
 
+// maxExternalID is the longest id of the seller's own, in bytes.
+const maxExternalID = 200
+
 // Validate checks what callers set.
 func (c *Customer) Validate() error {
 	if c.ExternalID == "" {
 		return invalid("external_id", "is required")
 	}
-	if err := checkText("external_id", c.ExternalID, 200); err != nil {
+	if err := checkText("external_id", c.ExternalID, maxExternalID); err != nil {
 		return err
 	}
 	if err := checkText("display_name", c.DisplayName, 200); err != nil {

@@ -207,7 +207,7 @@ func fold(state map[string]string, r *rulesv1.Record) {
 		kinds := map[rulesv1.Kind]string{
 			rulesv1.Kind_KIND_SERVICE: "service", rulesv1.Kind_KIND_ROUTE: "route", rulesv1.Kind_KIND_METER: "meter",
 			rulesv1.Kind_KIND_FEATURE: "feature", rulesv1.Kind_KIND_PLAN_VERSION: "plan_version", rulesv1.Kind_KIND_CUSTOMER: "customer",
-			rulesv1.Kind_KIND_TERM: "term",
+			rulesv1.Kind_KIND_TERM:   "term",
 			rulesv1.Kind_KIND_ADD_ON: "add_on",
 		}
 		delete(state, kinds[v.Removal.GetKind()]+"/"+v.Removal.GetId())

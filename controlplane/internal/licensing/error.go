@@ -28,6 +28,8 @@ type Error struct {
 	// Field is the path of the field that is wrong, in the API's names, like
 	// "entitlements[2].quota.limit". Empty where no single field is.
 	Field string
+	// More are further faults of the same request, of which this one is the first.
+	More []*Error
 	// Details are more facts, by name: "kind", "id", "references".
 	Details map[string]string
 }

@@ -26,6 +26,7 @@ func Statuses() []LicenseStatus {
 // License is the enforceable agreement: a customer on a plan version.
 type License struct {
 	ID          string // lic_ + ULID.
+	ExternalID  string // The seller's own id. Unique where set; set when issuing.
 	Customer    string // The customer's id.
 	Plan        string // The plan's key. When changed: as of the answer.
 	PlanVersion uint32 // When issuing, 0 means the newest that is in effect.
@@ -100,6 +101,9 @@ func (l *License) Validate() error {
 		return err
 	}
 	if err := checkKey("plan", l.Plan); err != nil {
+		return err
+	}
+	if err := checkText("external_id", l.ExternalID, maxExternalID); err != nil {
 		return err
 	}
 	for field, t := range map[string]time.Time{"starts_at": l.StartsAt, "ends_at": l.EndsAt, "trial_ends_at": l.TrialEndsAt, "anchor": l.Anchor} {

@@ -150,6 +150,29 @@ func inserted[T any](r *recorder, kind Kind, id string, out T, err error) (T, er
 	return out, err
 }
 
+// insertedAll notes objects that were made together. From manyObjects on, the event says which they are, and not what is in them.
+func insertedAll[T any](r *recorder, kind Kind, out []T, id func(*T) string, err error) ([]T, error) {
+	if err != nil || len(out) == 0 {
+		return nil, err
+	}
+	if len(out) >= manyObjects {
+		r.note(kind, id(&out[0]), nil, map[string]any{"Created": len(out), "IDs": idsOf(out, id)})
+		return out, nil
+	}
+	for i := range out {
+		r.note(kind, id(&out[i]), nil, out[i])
+	}
+	return out, nil
+}
+
+func idsOf[T any](all []T, id func(*T) string) []string {
+	ids := make([]string, len(all))
+	for i := range all {
+		ids[i] = id(&all[i])
+	}
+	return ids
+}
+
 // updated reads an object, has it written, and notes the difference.
 func updated[T any](r *recorder, kind Kind, id string, read, write func() (T, error)) (T, error) {
 	old, err := read()
@@ -199,34 +222,22 @@ func (r *recorder) ArchivePlanVersions(ctx context.Context, plan string) ([]uint
 	return versions, err
 }
 
-func (r *recorder) InsertAPIKey(ctx context.Context, k APIKey) error {
-	_, err := inserted(r, KindAPIKey, k.ID, k, r.Tx.InsertAPIKey(ctx, k))
-	return err
+func (r *recorder) InsertAPIKeys(ctx context.Context, all []APIKey) ([]APIKey, error) {
+	out, err := r.Tx.InsertAPIKeys(ctx, all)
+	return insertedAll(r, KindAPIKey, out, func(k *APIKey) string { return k.ID }, err)
 }
 
-func (r *recorder) RevokeAPIKey(ctx context.Context, id string, at time.Time) error {
-	read := func() (APIKey, error) { return r.APIKey(ctx, id) }
-	_, err := updated(r, KindAPIKey, id, read, func() (APIKey, error) {
-		if err := r.Tx.RevokeAPIKey(ctx, id, at); err != nil {
-			return APIKey{}, err
-		}
-		return read()
-	})
-	return err
+func (r *recorder) UpdateAPIKey(ctx context.Context, k APIKey) (APIKey, error) {
+	return updated(r, KindAPIKey, k.ID,
+		func() (APIKey, error) { return r.APIKey(ctx, k.ID) }, func() (APIKey, error) { return r.Tx.UpdateAPIKey(ctx, k) })
 }
 
-func (r *recorder) InsertToken(ctx context.Context, t Token) error {
-	_, err := inserted(r, KindToken, t.ID, t, r.Tx.InsertToken(ctx, t))
-	return err
+func (r *recorder) InsertToken(ctx context.Context, t Token) (Token, error) {
+	out, err := r.Tx.InsertToken(ctx, t)
+	return inserted(r, KindToken, out.ID, out, err)
 }
 
-func (r *recorder) RevokeToken(ctx context.Context, id string, at time.Time) error {
-	read := func() (Token, error) { return r.Token(ctx, id) }
-	_, err := updated(r, KindToken, id, read, func() (Token, error) {
-		if err := r.Tx.RevokeToken(ctx, id, at); err != nil {
-			return Token{}, err
-		}
-		return read()
-	})
-	return err
+func (r *recorder) RevokeToken(ctx context.Context, id string, at time.Time) (Token, error) {
+	return updated(r, KindToken, id,
+		func() (Token, error) { return r.Token(ctx, id) }, func() (Token, error) { return r.Tx.RevokeToken(ctx, id, at) })
 }

@@ -74,18 +74,57 @@ func (r *recorder) UpdateRoute(ctx context.Context, o Route) (Route, error) {
 		func() (Route, error) { return r.Route(ctx, o.Key) }, func() (Route, error) { return r.Tx.UpdateRoute(ctx, o) })
 }
 
-func (r *recorder) InsertLicense(ctx context.Context, l License) (License, error) {
-	out, err := r.Tx.InsertLicense(ctx, l)
-	return inserted(r, KindLicense, out.ID, out, err)
+func (r *recorder) InsertLicenses(ctx context.Context, all []License) ([]License, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	out, err := r.Tx.InsertLicenses(ctx, all)
+	return insertedAll(r, KindLicense, out, func(l *License) string { return l.ID }, err)
 }
 
-// manyLicenses is from how many on an event says how many licences changed, and not how: each has a licence event of its own.
-const manyLicenses = 10
+func (r *recorder) InsertCustomers(ctx context.Context, all []Customer) ([]Customer, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	out, err := r.Tx.InsertCustomers(ctx, all)
+	return insertedAll(r, KindCustomer, out, func(c *Customer) string { return c.ID }, err)
+}
+
+func (r *recorder) UpdateCustomers(ctx context.Context, all []Customer) ([]Customer, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	id := func(c *Customer) string { return c.ID }
+	before, err := r.CustomersNamed(ctx, idsOf(all, id), nil)
+	if err != nil {
+		return nil, err
+	}
+	old := make(map[string]Customer, len(before))
+	for i := range before {
+		old[before[i].ID] = before[i]
+	}
+	out, err := r.Tx.UpdateCustomers(ctx, all)
+	if err != nil || len(out) == 0 {
+		return nil, err
+	}
+	if len(out) >= manyObjects {
+		r.note(KindCustomer, out[0].ID, nil, map[string]any{"Changed": len(out), "IDs": idsOf(out, id)})
+		return out, nil
+	}
+	for i := range out {
+		r.note(KindCustomer, out[i].ID, old[out[i].ID], out[i])
+	}
+	return out, nil
+}
+
+// manyObjects is from how many on an event says which objects were written together, and not what became of each: an event
+// has to stay a size that can be listed. Of licences, each has a licence event of its own.
+const manyObjects = 10
 
 func (r *recorder) UpdateLicenses(ctx context.Context, all []License) ([]License, error) {
 	old := make([]License, len(all))
 	for i := range all {
-		if len(all) >= manyLicenses {
+		if len(all) >= manyObjects {
 			break
 		}
 		var err error
@@ -97,7 +136,7 @@ func (r *recorder) UpdateLicenses(ctx context.Context, all []License) ([]License
 	if err != nil {
 		return nil, err
 	}
-	if n := len(out); n >= manyLicenses {
+	if n := len(out); n >= manyObjects {
 		r.note(KindLicense, out[0].ID, nil, map[string]any{"Changed": n, "First": out[0].ID, "Last": out[n-1].ID})
 		return out, nil
 	}

@@ -107,19 +107,8 @@ func (s *Service) IssueLicense(ctx context.Context, l License) (License, Epoch, 
 		return License{}, Epoch{}, err
 	}
 	var out License
-	epoch, err := s.write(ctx, &out, func(w *write) (err error) {
-		out = l
-		out.Meta = Meta{CreateTime: w.now, UpdateTime: w.now}
-		out.Decided, out.CounterGeneration = Active, 1
-		for _, t := range []*time.Time{&out.StartsAt, &out.EndsAt, &out.TrialEndsAt, &out.Anchor} {
-			*t = micros(*t)
-		}
-		if out.StartsAt.IsZero() {
-			out.StartsAt = w.now
-		}
-		if out.Anchor.IsZero() {
-			out.Anchor = out.StartsAt
-		}
+	epoch, err := s.write(ctx, &out, func(w *write) error {
+		out = w.newLicense(l)
 		if err := out.Validate(); err != nil {
 			return err
 		}
@@ -134,29 +123,64 @@ func (s *Service) IssueLicense(ctx context.Context, l License) (License, Epoch, 
 		if err != nil {
 			return err
 		}
-		out.PlanVersion = v.Version
-		if out.TrialEndsAt.IsZero() && v.TrialDays > 0 {
-			zone, err := time.LoadLocation(c.TimeZone)
-			if err != nil {
-				return err
-			}
-			out.TrialEndsAt = out.StartsAt.In(zone).AddDate(0, 0, v.TrialDays).UTC()
-			if begun(out.EndsAt, out.TrialEndsAt) {
-				out.TrialEndsAt = out.EndsAt
-			}
-		}
-		if out.ID, err = s.newID("lic_", w.now); err != nil {
+		if err := w.complete(&out, &c, &v); err != nil {
 			return err
 		}
-		out.DueAt = out.due(w.now)
-		if out, err = w.InsertLicense(ctx, out); err != nil {
+		made, err := w.issue(ctx, []License{out})
+		if err != nil {
 			return err
 		}
-		w.rule(&out)
-		w.happened(&out, EventIssued, planDetail(out.Plan, out.PlanVersion))
+		out = made[0]
 		return nil
 	})
 	return out.seen(s.now()), epoch, err
+}
+
+// newLicense is a licence that is to be issued, with what was left out of its dates.
+func (w *write) newLicense(l License) License {
+	l.Meta = Meta{CreateTime: w.now, UpdateTime: w.now}
+	l.Decided, l.CounterGeneration = Active, 1
+	for _, t := range []*time.Time{&l.StartsAt, &l.EndsAt, &l.TrialEndsAt, &l.Anchor} {
+		*t = micros(*t)
+	}
+	if l.StartsAt.IsZero() {
+		l.StartsAt = w.now
+	}
+	if l.Anchor.IsZero() {
+		l.Anchor = l.StartsAt
+	}
+	return l
+}
+
+// complete sets what follows from the customer and the plan version, and gives the licence its id.
+func (w *write) complete(l *License, c *Customer, v *PlanVersion) (err error) {
+	l.PlanVersion = v.Version
+	if l.TrialEndsAt.IsZero() && v.TrialDays > 0 {
+		zone, err := time.LoadLocation(c.TimeZone)
+		if err != nil {
+			return err
+		}
+		l.TrialEndsAt = l.StartsAt.In(zone).AddDate(0, 0, v.TrialDays).UTC()
+		if begun(l.EndsAt, l.TrialEndsAt) {
+			l.TrialEndsAt = l.EndsAt
+		}
+	}
+	l.DueAt = l.due(w.now)
+	l.ID, err = w.svc.newID("lic_", w.now)
+	return err
+}
+
+// issue stores new licences, tells nodes, and notes that they were issued.
+func (w *write) issue(ctx context.Context, all []License) ([]License, error) {
+	out, err := w.InsertLicenses(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		w.rule(&out[i])
+		w.happened(&out[i], EventIssued, planDetail(out[i].Plan, out[i].PlanVersion))
+	}
+	return out, nil
 }
 
 func planDetail(plan string, version uint32) map[string]string {
@@ -208,13 +232,13 @@ func (s *Service) GetLicense(ctx context.Context, id string) (License, error) {
 	return l.seen(s.now()), nil
 }
 
-// ListLicenses filters by customer, plan, plan_version, status (as of now).
+// ListLicenses filters by customer, external_id, plan, plan_version, status (as of now).
 func (s *Service) ListLicenses(ctx context.Context, l List) (Page[License], error) {
 	now := s.now()
 	if v, ok := l.Filter["status"]; ok && !slices.Contains(Statuses(), LicenseStatus(v)) {
 		return Page[License]{}, invalid("filter.status", "%q is not a status: use one of %v", v, Statuses())
 	}
-	p, err := page(l, []string{"customer", "plan", "plan_version", "status"},
+	p, err := page(l, []string{"customer", "external_id", "plan", "plan_version", "status"},
 		func(l List) ([]License, error) { return s.store.Licenses(ctx, l, now) },
 		func(l *License) string { return l.ID })
 	for i := range p.Items {

@@ -58,11 +58,11 @@ func (s *Service) keepToken(ctx context.Context, t Token, secret string) (Token,
 		if made.ID, err = s.newID("tok_", w.now); err != nil {
 			return err
 		}
-		out.Token = made
 		if !w.call.ValidateOnly {
 			out.Secret = secret
 		}
-		return w.InsertToken(ctx, made)
+		out.Token, err = w.InsertToken(ctx, made)
+		return err
 	})
 	if err != nil {
 		return Token{}, "", err
@@ -97,11 +97,14 @@ func (s *Service) RevokeToken(ctx context.Context, id string) (Token, error) {
 	}
 	var out Token
 	_, err := s.write(ctx, &out, func(w *write) (err error) {
-		if out, err = w.Token(ctx, id); err != nil || !out.RevokeTime.IsZero() {
+		if out, err = w.Token(ctx, id); err != nil {
 			return err
 		}
-		out.RevokeTime = w.now
-		return w.RevokeToken(ctx, id, out.RevokeTime)
+		if err := w.holds(KindToken, id, out.Etag); err != nil || !out.RevokeTime.IsZero() {
+			return err
+		}
+		out, err = w.RevokeToken(ctx, id, w.now)
+		return err
 	})
 	return out, err
 }

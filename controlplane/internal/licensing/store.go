@@ -24,6 +24,8 @@ type Reader interface {
 
 	Customer(ctx context.Context, id string) (Customer, error)
 	Customers(ctx context.Context, l List) ([]Customer, error)
+	// CustomersNamed are those that bear one of the ids or external ids, archived ones too.
+	CustomersNamed(ctx context.Context, ids, externalIDs []string) ([]Customer, error)
 	Meter(ctx context.Context, key string) (Meter, error)
 	Meters(ctx context.Context, l List) ([]Meter, error)
 	// MetersNamed are those of keys that are there, archived ones too.
@@ -58,6 +60,8 @@ type Reader interface {
 	Issuer(ctx context.Context, key string) (Issuer, error)
 	Issuers(ctx context.Context, l List) ([]Issuer, error)
 	License(ctx context.Context, id string) (License, error)
+	// LicensesNamed are those that bear one of the ids or external ids.
+	LicensesNamed(ctx context.Context, ids, externalIDs []string) ([]License, error)
 	// Licenses computes "status" as of now.
 	Licenses(ctx context.Context, l List, now time.Time) ([]License, error)
 	// Used is what is counted of a meter in whole minutes from one instant to another, and up to when that is complete.
@@ -73,6 +77,8 @@ type Reader interface {
 	CountMoving(ctx context.Context, m PlanMigration, now time.Time) (int64, error)
 	APIKey(ctx context.Context, id string) (APIKey, error)
 	APIKeys(ctx context.Context, l List) ([]APIKey, error)
+	// ImportedAPIKeys are the imported ones that have one of the hashes.
+	ImportedAPIKeys(ctx context.Context, hashes [][]byte) ([]APIKey, error)
 	Token(ctx context.Context, id string) (Token, error)
 	TokenByHash(ctx context.Context, hash [32]byte) (Token, error)
 	Tokens(ctx context.Context, l List) ([]Token, error)
@@ -92,6 +98,9 @@ type Tx interface {
 
 	InsertCustomer(ctx context.Context, c Customer) (Customer, error)
 	UpdateCustomer(ctx context.Context, c Customer) (Customer, error)
+	InsertCustomers(ctx context.Context, c []Customer) ([]Customer, error)
+	// UpdateCustomers leaves external ids as they are, and archives none.
+	UpdateCustomers(ctx context.Context, c []Customer) ([]Customer, error)
 	InsertMeter(ctx context.Context, m Meter) (Meter, error)
 	UpdateMeter(ctx context.Context, m Meter) (Meter, error)
 	InsertFeature(ctx context.Context, f Feature) (Feature, error)
@@ -120,7 +129,7 @@ type Tx interface {
 	// InsertIssuer and UpdateIssuer answer Taken, too, where another issuer in use has the same URL.
 	InsertIssuer(ctx context.Context, i Issuer) (Issuer, error)
 	UpdateIssuer(ctx context.Context, i Issuer) (Issuer, error)
-	InsertLicense(ctx context.Context, l License) (License, error)
+	InsertLicenses(ctx context.Context, l []License) ([]License, error)
 	// LockLicense reads a licence that is about to be changed.
 	LockLicense(ctx context.Context, id string) (License, error)
 	UpdateLicenses(ctx context.Context, l []License) ([]License, error)
@@ -135,10 +144,10 @@ type Tx interface {
 	SetDue(ctx context.Context, l []License) error
 	// AppendLicenseEvents numbers events. Other transactions that append wait until this one ends.
 	AppendLicenseEvents(ctx context.Context, e []LicenseEvent, now time.Time) error
-	InsertAPIKey(ctx context.Context, k APIKey) error
-	RevokeAPIKey(ctx context.Context, id string, at time.Time) error
-	InsertToken(ctx context.Context, t Token) error
-	RevokeToken(ctx context.Context, id string, at time.Time) error
+	InsertAPIKeys(ctx context.Context, k []APIKey) ([]APIKey, error)
+	UpdateAPIKey(ctx context.Context, k APIKey) (APIKey, error)
+	InsertToken(ctx context.Context, t Token) (Token, error)
+	RevokeToken(ctx context.Context, id string, at time.Time) (Token, error)
 
 	// Answer is what a call got that began after a time. False where there is none.
 	Answer(ctx context.Context, k CallKey, after time.Time) (Answer, bool, error)

@@ -14,18 +14,6 @@ import (
 	"tollgate/controlplane/internal/postgres/query"
 )
 
-func (t *licensingTx) InsertLicense(ctx context.Context, l licensing.License) (licensing.License, error) {
-	row, err := t.q.InsertLicense(ctx, query.InsertLicenseParams{
-		ID: l.ID, Customer: l.Customer, Plan: l.Plan, PlanVersion: int32(l.PlanVersion), Status: string(l.Decided),
-		StartsAt: l.StartsAt, EndsAt: nullable(l.EndsAt), Anchor: l.Anchor, CounterGeneration: int64(l.CounterGeneration),
-		TrialEndsAt: nullable(l.TrialEndsAt), DueAt: nullable(l.DueAt), CreatedAt: l.CreateTime, UpdatedAt: l.UpdateTime,
-	})
-	if err != nil {
-		return l, taken(err, licensing.KindLicense, "id", l.ID)
-	}
-	return toLicense(row)
-}
-
 // LockLicense implements licensing.Tx.
 func (t *licensingTx) LockLicense(ctx context.Context, id string) (licensing.License, error) {
 	row, err := t.q.LockLicense(ctx, id)

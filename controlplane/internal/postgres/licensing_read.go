@@ -200,7 +200,7 @@ func (r reader) License(ctx context.Context, id string) (licensing.License, erro
 func (r reader) Licenses(ctx context.Context, l licensing.List, now time.Time) ([]licensing.License, error) {
 	p := query.LicensesParams{
 		After: l.After, PageSize: int32(l.PageSize), Now: now,
-		Customer: filtered(l, "customer"), Plan: filtered(l, "plan"), Status: filtered(l, "status"),
+		Customer: filtered(l, "customer"), ExternalID: filtered(l, "external_id"), Plan: filtered(l, "plan"), Status: filtered(l, "status"),
 	}
 	if v, ok := l.Filter["plan_version"]; ok {
 		n, err := strconv.ParseInt(v, 10, 32)

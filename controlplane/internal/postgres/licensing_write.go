@@ -218,27 +218,20 @@ func filled(s []string) []string {
 	return s
 }
 
-func (t *licensingTx) InsertAPIKey(ctx context.Context, k licensing.APIKey) error {
-	err := t.q.InsertAPIKey(ctx, query.InsertAPIKeyParams{
-		ID: k.ID, License: k.License, DisplayName: k.DisplayName, Prefix: k.Prefix, Hash: k.Hash[:],
-		ExpiresAt: nullable(k.ExpiresAt), CreatedAt: k.CreateTime,
-	})
-	return taken(err, licensing.KindAPIKey, "id", k.ID)
-}
-
-func (t *licensingTx) RevokeAPIKey(ctx context.Context, id string, at time.Time) error {
-	_, err := t.q.RevokeAPIKey(ctx, query.RevokeAPIKeyParams{ID: id, RevokedAt: &at})
-	return failed(err, "revoke", licensing.KindAPIKey)
-}
-
-func (t *licensingTx) InsertToken(ctx context.Context, k licensing.Token) error {
-	err := t.q.InsertToken(ctx, query.InsertTokenParams{
+func (t *licensingTx) InsertToken(ctx context.Context, k licensing.Token) (licensing.Token, error) {
+	row, err := t.q.InsertToken(ctx, query.InsertTokenParams{
 		ID: k.ID, DisplayName: k.DisplayName, Role: string(k.Role), Hash: k.Hash[:], CreatedAt: k.CreateTime,
 	})
-	return taken(err, licensing.KindToken, "id", k.ID)
+	if err != nil {
+		return k, taken(err, licensing.KindToken, "id", k.ID)
+	}
+	return toToken(row)
 }
 
-func (t *licensingTx) RevokeToken(ctx context.Context, id string, at time.Time) error {
-	_, err := t.q.RevokeToken(ctx, query.RevokeTokenParams{ID: id, RevokedAt: &at})
-	return failed(err, "revoke", licensing.KindToken)
+func (t *licensingTx) RevokeToken(ctx context.Context, id string, at time.Time) (licensing.Token, error) {
+	row, err := t.q.RevokeToken(ctx, query.RevokeTokenParams{ID: id, RevokedAt: &at})
+	if err != nil {
+		return licensing.Token{}, missing(err, licensing.KindToken, id)
+	}
+	return toToken(row)
 }

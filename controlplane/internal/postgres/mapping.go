@@ -153,6 +153,7 @@ func toAPIKey(r query.ApiKey) (licensing.APIKey, error) {
 	k := licensing.APIKey{
 		ID: r.ID, License: r.License, DisplayName: r.DisplayName, Prefix: r.Prefix,
 		ExpiresAt: instant(r.ExpiresAt), RevokeTime: instant(r.RevokedAt), CreateTime: r.CreatedAt.UTC(),
+		Imported: r.Imported, Etag: strconv.FormatInt(r.Revision, 10),
 	}
 	if copy(k.Hash[:], r.Hash) != len(k.Hash) || len(r.Hash) != len(k.Hash) {
 		return k, fmt.Errorf("API key %s has a hash of %d bytes", r.ID, len(r.Hash))
@@ -163,7 +164,7 @@ func toAPIKey(r query.ApiKey) (licensing.APIKey, error) {
 func toToken(r query.ApiToken) (licensing.Token, error) {
 	t := licensing.Token{
 		ID: r.ID, DisplayName: r.DisplayName, Role: licensing.Role(r.Role),
-		CreateTime: r.CreatedAt.UTC(), RevokeTime: instant(r.RevokedAt),
+		CreateTime: r.CreatedAt.UTC(), RevokeTime: instant(r.RevokedAt), Etag: strconv.FormatInt(r.Revision, 10),
 	}
 	if copy(t.Hash[:], r.Hash) != len(t.Hash) || len(r.Hash) != len(t.Hash) {
 		return t, fmt.Errorf("token %s has a hash of %d bytes", r.ID, len(r.Hash))

@@ -71,7 +71,7 @@ func fromAttachments(all []licensing.Attachment) ([]byte, error) {
 
 func toLicense(r query.License) (licensing.License, error) {
 	l := licensing.License{
-		ID: r.ID, Customer: r.Customer, Plan: r.Plan, PlanVersion: uint32(r.PlanVersion),
+		ID: r.ID, ExternalID: text(r.ExternalID), Customer: r.Customer, Plan: r.Plan, PlanVersion: uint32(r.PlanVersion),
 		CounterGeneration: uint64(r.CounterGeneration), Decided: licensing.LicenseStatus(r.Status),
 		StartsAt: r.StartsAt.UTC(), EndsAt: instant(r.EndsAt), TrialEndsAt: instant(r.TrialEndsAt),
 		CancelsAt: instant(r.CancelsAt), GraceUntil: instant(r.GraceUntil), Anchor: r.Anchor.UTC(), DueAt: instant(r.DueAt),

@@ -75,6 +75,7 @@ func Record(c licensing.Change) (*rulesv1.Record, error) {
 	case *licensing.APIKey:
 		return &rulesv1.Record{Value: &rulesv1.Record_Credential{Credential: &rulesv1.Credential{
 			Id: c.ID, License: c.License, Hash: c.Hash[:], ExpiresAt: instant(c.ExpiresAt), Revoked: !c.RevokeTime.IsZero(),
+			Imported: c.Imported,
 		}}}, nil
 	case *licensing.Term:
 		return &rulesv1.Record{Value: &rulesv1.Record_Term{Term: term(c)}}, nil

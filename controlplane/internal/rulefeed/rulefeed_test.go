@@ -37,7 +37,7 @@ func objects() []licensing.Change {
 		&licensing.Route{Key: "r", Service: "s", Match: licensing.RouteMatch{Host: "h", Path: "/x", Methods: []string{"GET"}}, Requires: []string{"on"}, Meter: "m", Cost: &licensing.RouteCost{Fixed: 3}},
 		&licensing.Customer{ID: "cus_1", ExternalID: "acme", TimeZone: "Asia/Tokyo", Metadata: map[string]string{"a": "b"}},
 		&licensing.License{ID: "lic_1", Customer: "cus_1", Plan: "p", PlanVersion: 3, Decided: licensing.Canceled, StartsAt: at, Anchor: at, CounterGeneration: 2, AddOns: []licensing.Attachment{{AddOn: "a", StartsAt: at, EndsAt: at.Add(time.Hour)}, {AddOn: "b", StartsAt: at}}},
-		&licensing.APIKey{ID: "key_1", License: "lic_1", Hash: [32]byte{1}, ExpiresAt: at, RevokeTime: at},
+		&licensing.APIKey{ID: "key_1", License: "lic_1", Hash: [32]byte{1}, ExpiresAt: at, RevokeTime: at, Imported: true},
 		&licensing.Removal{Kind: licensing.KindPlanVersion, ID: "p@1"},
 	}
 }
@@ -116,7 +116,7 @@ func TestRecord_SaysWhatNodesNeed(t *testing.T) {
 		t.Errorf("the licence's add-ons: %v", a)
 	}
 	c := records["credential"].GetCredential()
-	if !c.GetRevoked() || len(c.GetHash()) != 32 || !c.GetExpiresAt().AsTime().Equal(at) {
+	if !c.GetRevoked() || !c.GetImported() || len(c.GetHash()) != 32 || !c.GetExpiresAt().AsTime().Equal(at) {
 		t.Errorf("credential: %v", c)
 	}
 	if m := records["removal"].GetRemoval(); m.GetKind() != rulesv1.Kind_KIND_PLAN_VERSION || m.GetId() != "p@1" {

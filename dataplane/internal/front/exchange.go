@@ -26,6 +26,7 @@ type exchange struct {
 	entry          record.Decision
 
 	// Of a request that is forwarded.
+	settings       *decision.Settings
 	target         *url.URL
 	transport      http.RoundTripper
 	sent, answered time.Time // Around the wait for the upstream's header.
@@ -96,6 +97,7 @@ func (x *exchange) unlogged() {
 
 // forward logs the intent, passes the request on and settles.
 func (x *exchange) forward(state *decision.State) {
+	x.settings = state.Settings()
 	x.fill()
 	if err := x.front.log.Begin(&x.entry); err != nil {
 		x.unspend()

@@ -101,7 +101,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if x.malformed = validate(r); x.malformed != "" {
 		req.Malformed = true
 	} else if state != nil {
-		f.identity.Identify(&req, r.Header, state.Settings())
+		f.identity.Identify(&req, r.Header, state)
 	}
 	state = f.decide(r.Context(), x, state, &req)
 	if x.verdict.Outcome != decision.Forward {

@@ -44,9 +44,10 @@ type Log interface {
 // Identity reads credentials. Its methods never block.
 type Identity interface {
 	// Identify reads the credential in a request's header into r: Presented and, of a key, KeyID and KeyHash.
-	Identify(r *decision.Request, h http.Header, s *decision.Settings)
-	// Strip removes Tollgate's own credentials from a header that goes to an upstream.
-	Strip(h http.Header)
+	Identify(r *decision.Request, h http.Header, s *decision.State)
+	// Strip removes Tollgate's own credentials from a header that goes to an upstream, and the key that the request was let
+	// through by.
+	Strip(h http.Header, by *decision.Credential, s *decision.Settings)
 }
 
 // Upstreams knows how services are reached.

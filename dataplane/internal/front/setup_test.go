@@ -168,6 +168,12 @@ func (h *house) state(upstreamURL string) *decision.State {
 	license("planless", "gone", 1, nil)
 	license("old-key", "pro", 3, func(_ *decision.License, c *decision.Credential) { c.ExpiresAt = now.Add(-time.Minute) })
 	license("bad-key", "pro", 3, func(_ *decision.License, c *decision.Credential) { c.Revoked = true })
+	for name, c := range map[string]decision.Credential{"imported": {}, "imported-revoked": {Revoked: true}, "imported-old": {ExpiresAt: now.Add(-time.Minute)}} {
+		h.keys[name] = "sk_former_" + rand.Text()
+		c.ID, c.License, c.Imported = "key_"+name, "lic_pro", true
+		c.Hash = apikey.HashImported(pepper, apikey.Sum(h.keys[name]))
+		e.SetCredential(&c)
+	}
 	s, err := e.Build(decision.Epoch{Generation: 1, Number: 7})
 	if err != nil {
 		h.Fatal(err)

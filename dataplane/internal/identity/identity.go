@@ -13,11 +13,12 @@ import (
 type Reader struct{}
 
 // Identify reads the credential in h into r: Presented and, of a key, KeyID and KeyHash. A key is a bearer token or X-Api-Key
-// that begins with tg_. Another bearer token beside a key is the upstream's business, as is any other scheme; alone it is no
-// credential that is known here. Two keys are ambiguous, even where they are the same.
-func (Reader) Identify(r *decision.Request, h http.Header, s *decision.Settings) {
+// that begins with tg_, or that is known as an imported one. Another bearer token beside a key is the upstream's business, as is
+// any other scheme; alone it is no credential that is known here. Two keys are ambiguous, even where they are the same.
+func (Reader) Identify(r *decision.Request, h http.Header, s *decision.State) {
 	var key string
 	keys, others := 0, 0
+	foreign := imports{state: s}
 	for _, v := range h["Authorization"] {
 		token, ok := bearer(v)
 		switch {
@@ -25,6 +26,7 @@ func (Reader) Identify(r *decision.Request, h http.Header, s *decision.Settings)
 			key = token
 			keys++
 		case ok:
+			foreign.try(token, true)
 			others++
 		}
 	}
@@ -33,16 +35,20 @@ func (Reader) Identify(r *decision.Request, h http.Header, s *decision.Settings)
 			key = v
 			keys++
 		} else {
+			foreign.try(v, false)
 			others++
 		}
 	}
 	switch {
-	case keys > 1:
+	case keys+foreign.known > 1 || foreign.tried > maxForeign:
 		r.Presented = decision.ManyCredentials
+	case foreign.known == 1:
+		r.Presented, r.KeyID, r.KeyHash = decision.KeyCredential, foreign.found.ID, foreign.found.Hash
 	case keys == 1:
 		r.Presented = decision.BadCredential
-		if id, err := apikey.Parse(s.Env, key); err == nil {
-			r.Presented, r.KeyID, r.KeyHash = decision.KeyCredential, id, apikey.Hash(s.Pepper, key)
+		settings := s.Settings()
+		if id, err := apikey.Parse(settings.Env, key); err == nil {
+			r.Presented, r.KeyID, r.KeyHash = decision.KeyCredential, id, apikey.Hash(settings.Pepper, key)
 		}
 	case others > 0:
 		r.Presented = decision.BadCredential
@@ -54,10 +60,17 @@ func (Reader) Identify(r *decision.Request, h http.Header, s *decision.Settings)
 // adminPrefix begins tokens of the admin API. One that is sent here by mistake must not reach an upstream.
 const adminPrefix = "tga_"
 
-// Strip removes API keys from a header that goes to an upstream, and leaves other credentials.
-func (Reader) Strip(h http.Header) {
-	drop(h, "Authorization", holdsSecret)
-	drop(h, "X-Api-Key", holdsSecret)
+// Strip removes API keys from a header that goes to an upstream, and leaves other credentials. by is what the request was let
+// through by: an imported key is recognised as that alone.
+func (Reader) Strip(h http.Header, by *decision.Credential, s *decision.Settings) {
+	secret := holdsSecret
+	if by != nil && by.Imported {
+		if key := presented(h, by, s); key != "" {
+			secret = func(v string) bool { return holdsSecret(v) || strings.Contains(v, key) }
+		}
+	}
+	drop(h, "Authorization", secret)
+	drop(h, "X-Api-Key", secret)
 }
 
 // holdsSecret reports whether one of our keys or tokens begins anywhere in a field value, whatever scheme or list it stands in. A prefix in

@@ -23,7 +23,7 @@ func key(t *testing.T, env string) apikey.Key {
 func TestIdentify_ReadsOneCredentialAndNeverGuesses(t *testing.T) {
 	t.Parallel()
 	a, b, other := key(t, "live"), key(t, "live"), key(t, "test")
-	s := &decision.Settings{Env: "live", Pepper: []byte("p")}
+	s := state(t)
 	for name, c := range map[string]struct {
 		authorization, apiKey []string
 		want                  decision.Presented
@@ -58,7 +58,7 @@ func TestIdentify_ReadsOneCredentialAndNeverGuesses(t *testing.T) {
 		if r.Presented != c.want {
 			t.Errorf("%s: presented %d, want %d", name, r.Presented, c.want)
 		}
-		if c.want == decision.KeyCredential && (r.KeyID != a.ID || r.KeyHash != apikey.Hash(s.Pepper, a.Whole)) {
+		if c.want == decision.KeyCredential && (r.KeyID != a.ID || r.KeyHash != apikey.Hash(s.Settings().Pepper, a.Whole)) {
 			t.Errorf("%s: read as %s", name, r.KeyID)
 		}
 		if c.want != decision.KeyCredential && r.KeyID != "" {
@@ -73,7 +73,7 @@ func TestI12_StripRemovesTollgatesSecretsOnly(t *testing.T) {
 		"Authorization": {"Bearer tg_live_x", "bearer  tg_x", "Bearer tga_x", "Bearer eyJ.x.y", "Basic eA=="},
 		"X-Api-Key":     {" tg_live_x", "tga_x", "other"},
 	}
-	identity.Reader{}.Strip(h)
+	identity.Reader{}.Strip(h, &decision.Credential{}, &decision.Settings{})
 	if got := h["Authorization"]; len(got) != 2 || got[0] != "Bearer eyJ.x.y" || got[1] != "Basic eA==" {
 		t.Errorf("Authorization: %v", got)
 	}
@@ -81,7 +81,7 @@ func TestI12_StripRemovesTollgatesSecretsOnly(t *testing.T) {
 		t.Errorf("X-Api-Key: %v", got)
 	}
 	h = http.Header{"Authorization": {"Bearer tg_x"}, "X-Api-Key": {"tg_x"}}
-	identity.Reader{}.Strip(h)
+	identity.Reader{}.Strip(h, &decision.Credential{}, &decision.Settings{})
 	if len(h) != 0 {
 		t.Errorf("left: %v", h)
 	}
@@ -93,7 +93,7 @@ func TestI12_StripFindsASecretInAnySpelling(t *testing.T) {
 	for _, v := range []string{"Bearer\ttg_live_x", "tg_live_x", "Token tg_live_x", "foo, tg_live_x", "Token token=\"tga_x\"", "Bearer  tg_x", "a;tg_x"} {
 		for _, name := range []string{"Authorization", "X-Api-Key"} {
 			h := http.Header{name: {v}}
-			identity.Reader{}.Strip(h)
+			identity.Reader{}.Strip(h, &decision.Credential{}, &decision.Settings{})
 			if len(h) != 0 {
 				t.Errorf("left: %v", h)
 			}
@@ -101,7 +101,7 @@ func TestI12_StripFindsASecretInAnySpelling(t *testing.T) {
 	}
 	jwt := "Bearer eyJtg_x.atg_tga_b.c-tga_"
 	h := http.Header{"Authorization": {jwt}}
-	identity.Reader{}.Strip(h)
+	identity.Reader{}.Strip(h, &decision.Credential{}, &decision.Settings{})
 	if h.Get("Authorization") != jwt {
 		t.Errorf("a JWT that holds these letters is gone")
 	}

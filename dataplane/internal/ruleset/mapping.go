@@ -300,6 +300,7 @@ func override(o *rulesv1.Override) (decision.Override, error) {
 func credential(c *rulesv1.Credential) (*decision.Credential, error) {
 	d := &decision.Credential{
 		ID: c.GetId(), License: c.GetLicense(), ExpiresAt: instant(c.GetExpiresAt()), Revoked: c.GetRevoked(),
+		Imported: c.GetImported(),
 	}
 	if copy(d.Hash[:], c.GetHash()) != len(d.Hash) || len(c.GetHash()) != len(d.Hash) {
 		return nil, fmt.Errorf("credential %s has a hash of %d bytes", c.GetId(), len(c.GetHash()))

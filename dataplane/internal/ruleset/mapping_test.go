@@ -1,6 +1,7 @@
 package ruleset_test
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -44,6 +45,7 @@ func everything() []*rulesv1.Record {
 			AddOns: []*rulesv1.Attachment{{AddOn: "extra", StartsAt: timestamppb.New(begin.AddDate(1, 0, 0)), EndsAt: timestamppb.New(begin.AddDate(1, 1, 0))}},
 		}}},
 		{Value: &rulesv1.Record_Credential{Credential: &rulesv1.Credential{Id: "key", License: "lic", Hash: make([]byte, 32), ExpiresAt: timestamppb.New(begin.AddDate(2, 0, 0))}}},
+		{Value: &rulesv1.Record_Credential{Credential: &rulesv1.Credential{Id: "elsewhere", License: "lic", Hash: bytes.Repeat([]byte{7}, 32), Imported: true}}},
 	}
 }
 
@@ -68,6 +70,9 @@ func TestMapping_EveryKindIsEnforced(t *testing.T) {
 	}
 	if got := state.License("lic"); got == nil || !got.StartsAt.Equal(begin) || !got.EndsAt.IsZero() || !got.Anchor.Equal(begin) || got.CounterGeneration != 4 {
 		t.Errorf("license %+v", got)
+	}
+	if got := state.Imported([32]byte(bytes.Repeat([]byte{7}, 32))); got == nil || got.ID != "elsewhere" || state.Imported([32]byte{}) != nil {
+		t.Errorf("imported credential %+v", got)
 	}
 	if got := state.Credential("key"); got == nil || got.License != "lic" || !got.ExpiresAt.Equal(begin.AddDate(2, 0, 0)) || got.Revoked {
 		t.Errorf("credential %+v", got)
@@ -108,7 +113,7 @@ func TestMapping_EveryKindIsRemoved(t *testing.T) {
 		removal(rulesv1.Kind_KIND_FEATURE, "calls"), removal(rulesv1.Kind_KIND_PLAN_VERSION, "plan@2"), removal(rulesv1.Kind_KIND_CUSTOMER, "cus"),
 		removal(rulesv1.Kind_KIND_LICENSE, "lic"), removal(rulesv1.Kind_KIND_CREDENTIAL, "key"),
 		removal(rulesv1.Kind_KIND_ADD_ON, "extra"),
-		removal(rulesv1.Kind_KIND_CREDENTIAL, "one that is not there"),
+		removal(rulesv1.Kind_KIND_CREDENTIAL, "elsewhere"), removal(rulesv1.Kind_KIND_CREDENTIAL, "one that is not there"),
 	)
 	n.enforces(1, 2)
 	state, _ := n.Current()
@@ -116,7 +121,7 @@ func TestMapping_EveryKindIsRemoved(t *testing.T) {
 		state.AddOn("extra") != nil || state.License("lic") != nil || state.Credential("key") != nil {
 		t.Error("something is left")
 	}
-	if l, c := state.Counts(); l != 0 || c != 0 {
+	if l, c := state.Counts(); l != 0 || c != 0 || state.HoldsImported() {
 		t.Errorf("%d licences and %d credentials are left", l, c)
 	}
 }

@@ -1,9 +1,16 @@
--- name: InsertAPIKey :exec
-INSERT INTO api_key (id, license, display_name, prefix, hash, expires_at, created_at)
-VALUES (@id, @license, @display_name, @prefix, @hash, @expires_at, @created_at);
+-- name: InsertAPIKeys :batchone
+INSERT INTO api_key (id, license, display_name, prefix, hash, imported, expires_at, created_at)
+VALUES (@id, @license, @display_name, @prefix, @hash, @imported, @expires_at, @created_at)
+RETURNING *;
 
--- name: RevokeAPIKey :execrows
-UPDATE api_key SET revoked_at = @revoked_at WHERE id = @id AND revoked_at IS NULL;
+-- name: UpdateAPIKey :one
+UPDATE api_key
+SET display_name = @display_name, expires_at = @expires_at, revoked_at = @revoked_at, revision = revision + 1
+WHERE id = @id
+RETURNING *;
+
+-- name: ImportedAPIKeys :many
+SELECT * FROM api_key WHERE imported AND hash = ANY (@hashes::bytea[]);
 
 -- name: APIKey :one
 SELECT * FROM api_key WHERE id = @id;
@@ -15,12 +22,14 @@ WHERE id > @after
 ORDER BY id
 LIMIT @page_size;
 
--- name: InsertToken :exec
+-- name: InsertToken :one
 INSERT INTO api_token (id, display_name, role, hash, created_at)
-VALUES (@id, @display_name, @role, @hash, @created_at);
+VALUES (@id, @display_name, @role, @hash, @created_at)
+RETURNING *;
 
--- name: RevokeToken :execrows
-UPDATE api_token SET revoked_at = @revoked_at WHERE id = @id AND revoked_at IS NULL;
+-- name: RevokeToken :one
+UPDATE api_token SET revoked_at = @revoked_at, revision = revision + 1 WHERE id = @id
+RETURNING *;
 
 -- name: Token :one
 SELECT * FROM api_token WHERE id = @id;

@@ -1,8 +1,8 @@
--- name: InsertLicense :one
-INSERT INTO license (id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation,
-                     trial_ends_at, due_at, created_at, updated_at)
-VALUES (@id, @customer, @plan, @plan_version, @status, @starts_at, @ends_at, @anchor, @counter_generation,
-        @trial_ends_at, @due_at, @created_at, @updated_at)
+-- name: InsertLicenses :batchone
+INSERT INTO license (id, external_id, customer, plan, plan_version, status, starts_at, ends_at, anchor,
+                     counter_generation, trial_ends_at, due_at, created_at, updated_at)
+VALUES (@id, @external_id, @customer, @plan, @plan_version, @status, @starts_at, @ends_at, @anchor,
+        @counter_generation, @trial_ends_at, @due_at, @created_at, @updated_at)
 RETURNING *;
 
 -- name: UpdateLicenses :batchone
@@ -18,6 +18,10 @@ RETURNING *;
 -- name: License :one
 SELECT * FROM license WHERE id = @id;
 
+-- name: LicensesNamed :many
+-- By id or external id.
+SELECT * FROM license WHERE id = ANY (@ids::text[]) OR external_id = ANY (@external_ids::text[]);
+
 -- name: LockLicense :one
 SELECT * FROM license WHERE id = @id FOR UPDATE;
 
@@ -28,6 +32,7 @@ WHERE id > @after
   AND (sqlc.narg('customer')::text IS NULL OR customer = sqlc.narg('customer'))
   AND (sqlc.narg('plan')::text IS NULL OR plan = sqlc.narg('plan'))
   AND (sqlc.narg('plan_version')::integer IS NULL OR plan_version = sqlc.narg('plan_version'))
+  AND (sqlc.narg('external_id')::text IS NULL OR external_id = sqlc.narg('external_id'))
   AND (sqlc.narg('status')::text IS NULL OR sqlc.narg('status') =
        CASE WHEN status IN ('revoked', 'canceled') THEN status
             WHEN cancels_at <= @now::timestamptz THEN 'canceled'

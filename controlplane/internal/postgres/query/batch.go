@@ -17,6 +17,257 @@ var (
 	ErrBatchAlreadyClosed = errors.New("batch already closed")
 )
 
+const insertAPIKeys = `-- name: InsertAPIKeys :batchone
+INSERT INTO api_key (id, license, display_name, prefix, hash, imported, expires_at, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+RETURNING id, license, display_name, prefix, hash, expires_at, revoked_at, created_at, revision, imported
+`
+
+type InsertAPIKeysBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type InsertAPIKeysParams struct {
+	ID          string
+	License     string
+	DisplayName string
+	Prefix      string
+	Hash        []byte
+	Imported    bool
+	ExpiresAt   *time.Time
+	CreatedAt   time.Time
+}
+
+func (q *Queries) InsertAPIKeys(ctx context.Context, arg []InsertAPIKeysParams) *InsertAPIKeysBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.ID,
+			a.License,
+			a.DisplayName,
+			a.Prefix,
+			a.Hash,
+			a.Imported,
+			a.ExpiresAt,
+			a.CreatedAt,
+		}
+		batch.Queue(insertAPIKeys, vals...)
+	}
+	br := q.db.SendBatch(ctx, batch)
+	return &InsertAPIKeysBatchResults{br, len(arg), false}
+}
+
+func (b *InsertAPIKeysBatchResults) QueryRow(f func(int, ApiKey, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		var i ApiKey
+		if b.closed {
+			if f != nil {
+				f(t, i, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		row := b.br.QueryRow()
+		err := row.Scan(
+			&i.ID,
+			&i.License,
+			&i.DisplayName,
+			&i.Prefix,
+			&i.Hash,
+			&i.ExpiresAt,
+			&i.RevokedAt,
+			&i.CreatedAt,
+			&i.Revision,
+			&i.Imported,
+		)
+		if f != nil {
+			f(t, i, err)
+		}
+	}
+}
+
+func (b *InsertAPIKeysBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
+const insertCustomers = `-- name: InsertCustomers :batchone
+INSERT INTO customer (id, external_id, display_name, time_zone, metadata, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+RETURNING id, external_id, display_name, time_zone, metadata, revision, created_at, updated_at, archived_at
+`
+
+type InsertCustomersBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type InsertCustomersParams struct {
+	ID          string
+	ExternalID  string
+	DisplayName string
+	TimeZone    string
+	Metadata    []byte
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+}
+
+func (q *Queries) InsertCustomers(ctx context.Context, arg []InsertCustomersParams) *InsertCustomersBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.ID,
+			a.ExternalID,
+			a.DisplayName,
+			a.TimeZone,
+			a.Metadata,
+			a.CreatedAt,
+			a.UpdatedAt,
+		}
+		batch.Queue(insertCustomers, vals...)
+	}
+	br := q.db.SendBatch(ctx, batch)
+	return &InsertCustomersBatchResults{br, len(arg), false}
+}
+
+func (b *InsertCustomersBatchResults) QueryRow(f func(int, Customer, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		var i Customer
+		if b.closed {
+			if f != nil {
+				f(t, i, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		row := b.br.QueryRow()
+		err := row.Scan(
+			&i.ID,
+			&i.ExternalID,
+			&i.DisplayName,
+			&i.TimeZone,
+			&i.Metadata,
+			&i.Revision,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.ArchivedAt,
+		)
+		if f != nil {
+			f(t, i, err)
+		}
+	}
+}
+
+func (b *InsertCustomersBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
+const insertLicenses = `-- name: InsertLicenses :batchone
+INSERT INTO license (id, external_id, customer, plan, plan_version, status, starts_at, ends_at, anchor,
+                     counter_generation, trial_ends_at, due_at, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
+        $10, $11, $12, $13, $14)
+RETURNING id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons, external_id
+`
+
+type InsertLicensesBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type InsertLicensesParams struct {
+	ID                string
+	ExternalID        *string
+	Customer          string
+	Plan              string
+	PlanVersion       int32
+	Status            string
+	StartsAt          time.Time
+	EndsAt            *time.Time
+	Anchor            time.Time
+	CounterGeneration int64
+	TrialEndsAt       *time.Time
+	DueAt             *time.Time
+	CreatedAt         time.Time
+	UpdatedAt         time.Time
+}
+
+func (q *Queries) InsertLicenses(ctx context.Context, arg []InsertLicensesParams) *InsertLicensesBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.ID,
+			a.ExternalID,
+			a.Customer,
+			a.Plan,
+			a.PlanVersion,
+			a.Status,
+			a.StartsAt,
+			a.EndsAt,
+			a.Anchor,
+			a.CounterGeneration,
+			a.TrialEndsAt,
+			a.DueAt,
+			a.CreatedAt,
+			a.UpdatedAt,
+		}
+		batch.Queue(insertLicenses, vals...)
+	}
+	br := q.db.SendBatch(ctx, batch)
+	return &InsertLicensesBatchResults{br, len(arg), false}
+}
+
+func (b *InsertLicensesBatchResults) QueryRow(f func(int, License, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		var i License
+		if b.closed {
+			if f != nil {
+				f(t, i, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		row := b.br.QueryRow()
+		err := row.Scan(
+			&i.ID,
+			&i.Customer,
+			&i.Plan,
+			&i.PlanVersion,
+			&i.Status,
+			&i.StartsAt,
+			&i.EndsAt,
+			&i.Anchor,
+			&i.CounterGeneration,
+			&i.Revision,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.Phases,
+			&i.Overrides,
+			&i.Grants,
+			&i.TrialEndsAt,
+			&i.CancelsAt,
+			&i.PastDue,
+			&i.GraceUntil,
+			&i.DueAt,
+			&i.AddOns,
+			&i.ExternalID,
+		)
+		if f != nil {
+			f(t, i, err)
+		}
+	}
+}
+
+func (b *InsertLicensesBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
 const setLicensesDue = `-- name: SetLicensesDue :batchexec
 UPDATE license
 SET plan = $1, plan_version = $2, counter_generation = $3, due_at = $4
@@ -75,6 +326,77 @@ func (b *SetLicensesDueBatchResults) Close() error {
 	return b.br.Close()
 }
 
+const updateCustomers = `-- name: UpdateCustomers :batchone
+UPDATE customer
+SET display_name = $1, time_zone = $2, metadata = $3, updated_at = $4,
+    revision = revision + 1
+WHERE id = $5
+RETURNING id, external_id, display_name, time_zone, metadata, revision, created_at, updated_at, archived_at
+`
+
+type UpdateCustomersBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type UpdateCustomersParams struct {
+	DisplayName string
+	TimeZone    string
+	Metadata    []byte
+	UpdatedAt   time.Time
+	ID          string
+}
+
+func (q *Queries) UpdateCustomers(ctx context.Context, arg []UpdateCustomersParams) *UpdateCustomersBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.DisplayName,
+			a.TimeZone,
+			a.Metadata,
+			a.UpdatedAt,
+			a.ID,
+		}
+		batch.Queue(updateCustomers, vals...)
+	}
+	br := q.db.SendBatch(ctx, batch)
+	return &UpdateCustomersBatchResults{br, len(arg), false}
+}
+
+func (b *UpdateCustomersBatchResults) QueryRow(f func(int, Customer, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		var i Customer
+		if b.closed {
+			if f != nil {
+				f(t, i, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		row := b.br.QueryRow()
+		err := row.Scan(
+			&i.ID,
+			&i.ExternalID,
+			&i.DisplayName,
+			&i.TimeZone,
+			&i.Metadata,
+			&i.Revision,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.ArchivedAt,
+		)
+		if f != nil {
+			f(t, i, err)
+		}
+	}
+}
+
+func (b *UpdateCustomersBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
 const updateLicenses = `-- name: UpdateLicenses :batchone
 UPDATE license
 SET plan = $1, plan_version = $2, status = $3, starts_at = $4, ends_at = $5,
@@ -83,7 +405,7 @@ SET plan = $1, plan_version = $2, status = $3, starts_at = $4, ends_at = $5,
     trial_ends_at = $12, cancels_at = $13, past_due = $14, grace_until = $15,
     due_at = $16, updated_at = $17, revision = revision + 1
 WHERE id = $18
-RETURNING id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons
+RETURNING id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons, external_id
 `
 
 type UpdateLicensesBatchResults struct {
@@ -175,6 +497,7 @@ func (b *UpdateLicensesBatchResults) QueryRow(f func(int, License, error)) {
 			&i.GraceUntil,
 			&i.DueAt,
 			&i.AddOns,
+			&i.ExternalID,
 		)
 		if f != nil {
 			f(t, i, err)

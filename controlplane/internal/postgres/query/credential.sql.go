@@ -11,7 +11,7 @@ import (
 )
 
 const aPIKey = `-- name: APIKey :one
-SELECT id, license, display_name, prefix, hash, expires_at, revoked_at, created_at FROM api_key WHERE id = $1
+SELECT id, license, display_name, prefix, hash, expires_at, revoked_at, created_at, revision, imported FROM api_key WHERE id = $1
 `
 
 func (q *Queries) APIKey(ctx context.Context, id string) (ApiKey, error) {
@@ -26,12 +26,14 @@ func (q *Queries) APIKey(ctx context.Context, id string) (ApiKey, error) {
 		&i.ExpiresAt,
 		&i.RevokedAt,
 		&i.CreatedAt,
+		&i.Revision,
+		&i.Imported,
 	)
 	return i, err
 }
 
 const aPIKeys = `-- name: APIKeys :many
-SELECT id, license, display_name, prefix, hash, expires_at, revoked_at, created_at FROM api_key
+SELECT id, license, display_name, prefix, hash, expires_at, revoked_at, created_at, revision, imported FROM api_key
 WHERE id > $1
   AND ($2::text IS NULL OR license = $2)
 ORDER BY id
@@ -62,6 +64,8 @@ func (q *Queries) APIKeys(ctx context.Context, arg APIKeysParams) ([]ApiKey, err
 			&i.ExpiresAt,
 			&i.RevokedAt,
 			&i.CreatedAt,
+			&i.Revision,
+			&i.Imported,
 		); err != nil {
 			return nil, err
 		}
@@ -73,37 +77,45 @@ func (q *Queries) APIKeys(ctx context.Context, arg APIKeysParams) ([]ApiKey, err
 	return items, nil
 }
 
-const insertAPIKey = `-- name: InsertAPIKey :exec
-INSERT INTO api_key (id, license, display_name, prefix, hash, expires_at, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+const importedAPIKeys = `-- name: ImportedAPIKeys :many
+SELECT id, license, display_name, prefix, hash, expires_at, revoked_at, created_at, revision, imported FROM api_key WHERE imported AND hash = ANY ($1::bytea[])
 `
 
-type InsertAPIKeyParams struct {
-	ID          string
-	License     string
-	DisplayName string
-	Prefix      string
-	Hash        []byte
-	ExpiresAt   *time.Time
-	CreatedAt   time.Time
+func (q *Queries) ImportedAPIKeys(ctx context.Context, hashes [][]byte) ([]ApiKey, error) {
+	rows, err := q.db.Query(ctx, importedAPIKeys, hashes)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ApiKey
+	for rows.Next() {
+		var i ApiKey
+		if err := rows.Scan(
+			&i.ID,
+			&i.License,
+			&i.DisplayName,
+			&i.Prefix,
+			&i.Hash,
+			&i.ExpiresAt,
+			&i.RevokedAt,
+			&i.CreatedAt,
+			&i.Revision,
+			&i.Imported,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
-func (q *Queries) InsertAPIKey(ctx context.Context, arg InsertAPIKeyParams) error {
-	_, err := q.db.Exec(ctx, insertAPIKey,
-		arg.ID,
-		arg.License,
-		arg.DisplayName,
-		arg.Prefix,
-		arg.Hash,
-		arg.ExpiresAt,
-		arg.CreatedAt,
-	)
-	return err
-}
-
-const insertToken = `-- name: InsertToken :exec
+const insertToken = `-- name: InsertToken :one
 INSERT INTO api_token (id, display_name, role, hash, created_at)
 VALUES ($1, $2, $3, $4, $5)
+RETURNING id, display_name, role, hash, created_at, revoked_at, revision
 `
 
 type InsertTokenParams struct {
@@ -114,36 +126,30 @@ type InsertTokenParams struct {
 	CreatedAt   time.Time
 }
 
-func (q *Queries) InsertToken(ctx context.Context, arg InsertTokenParams) error {
-	_, err := q.db.Exec(ctx, insertToken,
+func (q *Queries) InsertToken(ctx context.Context, arg InsertTokenParams) (ApiToken, error) {
+	row := q.db.QueryRow(ctx, insertToken,
 		arg.ID,
 		arg.DisplayName,
 		arg.Role,
 		arg.Hash,
 		arg.CreatedAt,
 	)
-	return err
+	var i ApiToken
+	err := row.Scan(
+		&i.ID,
+		&i.DisplayName,
+		&i.Role,
+		&i.Hash,
+		&i.CreatedAt,
+		&i.RevokedAt,
+		&i.Revision,
+	)
+	return i, err
 }
 
-const revokeAPIKey = `-- name: RevokeAPIKey :execrows
-UPDATE api_key SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL
-`
-
-type RevokeAPIKeyParams struct {
-	RevokedAt *time.Time
-	ID        string
-}
-
-func (q *Queries) RevokeAPIKey(ctx context.Context, arg RevokeAPIKeyParams) (int64, error) {
-	result, err := q.db.Exec(ctx, revokeAPIKey, arg.RevokedAt, arg.ID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const revokeToken = `-- name: RevokeToken :execrows
-UPDATE api_token SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL
+const revokeToken = `-- name: RevokeToken :one
+UPDATE api_token SET revoked_at = $1, revision = revision + 1 WHERE id = $2
+RETURNING id, display_name, role, hash, created_at, revoked_at, revision
 `
 
 type RevokeTokenParams struct {
@@ -151,16 +157,23 @@ type RevokeTokenParams struct {
 	ID        string
 }
 
-func (q *Queries) RevokeToken(ctx context.Context, arg RevokeTokenParams) (int64, error) {
-	result, err := q.db.Exec(ctx, revokeToken, arg.RevokedAt, arg.ID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+func (q *Queries) RevokeToken(ctx context.Context, arg RevokeTokenParams) (ApiToken, error) {
+	row := q.db.QueryRow(ctx, revokeToken, arg.RevokedAt, arg.ID)
+	var i ApiToken
+	err := row.Scan(
+		&i.ID,
+		&i.DisplayName,
+		&i.Role,
+		&i.Hash,
+		&i.CreatedAt,
+		&i.RevokedAt,
+		&i.Revision,
+	)
+	return i, err
 }
 
 const token = `-- name: Token :one
-SELECT id, display_name, role, hash, created_at, revoked_at FROM api_token WHERE id = $1
+SELECT id, display_name, role, hash, created_at, revoked_at, revision FROM api_token WHERE id = $1
 `
 
 func (q *Queries) Token(ctx context.Context, id string) (ApiToken, error) {
@@ -173,12 +186,13 @@ func (q *Queries) Token(ctx context.Context, id string) (ApiToken, error) {
 		&i.Hash,
 		&i.CreatedAt,
 		&i.RevokedAt,
+		&i.Revision,
 	)
 	return i, err
 }
 
 const tokenByHash = `-- name: TokenByHash :one
-SELECT id, display_name, role, hash, created_at, revoked_at FROM api_token WHERE hash = $1
+SELECT id, display_name, role, hash, created_at, revoked_at, revision FROM api_token WHERE hash = $1
 `
 
 func (q *Queries) TokenByHash(ctx context.Context, hash []byte) (ApiToken, error) {
@@ -191,12 +205,13 @@ func (q *Queries) TokenByHash(ctx context.Context, hash []byte) (ApiToken, error
 		&i.Hash,
 		&i.CreatedAt,
 		&i.RevokedAt,
+		&i.Revision,
 	)
 	return i, err
 }
 
 const tokens = `-- name: Tokens :many
-SELECT id, display_name, role, hash, created_at, revoked_at FROM api_token
+SELECT id, display_name, role, hash, created_at, revoked_at, revision FROM api_token
 WHERE id > $1
 ORDER BY id
 LIMIT $2
@@ -223,6 +238,7 @@ func (q *Queries) Tokens(ctx context.Context, arg TokensParams) ([]ApiToken, err
 			&i.Hash,
 			&i.CreatedAt,
 			&i.RevokedAt,
+			&i.Revision,
 		); err != nil {
 			return nil, err
 		}
@@ -232,4 +248,41 @@ func (q *Queries) Tokens(ctx context.Context, arg TokensParams) ([]ApiToken, err
 		return nil, err
 	}
 	return items, nil
+}
+
+const updateAPIKey = `-- name: UpdateAPIKey :one
+UPDATE api_key
+SET display_name = $1, expires_at = $2, revoked_at = $3, revision = revision + 1
+WHERE id = $4
+RETURNING id, license, display_name, prefix, hash, expires_at, revoked_at, created_at, revision, imported
+`
+
+type UpdateAPIKeyParams struct {
+	DisplayName string
+	ExpiresAt   *time.Time
+	RevokedAt   *time.Time
+	ID          string
+}
+
+func (q *Queries) UpdateAPIKey(ctx context.Context, arg UpdateAPIKeyParams) (ApiKey, error) {
+	row := q.db.QueryRow(ctx, updateAPIKey,
+		arg.DisplayName,
+		arg.ExpiresAt,
+		arg.RevokedAt,
+		arg.ID,
+	)
+	var i ApiKey
+	err := row.Scan(
+		&i.ID,
+		&i.License,
+		&i.DisplayName,
+		&i.Prefix,
+		&i.Hash,
+		&i.ExpiresAt,
+		&i.RevokedAt,
+		&i.CreatedAt,
+		&i.Revision,
+		&i.Imported,
+	)
+	return i, err
 }

@@ -82,6 +82,46 @@ func (q *Queries) Customers(ctx context.Context, arg CustomersParams) ([]Custome
 	return items, nil
 }
 
+const customersNamed = `-- name: CustomersNamed :many
+SELECT id, external_id, display_name, time_zone, metadata, revision, created_at, updated_at, archived_at FROM customer WHERE id = ANY ($1::text[]) OR external_id = ANY ($2::text[])
+`
+
+type CustomersNamedParams struct {
+	Ids         []string
+	ExternalIds []string
+}
+
+// By id or external id, archived ones too.
+func (q *Queries) CustomersNamed(ctx context.Context, arg CustomersNamedParams) ([]Customer, error) {
+	rows, err := q.db.Query(ctx, customersNamed, arg.Ids, arg.ExternalIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Customer
+	for rows.Next() {
+		var i Customer
+		if err := rows.Scan(
+			&i.ID,
+			&i.ExternalID,
+			&i.DisplayName,
+			&i.TimeZone,
+			&i.Metadata,
+			&i.Revision,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.ArchivedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const insertCustomer = `-- name: InsertCustomer :one
 INSERT INTO customer (id, external_id, display_name, time_zone, metadata, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)

@@ -154,7 +154,7 @@ func (q *Queries) LendRate(ctx context.Context, arg LendRateParams) (LendRateRow
 }
 
 const lendTerms = `-- name: LendTerms :many
-SELECT l.id, l.customer, l.plan, l.plan_version, l.status, l.starts_at, l.ends_at, l.anchor, l.counter_generation, l.revision, l.created_at, l.updated_at, l.phases, l.overrides, l.grants, l.trial_ends_at, l.cancels_at, l.past_due, l.grace_until, l.due_at, l.add_ons, c.time_zone
+SELECT l.id, l.customer, l.plan, l.plan_version, l.status, l.starts_at, l.ends_at, l.anchor, l.counter_generation, l.revision, l.created_at, l.updated_at, l.phases, l.overrides, l.grants, l.trial_ends_at, l.cancels_at, l.past_due, l.grace_until, l.due_at, l.add_ons, l.external_id, c.time_zone
 FROM license l JOIN customer c ON c.id = l.customer
 WHERE l.id = ANY($1::text[])
 `
@@ -195,6 +195,7 @@ func (q *Queries) LendTerms(ctx context.Context, ids []string) ([]LendTermsRow, 
 			&i.License.GraceUntil,
 			&i.License.DueAt,
 			&i.License.AddOns,
+			&i.License.ExternalID,
 			&i.TimeZone,
 		); err != nil {
 			return nil, err

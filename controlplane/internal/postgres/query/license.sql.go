@@ -41,73 +41,6 @@ func (q *Queries) CountMovingLicenses(ctx context.Context, arg CountMovingLicens
 	return count, err
 }
 
-const insertLicense = `-- name: InsertLicense :one
-INSERT INTO license (id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation,
-                     trial_ends_at, due_at, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-        $10, $11, $12, $13)
-RETURNING id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons
-`
-
-type InsertLicenseParams struct {
-	ID                string
-	Customer          string
-	Plan              string
-	PlanVersion       int32
-	Status            string
-	StartsAt          time.Time
-	EndsAt            *time.Time
-	Anchor            time.Time
-	CounterGeneration int64
-	TrialEndsAt       *time.Time
-	DueAt             *time.Time
-	CreatedAt         time.Time
-	UpdatedAt         time.Time
-}
-
-func (q *Queries) InsertLicense(ctx context.Context, arg InsertLicenseParams) (License, error) {
-	row := q.db.QueryRow(ctx, insertLicense,
-		arg.ID,
-		arg.Customer,
-		arg.Plan,
-		arg.PlanVersion,
-		arg.Status,
-		arg.StartsAt,
-		arg.EndsAt,
-		arg.Anchor,
-		arg.CounterGeneration,
-		arg.TrialEndsAt,
-		arg.DueAt,
-		arg.CreatedAt,
-		arg.UpdatedAt,
-	)
-	var i License
-	err := row.Scan(
-		&i.ID,
-		&i.Customer,
-		&i.Plan,
-		&i.PlanVersion,
-		&i.Status,
-		&i.StartsAt,
-		&i.EndsAt,
-		&i.Anchor,
-		&i.CounterGeneration,
-		&i.Revision,
-		&i.CreatedAt,
-		&i.UpdatedAt,
-		&i.Phases,
-		&i.Overrides,
-		&i.Grants,
-		&i.TrialEndsAt,
-		&i.CancelsAt,
-		&i.PastDue,
-		&i.GraceUntil,
-		&i.DueAt,
-		&i.AddOns,
-	)
-	return i, err
-}
-
 const insertLicenseEvents = `-- name: InsertLicenseEvents :exec
 INSERT INTO license_event (number, license, time, recorded_at, kind, detail)
 SELECT unnest($1::bigint[]), unnest($2::text[]), unnest($3::timestamptz[]), $4::timestamptz,
@@ -162,7 +95,7 @@ func (q *Queries) InsertMigration(ctx context.Context, arg InsertMigrationParams
 }
 
 const license = `-- name: License :one
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons FROM license WHERE id = $1
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons, external_id FROM license WHERE id = $1
 `
 
 func (q *Queries) License(ctx context.Context, id string) (License, error) {
@@ -190,6 +123,7 @@ func (q *Queries) License(ctx context.Context, id string) (License, error) {
 		&i.GraceUntil,
 		&i.DueAt,
 		&i.AddOns,
+		&i.ExternalID,
 	)
 	return i, err
 }
@@ -235,22 +169,23 @@ func (q *Queries) LicenseEvents(ctx context.Context, arg LicenseEventsParams) ([
 }
 
 const licenses = `-- name: Licenses :many
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons FROM license
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons, external_id FROM license
 WHERE id > $1
   AND ($2::text IS NULL OR customer = $2)
   AND ($3::text IS NULL OR plan = $3)
   AND ($4::integer IS NULL OR plan_version = $4)
-  AND ($5::text IS NULL OR $5 =
+  AND ($5::text IS NULL OR external_id = $5)
+  AND ($6::text IS NULL OR $6 =
        CASE WHEN status IN ('revoked', 'canceled') THEN status
-            WHEN cancels_at <= $6::timestamptz THEN 'canceled'
-            WHEN ends_at <= $6::timestamptz THEN 'expired'
-            WHEN starts_at > $6::timestamptz THEN 'scheduled'
+            WHEN cancels_at <= $7::timestamptz THEN 'canceled'
+            WHEN ends_at <= $7::timestamptz THEN 'expired'
+            WHEN starts_at > $7::timestamptz THEN 'scheduled'
             WHEN status = 'suspended' THEN status
             WHEN past_due THEN 'past_due'
-            WHEN trial_ends_at > $6::timestamptz THEN 'trialing'
+            WHEN trial_ends_at > $7::timestamptz THEN 'trialing'
             ELSE status END)
 ORDER BY id
-LIMIT $7
+LIMIT $8
 `
 
 type LicensesParams struct {
@@ -258,6 +193,7 @@ type LicensesParams struct {
 	Customer    *string
 	Plan        *string
 	PlanVersion *int32
+	ExternalID  *string
 	Status      *string
 	Now         time.Time
 	PageSize    int32
@@ -270,6 +206,7 @@ func (q *Queries) Licenses(ctx context.Context, arg LicensesParams) ([]License, 
 		arg.Customer,
 		arg.Plan,
 		arg.PlanVersion,
+		arg.ExternalID,
 		arg.Status,
 		arg.Now,
 		arg.PageSize,
@@ -303,6 +240,60 @@ func (q *Queries) Licenses(ctx context.Context, arg LicensesParams) ([]License, 
 			&i.GraceUntil,
 			&i.DueAt,
 			&i.AddOns,
+			&i.ExternalID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const licensesNamed = `-- name: LicensesNamed :many
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons, external_id FROM license WHERE id = ANY ($1::text[]) OR external_id = ANY ($2::text[])
+`
+
+type LicensesNamedParams struct {
+	Ids         []string
+	ExternalIds []string
+}
+
+// By id or external id.
+func (q *Queries) LicensesNamed(ctx context.Context, arg LicensesNamedParams) ([]License, error) {
+	rows, err := q.db.Query(ctx, licensesNamed, arg.Ids, arg.ExternalIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []License
+	for rows.Next() {
+		var i License
+		if err := rows.Scan(
+			&i.ID,
+			&i.Customer,
+			&i.Plan,
+			&i.PlanVersion,
+			&i.Status,
+			&i.StartsAt,
+			&i.EndsAt,
+			&i.Anchor,
+			&i.CounterGeneration,
+			&i.Revision,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.Phases,
+			&i.Overrides,
+			&i.Grants,
+			&i.TrialEndsAt,
+			&i.CancelsAt,
+			&i.PastDue,
+			&i.GraceUntil,
+			&i.DueAt,
+			&i.AddOns,
+			&i.ExternalID,
 		); err != nil {
 			return nil, err
 		}
@@ -315,7 +306,7 @@ func (q *Queries) Licenses(ctx context.Context, arg LicensesParams) ([]License, 
 }
 
 const lockDueLicenses = `-- name: LockDueLicenses :many
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons FROM license
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons, external_id FROM license
 WHERE due_at <= $1::timestamptz
 ORDER BY due_at, id
 LIMIT $2
@@ -358,6 +349,7 @@ func (q *Queries) LockDueLicenses(ctx context.Context, arg LockDueLicensesParams
 			&i.GraceUntil,
 			&i.DueAt,
 			&i.AddOns,
+			&i.ExternalID,
 		); err != nil {
 			return nil, err
 		}
@@ -370,7 +362,7 @@ func (q *Queries) LockDueLicenses(ctx context.Context, arg LockDueLicensesParams
 }
 
 const lockLicense = `-- name: LockLicense :one
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons FROM license WHERE id = $1 FOR UPDATE
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons, external_id FROM license WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockLicense(ctx context.Context, id string) (License, error) {
@@ -398,12 +390,13 @@ func (q *Queries) LockLicense(ctx context.Context, id string) (License, error) {
 		&i.GraceUntil,
 		&i.DueAt,
 		&i.AddOns,
+		&i.ExternalID,
 	)
 	return i, err
 }
 
 const lockMovingLicenses = `-- name: LockMovingLicenses :many
-SELECT l.id, l.customer, l.plan, l.plan_version, l.status, l.starts_at, l.ends_at, l.anchor, l.counter_generation, l.revision, l.created_at, l.updated_at, l.phases, l.overrides, l.grants, l.trial_ends_at, l.cancels_at, l.past_due, l.grace_until, l.due_at, l.add_ons, c.time_zone
+SELECT l.id, l.customer, l.plan, l.plan_version, l.status, l.starts_at, l.ends_at, l.anchor, l.counter_generation, l.revision, l.created_at, l.updated_at, l.phases, l.overrides, l.grants, l.trial_ends_at, l.cancels_at, l.past_due, l.grace_until, l.due_at, l.add_ons, l.external_id, c.time_zone
 FROM license l JOIN customer c ON c.id = l.customer
 WHERE l.id > $1
   AND (l.plan = $2::text OR l.phases <> '[]' AND l.phases @> jsonb_build_array(jsonb_build_object('plan', $2::text)))
@@ -469,6 +462,7 @@ func (q *Queries) LockMovingLicenses(ctx context.Context, arg LockMovingLicenses
 			&i.License.GraceUntil,
 			&i.License.DueAt,
 			&i.License.AddOns,
+			&i.License.ExternalID,
 			&i.TimeZone,
 		); err != nil {
 			return nil, err

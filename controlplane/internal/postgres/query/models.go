@@ -48,6 +48,8 @@ type ApiKey struct {
 	ExpiresAt   *time.Time
 	RevokedAt   *time.Time
 	CreatedAt   time.Time
+	Revision    int64
+	Imported    bool
 }
 
 type ApiToken struct {
@@ -57,6 +59,7 @@ type ApiToken struct {
 	Hash        []byte
 	CreatedAt   time.Time
 	RevokedAt   *time.Time
+	Revision    int64
 }
 
 type AuditEvent struct {
@@ -201,6 +204,7 @@ type License struct {
 	GraceUntil        *time.Time
 	DueAt             *time.Time
 	AddOns            []byte
+	ExternalID        *string
 }
 
 type LicenseEvent struct {

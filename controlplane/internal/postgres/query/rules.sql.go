@@ -179,7 +179,7 @@ func (q *Queries) LockHead(ctx context.Context) (LockHeadRow, error) {
 }
 
 const ruleAPIKeys = `-- name: RuleAPIKeys :many
-SELECT id, license, display_name, prefix, hash, expires_at, revoked_at, created_at FROM api_key WHERE id > $1 ORDER BY id LIMIT $2
+SELECT id, license, display_name, prefix, hash, expires_at, revoked_at, created_at, revision, imported FROM api_key WHERE id > $1 ORDER BY id LIMIT $2
 `
 
 type RuleAPIKeysParams struct {
@@ -205,6 +205,8 @@ func (q *Queries) RuleAPIKeys(ctx context.Context, arg RuleAPIKeysParams) ([]Api
 			&i.ExpiresAt,
 			&i.RevokedAt,
 			&i.CreatedAt,
+			&i.Revision,
+			&i.Imported,
 		); err != nil {
 			return nil, err
 		}
@@ -289,7 +291,7 @@ func (q *Queries) RuleFeatures(ctx context.Context) ([]Feature, error) {
 }
 
 const ruleLicenses = `-- name: RuleLicenses :many
-SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons FROM license WHERE id > $1 ORDER BY id LIMIT $2
+SELECT id, customer, plan, plan_version, status, starts_at, ends_at, anchor, counter_generation, revision, created_at, updated_at, phases, overrides, grants, trial_ends_at, cancels_at, past_due, grace_until, due_at, add_ons, external_id FROM license WHERE id > $1 ORDER BY id LIMIT $2
 `
 
 type RuleLicensesParams struct {
@@ -328,6 +330,7 @@ func (q *Queries) RuleLicenses(ctx context.Context, arg RuleLicensesParams) ([]L
 			&i.GraceUntil,
 			&i.DueAt,
 			&i.AddOns,
+			&i.ExternalID,
 		); err != nil {
 			return nil, err
 		}

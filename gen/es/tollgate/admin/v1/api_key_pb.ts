@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/api_key.proto.
  */
 export const file_tollgate_admin_v1_api_key: GenFile = /*@__PURE__*/
-  fileDesc("Ch90b2xsZ2F0ZS9hZG1pbi92MS9hcGlfa2V5LnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLwAQoGQXBpS2V5EgoKAmlkGAEgASgJEhgKB2xpY2Vuc2UYAiABKAlCB7pIBHICKEASHgoMZGlzcGxheV9uYW1lGAMgASgJQgi6SAVyAyjIARIOCgZwcmVmaXgYBCABKAkSLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEK1AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQgtBcGlLZXlQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("Ch90b2xsZ2F0ZS9hZG1pbi92MS9hcGlfa2V5LnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSKZAgoGQXBpS2V5EgoKAmlkGAEgASgJEhgKB2xpY2Vuc2UYAiABKAlCB7pIBHICKEASHgoMZGlzcGxheV9uYW1lGAMgASgJQgi6SAVyAyjIARIXCgZwcmVmaXgYBCABKAlCB7pIBHICKEASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAggASgJEhAKCGltcG9ydGVkGAkgASgIQrUBChVjb20udG9sbGdhdGUuYWRtaW4udjFCC0FwaUtleVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * ApiKey identifies a client as a licence. The key itself is shown once, when it
@@ -62,6 +62,18 @@ export type ApiKey = Message<"tollgate.admin.v1.ApiKey"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 7;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string etag = 8;
+   */
+  etag: string;
+
+  /**
+   * The key was made elsewhere and is known here by its hash alone. Output only.
+   *
+   * @generated from field: bool imported = 9;
+   */
+  imported: boolean;
 };
 
 /**

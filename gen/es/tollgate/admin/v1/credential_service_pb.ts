@@ -6,8 +6,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { ApiKey } from "./api_key_pb";
 import { file_tollgate_admin_v1_api_key } from "./api_key_pb";
 import type { Epoch } from "./epoch_pb";
@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/credential_service.proto.
  */
 export const file_tollgate_admin_v1_credential_service: GenFile = /*@__PURE__*/
-  fileDesc("Cip0b2xsZ2F0ZS9hZG1pbi92MS9jcmVkZW50aWFsX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxImgKEkxpc3RBcGlLZXlzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJbChNMaXN0QXBpS2V5c1Jlc3BvbnNlEisKCGFwaV9rZXlzGAEgAygLMhkudG9sbGdhdGUuYWRtaW4udjEuQXBpS2V5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLAAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIaCgdsaWNlbnNlGAEgASgJQgm6SAZyBBABKEASHgoMZGlzcGxheV9uYW1lGAIgASgJQgi6SAVyAyjIARIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ7ChRDcmVhdGVBcGlLZXlSZXNwb25zZRIqCgdhcGlfa2V5GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuQXBpS2V5Eg4KBnNlY3JldBgCIAEoCRInCgVlcG9jaBgDIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoImsKE1Jldm9rZUFwaUtleVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJrChRSZXZva2VBcGlLZXlSZXNwb25zZRIqCgdhcGlfa2V5GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuQXBpS2V5EicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gylwMKEUNyZWRlbnRpYWxTZXJ2aWNlEnkKC0xpc3RBcGlLZXlzEiUudG9sbGdhdGUuYWRtaW4udjEuTGlzdEFwaUtleXNSZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuTGlzdEFwaUtleXNSZXNwb25zZSIbkAIBiLUYCILT5JMCDhIML3YxL2FwaV9rZXlzEnwKDENyZWF0ZUFwaUtleRImLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUFwaUtleVJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVBcGlLZXlSZXNwb25zZSIbiLUYCYLT5JMCEToBKiIML3YxL2FwaV9rZXlzEogBCgxSZXZva2VBcGlLZXkSJi50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VBcGlLZXlSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuUmV2b2tlQXBpS2V5UmVzcG9uc2UiJ4i1GAmC0+STAh06ASoiGC92MS9hcGlfa2V5cy97aWR9OnJldm9rZULAAQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhZDcmVkZW50aWFsU2VydmljZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_tollgate_admin_v1_api_key, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_permission]);
+  fileDesc("Cip0b2xsZ2F0ZS9hZG1pbi92MS9jcmVkZW50aWFsX3NlcnZpY2UucHJvdG8SEXRvbGxnYXRlLmFkbWluLnYxImgKEkxpc3RBcGlLZXlzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJbChNMaXN0QXBpS2V5c1Jlc3BvbnNlEisKCGFwaV9rZXlzGAEgAygLMhkudG9sbGdhdGUuYWRtaW4udjEuQXBpS2V5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLAAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIaCgdsaWNlbnNlGAEgASgJQgm6SAZyBBABKEASHgoMZGlzcGxheV9uYW1lGAIgASgJQgi6SAVyAyjIARIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ7ChRDcmVhdGVBcGlLZXlSZXNwb25zZRIqCgdhcGlfa2V5GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuQXBpS2V5Eg4KBnNlY3JldBgCIAEoCRInCgVlcG9jaBgDIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIoIBChNSZXZva2VBcGlLZXlSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEASJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgSFQoEZXRhZxgPIAEoCUIHukgEcgIoQCJrChRSZXZva2VBcGlLZXlSZXNwb25zZRIqCgdhcGlfa2V5GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuQXBpS2V5EicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giKQoQR2V0QXBpS2V5UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAIj8KEUdldEFwaUtleVJlc3BvbnNlEioKB2FwaV9rZXkYASABKAsyGS50b2xsZ2F0ZS5hZG1pbi52MS5BcGlLZXkiuQEKE1VwZGF0ZUFwaUtleVJlcXVlc3QSMgoHYXBpX2tleRgBIAEoCzIZLnRvbGxnYXRlLmFkbWluLnYxLkFwaUtleUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJrChRVcGRhdGVBcGlLZXlSZXNwb25zZRIqCgdhcGlfa2V5GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuQXBpS2V5EicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gi7wEKE1JvdGF0ZUFwaUtleVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQBI7CgdvdmVybGFwGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiBQiAmp4BMgASLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgSFQoEZXRhZxgPIAEoCUIHukgEcgIoQCKjAQoUUm90YXRlQXBpS2V5UmVzcG9uc2USKgoHYXBpX2tleRgBIAEoCzIZLnRvbGxnYXRlLmFkbWluLnYxLkFwaUtleRIOCgZzZWNyZXQYAiABKAkSJgoDb2xkGAMgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuQXBpS2V5EicKBWVwb2NoGAQgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gilQEKFEltcG9ydEFwaUtleXNSZXF1ZXN0Ej4KCGFwaV9rZXlzGAEgAygLMh8udG9sbGdhdGUuYWRtaW4udjEuSGFzaGVkQXBpS2V5Qgu6SAiSAQUIARDoBxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCLSAQoMSGFzaGVkQXBpS2V5EhgKB2xpY2Vuc2UYASABKAlCB7pIBHICKEASHgoMZGlzcGxheV9uYW1lGAIgASgJQgi6SAVyAyjIARIYCgZzaGEyNTYYAyABKAlCCLpIBXIDKMgBEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKBnByZWZpeBgFIAEoCUIHukgEcgIoQBIlChNsaWNlbnNlX2V4dGVybmFsX2lkGAYgASgJQgi6SAVyAyjIASKGAQoVSW1wb3J0QXBpS2V5c1Jlc3BvbnNlEjIKB3Jlc3VsdHMYASADKAsyIS50b2xsZ2F0ZS5hZG1pbi52MS5JbXBvcnRlZEFwaUtleRIQCghpbXBvcnRlZBgCIAEoBRInCgVlcG9jaBgDIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoIjIKDkltcG9ydGVkQXBpS2V5Eg8KB2FwaV9rZXkYASABKAkSDwoHZXhpc3RlZBgCIAEoCDK3BwoRQ3JlZGVudGlhbFNlcnZpY2USeQoLTGlzdEFwaUtleXMSJS50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0QXBpS2V5c1JlcXVlc3QaJi50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0QXBpS2V5c1Jlc3BvbnNlIhuQAgGItRgIgtPkkwIOEgwvdjEvYXBpX2tleXMSeAoJR2V0QXBpS2V5EiMudG9sbGdhdGUuYWRtaW4udjEuR2V0QXBpS2V5UmVxdWVzdBokLnRvbGxnYXRlLmFkbWluLnYxLkdldEFwaUtleVJlc3BvbnNlIiCQAgGItRgIgtPkkwITEhEvdjEvYXBpX2tleXMve2lkfRJ8CgxDcmVhdGVBcGlLZXkSJi50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlQXBpS2V5UmVzcG9uc2UiG4i1GAmC0+STAhE6ASoiDC92MS9hcGlfa2V5cxKPAQoMVXBkYXRlQXBpS2V5EiYudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlQXBpS2V5UmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUFwaUtleVJlc3BvbnNlIi6ItRgJgtPkkwIkOgdhcGlfa2V5MhkvdjEvYXBpX2tleXMve2FwaV9rZXkuaWR9EogBCgxSb3RhdGVBcGlLZXkSJi50b2xsZ2F0ZS5hZG1pbi52MS5Sb3RhdGVBcGlLZXlSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuUm90YXRlQXBpS2V5UmVzcG9uc2UiJ4i1GAmC0+STAh06ASoiGC92MS9hcGlfa2V5cy97aWR9OnJvdGF0ZRKGAQoNSW1wb3J0QXBpS2V5cxInLnRvbGxnYXRlLmFkbWluLnYxLkltcG9ydEFwaUtleXNSZXF1ZXN0GigudG9sbGdhdGUuYWRtaW4udjEuSW1wb3J0QXBpS2V5c1Jlc3BvbnNlIiKItRgJgtPkkwIYOgEqIhMvdjEvYXBpX2tleXM6aW1wb3J0EogBCgxSZXZva2VBcGlLZXkSJi50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VBcGlLZXlSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuUmV2b2tlQXBpS2V5UmVzcG9uc2UiJ4i1GAmC0+STAh06ASoiGC92MS9hcGlfa2V5cy97aWR9OnJldm9rZULAAQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhZDcmVkZW50aWFsU2VydmljZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_tollgate_admin_v1_api_key, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_permission]);
 
 /**
  * @generated from message tollgate.admin.v1.ListApiKeysRequest
@@ -170,6 +170,13 @@ export type RevokeApiKeyRequest = Message<"tollgate.admin.v1.RevokeApiKeyRequest
    * @generated from field: bool validate_only = 14;
    */
   validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
 };
 
 /**
@@ -202,6 +209,338 @@ export const RevokeApiKeyResponseSchema: GenMessage<RevokeApiKeyResponse> = /*@_
   messageDesc(file_tollgate_admin_v1_credential_service, 5);
 
 /**
+ * @generated from message tollgate.admin.v1.GetApiKeyRequest
+ */
+export type GetApiKeyRequest = Message<"tollgate.admin.v1.GetApiKeyRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.GetApiKeyRequest.
+ * Use `create(GetApiKeyRequestSchema)` to create a new message.
+ */
+export const GetApiKeyRequestSchema: GenMessage<GetApiKeyRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_credential_service, 6);
+
+/**
+ * @generated from message tollgate.admin.v1.GetApiKeyResponse
+ */
+export type GetApiKeyResponse = Message<"tollgate.admin.v1.GetApiKeyResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.ApiKey api_key = 1;
+   */
+  apiKey?: ApiKey | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.GetApiKeyResponse.
+ * Use `create(GetApiKeyResponseSchema)` to create a new message.
+ */
+export const GetApiKeyResponseSchema: GenMessage<GetApiKeyResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_credential_service, 7);
+
+/**
+ * @generated from message tollgate.admin.v1.UpdateApiKeyRequest
+ */
+export type UpdateApiKeyRequest = Message<"tollgate.admin.v1.UpdateApiKeyRequest"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.ApiKey api_key = 1;
+   */
+  apiKey?: ApiKey | undefined;
+
+  /**
+   * Empty: every field that may change.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.UpdateApiKeyRequest.
+ * Use `create(UpdateApiKeyRequestSchema)` to create a new message.
+ */
+export const UpdateApiKeyRequestSchema: GenMessage<UpdateApiKeyRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_credential_service, 8);
+
+/**
+ * @generated from message tollgate.admin.v1.UpdateApiKeyResponse
+ */
+export type UpdateApiKeyResponse = Message<"tollgate.admin.v1.UpdateApiKeyResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.ApiKey api_key = 1;
+   */
+  apiKey?: ApiKey | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.UpdateApiKeyResponse.
+ * Use `create(UpdateApiKeyResponseSchema)` to create a new message.
+ */
+export const UpdateApiKeyResponseSchema: GenMessage<UpdateApiKeyResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_credential_service, 9);
+
+/**
+ * @generated from message tollgate.admin.v1.RotateApiKeyRequest
+ */
+export type RotateApiKeyRequest = Message<"tollgate.admin.v1.RotateApiKeyRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * How long the old key goes on, at most: never longer than it had. 0: it is revoked
+   * at once.
+   *
+   * @generated from field: google.protobuf.Duration overlap = 2;
+   */
+  overlap?: Duration | undefined;
+
+  /**
+   * Of the new key. Unset: never.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.RotateApiKeyRequest.
+ * Use `create(RotateApiKeyRequestSchema)` to create a new message.
+ */
+export const RotateApiKeyRequestSchema: GenMessage<RotateApiKeyRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_credential_service, 10);
+
+/**
+ * @generated from message tollgate.admin.v1.RotateApiKeyResponse
+ */
+export type RotateApiKeyResponse = Message<"tollgate.admin.v1.RotateApiKeyResponse"> & {
+  /**
+   * The new key. It has the licence and the display name of the old one.
+   *
+   * @generated from field: tollgate.admin.v1.ApiKey api_key = 1;
+   */
+  apiKey?: ApiKey | undefined;
+
+  /**
+   * The whole new key.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+
+  /**
+   * The old key, with when it ends.
+   *
+   * @generated from field: tollgate.admin.v1.ApiKey old = 3;
+   */
+  old?: ApiKey | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 4;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.RotateApiKeyResponse.
+ * Use `create(RotateApiKeyResponseSchema)` to create a new message.
+ */
+export const RotateApiKeyResponseSchema: GenMessage<RotateApiKeyResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_credential_service, 11);
+
+/**
+ * @generated from message tollgate.admin.v1.ImportApiKeysRequest
+ */
+export type ImportApiKeysRequest = Message<"tollgate.admin.v1.ImportApiKeysRequest"> & {
+  /**
+   * @generated from field: repeated tollgate.admin.v1.HashedApiKey api_keys = 1;
+   */
+  apiKeys: HashedApiKey[];
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ImportApiKeysRequest.
+ * Use `create(ImportApiKeysRequestSchema)` to create a new message.
+ */
+export const ImportApiKeysRequestSchema: GenMessage<ImportApiKeysRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_credential_service, 12);
+
+/**
+ * HashedApiKey is an API key that was made elsewhere.
+ *
+ * @generated from message tollgate.admin.v1.HashedApiKey
+ */
+export type HashedApiKey = Message<"tollgate.admin.v1.HashedApiKey"> & {
+  /**
+   * The licence's id. Either this or `license_external_id`.
+   *
+   * @generated from field: string license = 1;
+   */
+  license: string;
+
+  /**
+   * @generated from field: string display_name = 2;
+   */
+  displayName: string;
+
+  /**
+   * The SHA-256 of the whole key as clients send it, in hex: 64 characters.
+   *
+   * @generated from field: string sha256 = 3;
+   */
+  sha256: string;
+
+  /**
+   * Unset: never.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 4;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * The key's first characters, 12 at most, to tell keys apart.
+   *
+   * @generated from field: string prefix = 5;
+   */
+  prefix: string;
+
+  /**
+   * Your own id of the licence.
+   *
+   * @generated from field: string license_external_id = 6;
+   */
+  licenseExternalId: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.HashedApiKey.
+ * Use `create(HashedApiKeySchema)` to create a new message.
+ */
+export const HashedApiKeySchema: GenMessage<HashedApiKey> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_credential_service, 13);
+
+/**
+ * @generated from message tollgate.admin.v1.ImportApiKeysResponse
+ */
+export type ImportApiKeysResponse = Message<"tollgate.admin.v1.ImportApiKeysResponse"> & {
+  /**
+   * In the order asked.
+   *
+   * @generated from field: repeated tollgate.admin.v1.ImportedApiKey results = 1;
+   */
+  results: ImportedApiKey[];
+
+  /**
+   * How many were not there before.
+   *
+   * @generated from field: int32 imported = 2;
+   */
+  imported: number;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 3;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ImportApiKeysResponse.
+ * Use `create(ImportApiKeysResponseSchema)` to create a new message.
+ */
+export const ImportApiKeysResponseSchema: GenMessage<ImportApiKeysResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_credential_service, 14);
+
+/**
+ * ImportedApiKey is what became of one key of an import.
+ *
+ * @generated from message tollgate.admin.v1.ImportedApiKey
+ */
+export type ImportedApiKey = Message<"tollgate.admin.v1.ImportedApiKey"> & {
+  /**
+   * The key's id.
+   *
+   * @generated from field: string api_key = 1;
+   */
+  apiKey: string;
+
+  /**
+   * It was there already, and stayed as it was.
+   *
+   * @generated from field: bool existed = 2;
+   */
+  existed: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ImportedApiKey.
+ * Use `create(ImportedApiKeySchema)` to create a new message.
+ */
+export const ImportedApiKeySchema: GenMessage<ImportedApiKey> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_credential_service, 15);
+
+/**
  * CredentialService owns what identifies clients.
  *
  * @generated from service tollgate.admin.v1.CredentialService
@@ -218,6 +557,16 @@ export const CredentialService: GenService<{
     output: typeof ListApiKeysResponseSchema;
   },
   /**
+   * Answers one API key, without its secret.
+   *
+   * @generated from rpc tollgate.admin.v1.CredentialService.GetApiKey
+   */
+  getApiKey: {
+    methodKind: "unary";
+    input: typeof GetApiKeyRequestSchema;
+    output: typeof GetApiKeyResponseSchema;
+  },
+  /**
    * Makes an API key. Its secret is in this answer and nowhere else.
    *
    * @generated from rpc tollgate.admin.v1.CredentialService.CreateApiKey
@@ -226,6 +575,38 @@ export const CredentialService: GenService<{
     methodKind: "unary";
     input: typeof CreateApiKeyRequestSchema;
     output: typeof CreateApiKeyResponseSchema;
+  },
+  /**
+   * Changes the fields of an API key that the mask names: display_name, expires_at.
+   *
+   * @generated from rpc tollgate.admin.v1.CredentialService.UpdateApiKey
+   */
+  updateApiKey: {
+    methodKind: "unary";
+    input: typeof UpdateApiKeyRequestSchema;
+    output: typeof UpdateApiKeyResponseSchema;
+  },
+  /**
+   * Makes a new API key in the place of one, which goes on for a while or ends at
+   * once. The new secret is in this answer and nowhere else.
+   *
+   * @generated from rpc tollgate.admin.v1.CredentialService.RotateApiKey
+   */
+  rotateApiKey: {
+    methodKind: "unary";
+    input: typeof RotateApiKeyRequestSchema;
+    output: typeof RotateApiKeyResponseSchema;
+  },
+  /**
+   * Takes over API keys that clients hold already, by their hashes: all of them, or
+   * none. A key that is there for the same licence stays as it is.
+   *
+   * @generated from rpc tollgate.admin.v1.CredentialService.ImportApiKeys
+   */
+  importApiKeys: {
+    methodKind: "unary";
+    input: typeof ImportApiKeysRequestSchema;
+    output: typeof ImportApiKeysResponseSchema;
   },
   /**
    * Ends an API key for good, at once.

@@ -12,6 +12,8 @@ import type { Customer } from "./customer_pb";
 import { file_tollgate_admin_v1_customer } from "./customer_pb";
 import type { Epoch } from "./epoch_pb";
 import { file_tollgate_admin_v1_epoch } from "./epoch_pb";
+import type { ImportResult } from "./import_pb";
+import { file_tollgate_admin_v1_import } from "./import_pb";
 import { file_tollgate_admin_v1_permission } from "./permission_pb";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -19,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/customer_service.proto.
  */
 export const file_tollgate_admin_v1_customer_service: GenFile = /*@__PURE__*/
-  fileDesc("Cih0b2xsZ2F0ZS9hZG1pbi92MS9jdXN0b21lcl9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSKNAQoVQ3JlYXRlQ3VzdG9tZXJSZXF1ZXN0EjUKCGN1c3RvbWVyGAEgASgLMhsudG9sbGdhdGUuYWRtaW4udjEuQ3VzdG9tZXJCBrpIA8gBARImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJwChZDcmVhdGVDdXN0b21lclJlc3BvbnNlEi0KCGN1c3RvbWVyGAEgASgLMhsudG9sbGdhdGUuYWRtaW4udjEuQ3VzdG9tZXISJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIrChJHZXRDdXN0b21lclJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQCJEChNHZXRDdXN0b21lclJlc3BvbnNlEi0KCGN1c3RvbWVyGAEgASgLMhsudG9sbGdhdGUuYWRtaW4udjEuQ3VzdG9tZXIiagoUTGlzdEN1c3RvbWVyc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iYAoVTGlzdEN1c3RvbWVyc1Jlc3BvbnNlEi4KCWN1c3RvbWVycxgBIAMoCzIbLnRvbGxnYXRlLmFkbWluLnYxLkN1c3RvbWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSK+AQoVVXBkYXRlQ3VzdG9tZXJSZXF1ZXN0EjUKCGN1c3RvbWVyGAEgASgLMhsudG9sbGdhdGUuYWRtaW4udjEuQ3VzdG9tZXJCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgicAoWVXBkYXRlQ3VzdG9tZXJSZXNwb25zZRItCghjdXN0b21lchgBIAEoCzIbLnRvbGxnYXRlLmFkbWluLnYxLkN1c3RvbWVyEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gihQEKFkFyY2hpdmVDdXN0b21lclJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCBIVCgRldGFnGA8gASgJQge6SARyAihAInEKF0FyY2hpdmVDdXN0b21lclJlc3BvbnNlEi0KCGN1c3RvbWVyGAEgASgLMhsudG9sbGdhdGUuYWRtaW4udjEuQ3VzdG9tZXISJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaDLTBQoPQ3VzdG9tZXJTZXJ2aWNlEooBCg5DcmVhdGVDdXN0b21lchIoLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUN1c3RvbWVyUmVxdWVzdBopLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUN1c3RvbWVyUmVzcG9uc2UiI4i1GAWC0+STAhk6CGN1c3RvbWVyIg0vdjEvY3VzdG9tZXJzEn8KC0dldEN1c3RvbWVyEiUudG9sbGdhdGUuYWRtaW4udjEuR2V0Q3VzdG9tZXJSZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuR2V0Q3VzdG9tZXJSZXNwb25zZSIhkAIBiLUYBILT5JMCFBISL3YxL2N1c3RvbWVycy97aWR9EoABCg1MaXN0Q3VzdG9tZXJzEicudG9sbGdhdGUuYWRtaW4udjEuTGlzdEN1c3RvbWVyc1JlcXVlc3QaKC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Q3VzdG9tZXJzUmVzcG9uc2UiHJACAYi1GASC0+STAg8SDS92MS9jdXN0b21lcnMSmAEKDlVwZGF0ZUN1c3RvbWVyEigudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlQ3VzdG9tZXJSZXF1ZXN0GikudG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlQ3VzdG9tZXJSZXNwb25zZSIxiLUYBYLT5JMCJzoIY3VzdG9tZXIyGy92MS9jdXN0b21lcnMve2N1c3RvbWVyLmlkfRKTAQoPQXJjaGl2ZUN1c3RvbWVyEikudG9sbGdhdGUuYWRtaW4udjEuQXJjaGl2ZUN1c3RvbWVyUmVxdWVzdBoqLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVDdXN0b21lclJlc3BvbnNlIimItRgFgtPkkwIfOgEqIhovdjEvY3VzdG9tZXJzL3tpZH06YXJjaGl2ZUK+AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhRDdXN0b21lclNlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_tollgate_admin_v1_customer, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_permission]);
+  fileDesc("Cih0b2xsZ2F0ZS9hZG1pbi92MS9jdXN0b21lcl9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSKNAQoVQ3JlYXRlQ3VzdG9tZXJSZXF1ZXN0EjUKCGN1c3RvbWVyGAEgASgLMhsudG9sbGdhdGUuYWRtaW4udjEuQ3VzdG9tZXJCBrpIA8gBARImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJwChZDcmVhdGVDdXN0b21lclJlc3BvbnNlEi0KCGN1c3RvbWVyGAEgASgLMhsudG9sbGdhdGUuYWRtaW4udjEuQ3VzdG9tZXISJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCIrChJHZXRDdXN0b21lclJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQCJEChNHZXRDdXN0b21lclJlc3BvbnNlEi0KCGN1c3RvbWVyGAEgASgLMhsudG9sbGdhdGUuYWRtaW4udjEuQ3VzdG9tZXIiagoUTGlzdEN1c3RvbWVyc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iYAoVTGlzdEN1c3RvbWVyc1Jlc3BvbnNlEi4KCWN1c3RvbWVycxgBIAMoCzIbLnRvbGxnYXRlLmFkbWluLnYxLkN1c3RvbWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSK+AQoVVXBkYXRlQ3VzdG9tZXJSZXF1ZXN0EjUKCGN1c3RvbWVyGAEgASgLMhsudG9sbGdhdGUuYWRtaW4udjEuQ3VzdG9tZXJCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgicAoWVXBkYXRlQ3VzdG9tZXJSZXNwb25zZRItCghjdXN0b21lchgBIAEoCzIbLnRvbGxnYXRlLmFkbWluLnYxLkN1c3RvbWVyEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gihQEKFkFyY2hpdmVDdXN0b21lclJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEoQBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCBIVCgRldGFnGA8gASgJQge6SARyAihAInEKF0FyY2hpdmVDdXN0b21lclJlc3BvbnNlEi0KCGN1c3RvbWVyGAEgASgLMhsudG9sbGdhdGUuYWRtaW4udjEuQ3VzdG9tZXISJwoFZXBvY2gYAiABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaCJuChZJbXBvcnRDdXN0b21lcnNSZXF1ZXN0EhYKA2NzdhgBIAEoDEIJukgGegQYgIBAEiUKCnJlcXVlc3RfaWQYDSABKAlCEbpIDnIMKGQyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgicwoXSW1wb3J0Q3VzdG9tZXJzUmVzcG9uc2USLwoGcmVzdWx0GAEgASgLMh8udG9sbGdhdGUuYWRtaW4udjEuSW1wb3J0UmVzdWx0EicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gyxQYKD0N1c3RvbWVyU2VydmljZRKKAQoOQ3JlYXRlQ3VzdG9tZXISKC50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVDdXN0b21lclJlcXVlc3QaKS50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVDdXN0b21lclJlc3BvbnNlIiOItRgFgtPkkwIZOghjdXN0b21lciINL3YxL2N1c3RvbWVycxJ/CgtHZXRDdXN0b21lchIlLnRvbGxnYXRlLmFkbWluLnYxLkdldEN1c3RvbWVyUmVxdWVzdBomLnRvbGxnYXRlLmFkbWluLnYxLkdldEN1c3RvbWVyUmVzcG9uc2UiIZACAYi1GASC0+STAhQSEi92MS9jdXN0b21lcnMve2lkfRKAAQoNTGlzdEN1c3RvbWVycxInLnRvbGxnYXRlLmFkbWluLnYxLkxpc3RDdXN0b21lcnNSZXF1ZXN0GigudG9sbGdhdGUuYWRtaW4udjEuTGlzdEN1c3RvbWVyc1Jlc3BvbnNlIhyQAgGItRgEgtPkkwIPEg0vdjEvY3VzdG9tZXJzEpgBCg5VcGRhdGVDdXN0b21lchIoLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUN1c3RvbWVyUmVxdWVzdBopLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUN1c3RvbWVyUmVzcG9uc2UiMYi1GAWC0+STAic6CGN1c3RvbWVyMhsvdjEvY3VzdG9tZXJzL3tjdXN0b21lci5pZH0ScAoPSW1wb3J0Q3VzdG9tZXJzEikudG9sbGdhdGUuYWRtaW4udjEuSW1wb3J0Q3VzdG9tZXJzUmVxdWVzdBoqLnRvbGxnYXRlLmFkbWluLnYxLkltcG9ydEN1c3RvbWVyc1Jlc3BvbnNlIgSItRgFKAESkwEKD0FyY2hpdmVDdXN0b21lchIpLnRvbGxnYXRlLmFkbWluLnYxLkFyY2hpdmVDdXN0b21lclJlcXVlc3QaKi50b2xsZ2F0ZS5hZG1pbi52MS5BcmNoaXZlQ3VzdG9tZXJSZXNwb25zZSIpiLUYBYLT5JMCHzoBKiIaL3YxL2N1c3RvbWVycy97aWR9OmFyY2hpdmVCvgEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUIUQ3VzdG9tZXJTZXJ2aWNlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_tollgate_admin_v1_customer, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_import, file_tollgate_admin_v1_permission]);
 
 /**
  * @generated from message tollgate.admin.v1.CreateCustomerRequest
@@ -287,6 +289,64 @@ export const ArchiveCustomerResponseSchema: GenMessage<ArchiveCustomerResponse> 
   messageDesc(file_tollgate_admin_v1_customer_service, 9);
 
 /**
+ * @generated from message tollgate.admin.v1.ImportCustomersRequest
+ */
+export type ImportCustomersRequest = Message<"tollgate.admin.v1.ImportCustomersRequest"> & {
+  /**
+   * The next piece of the file. Pieces may end anywhere.
+   *
+   * @generated from field: bytes csv = 1;
+   */
+  csv: Uint8Array;
+
+  /**
+   * In the first message only. Chosen by the caller: the same file again with the same
+   * id has one effect, and the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * In the first message only. Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ImportCustomersRequest.
+ * Use `create(ImportCustomersRequestSchema)` to create a new message.
+ */
+export const ImportCustomersRequestSchema: GenMessage<ImportCustomersRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_customer_service, 10);
+
+/**
+ * @generated from message tollgate.admin.v1.ImportCustomersResponse
+ */
+export type ImportCustomersResponse = Message<"tollgate.admin.v1.ImportCustomersResponse"> & {
+  /**
+   * What became of the rows.
+   *
+   * @generated from field: tollgate.admin.v1.ImportResult result = 1;
+   */
+  result?: ImportResult | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 2;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ImportCustomersResponse.
+ * Use `create(ImportCustomersResponseSchema)` to create a new message.
+ */
+export const ImportCustomersResponseSchema: GenMessage<ImportCustomersResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_customer_service, 11);
+
+/**
  * CustomerService owns customers.
  *
  * @generated from service tollgate.admin.v1.CustomerService
@@ -331,6 +391,18 @@ export const CustomerService: GenService<{
     methodKind: "unary";
     input: typeof UpdateCustomerRequestSchema;
     output: typeof UpdateCustomerResponseSchema;
+  },
+  /**
+   * Takes over customers from a CSV file that comes in pieces: makes those that are
+   * new, and updates those whose external id is known. A row that is wrong is reported
+   * and left out; the others are stored, a batch of rows at a time. Not over REST.
+   *
+   * @generated from rpc tollgate.admin.v1.CustomerService.ImportCustomers
+   */
+  importCustomers: {
+    methodKind: "client_streaming";
+    input: typeof ImportCustomersRequestSchema;
+    output: typeof ImportCustomersResponseSchema;
   },
   /**
    * Archives a customer: what refers to it goes on, nothing new may.

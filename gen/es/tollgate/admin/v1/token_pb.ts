@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/token.proto.
  */
 export const file_tollgate_admin_v1_token: GenFile = /*@__PURE__*/
-  fileDesc("Ch10b2xsZ2F0ZS9hZG1pbi92MS90b2tlbi5wcm90bxIRdG9sbGdhdGUuYWRtaW4udjEixgEKBVRva2VuEgoKAmlkGAEgASgJEh4KDGRpc3BsYXlfbmFtZRgCIAEoCUIIukgFcgMoyAESLwoEcm9sZRgDIAEoDjIXLnRvbGxnYXRlLmFkbWluLnYxLlJvbGVCCLpIBYIBAhABEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZXZva2VfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqcgoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDwoLUk9MRV9WSUVXRVIQARIQCgxST0xFX1NVUFBPUlQQAhIQCgxST0xFX0JJTExJTkcQAxIPCgtST0xFX0VESVRPUhAEEg4KClJPTEVfT1dORVIQBUK0AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQgpUb2tlblByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("Ch10b2xsZ2F0ZS9hZG1pbi92MS90b2tlbi5wcm90bxIRdG9sbGdhdGUuYWRtaW4udjEi1AEKBVRva2VuEgoKAmlkGAEgASgJEh4KDGRpc3BsYXlfbmFtZRgCIAEoCUIIukgFcgMoyAESLwoEcm9sZRgDIAEoDjIXLnRvbGxnYXRlLmFkbWluLnYxLlJvbGVCCLpIBYIBAhABEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZXZva2VfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgGIAEoCSpyCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIPCgtST0xFX1ZJRVdFUhABEhAKDFJPTEVfU1VQUE9SVBACEhAKDFJPTEVfQklMTElORxADEg8KC1JPTEVfRURJVE9SEAQSDgoKUk9MRV9PV05FUhAFQrQBChVjb20udG9sbGdhdGUuYWRtaW4udjFCClRva2VuUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * Token lets its bearer call the admin API with a role. The secret is shown once.
@@ -47,6 +47,11 @@ export type Token = Message<"tollgate.admin.v1.Token"> & {
    * @generated from field: google.protobuf.Timestamp revoke_time = 5;
    */
   revokeTime?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string etag = 6;
+   */
+  etag: string;
 };
 
 /**

@@ -33,10 +33,13 @@ type ApiKey struct {
 	License     string `protobuf:"bytes,2,opt,name=license,proto3" json:"license,omitempty"`
 	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// The key's first characters: enough to tell keys apart. Output only.
-	Prefix        string                 `protobuf:"bytes,4,opt,name=prefix,proto3" json:"prefix,omitempty"`
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
-	RevokeTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=revoke_time,json=revokeTime,proto3" json:"revoke_time,omitempty"`
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	Prefix     string                 `protobuf:"bytes,4,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	ExpiresAt  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	RevokeTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=revoke_time,json=revokeTime,proto3" json:"revoke_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	Etag       string                 `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	// The key was made elsewhere and is known here by its hash alone. Output only.
+	Imported      bool `protobuf:"varint,9,opt,name=imported,proto3" json:"imported,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -120,22 +123,38 @@ func (x *ApiKey) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ApiKey) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *ApiKey) GetImported() bool {
+	if x != nil {
+		return x.Imported
+	}
+	return false
+}
+
 var File_tollgate_admin_v1_api_key_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_api_key_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftollgate/admin/v1/api_key.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x02\n" +
+	"\x1ftollgate/admin/v1/api_key.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xee\x02\n" +
 	"\x06ApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\alicense\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\alicense\x12+\n" +
-	"\fdisplay_name\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xc8\x01R\vdisplayName\x12\x16\n" +
-	"\x06prefix\x18\x04 \x01(\tR\x06prefix\x129\n" +
+	"\fdisplay_name\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xc8\x01R\vdisplayName\x12\x1f\n" +
+	"\x06prefix\x18\x04 \x01(\tB\a\xbaH\x04r\x02(@R\x06prefix\x129\n" +
 	"\n" +
 	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12;\n" +
 	"\vrevoke_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"revokeTime\x12;\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTimeB\xb5\x01\n" +
+	"createTime\x12\x12\n" +
+	"\x04etag\x18\b \x01(\tR\x04etag\x12\x1a\n" +
+	"\bimported\x18\t \x01(\bR\bimportedB\xb5\x01\n" +
 	"\x15com.tollgate.admin.v1B\vApiKeyProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (

@@ -11,6 +11,8 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -286,7 +288,9 @@ type RevokeApiKeyRequest struct {
 	// the same answer, for 24 hours.
 	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Checks everything and stores nothing.
-	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -342,6 +346,13 @@ func (x *RevokeApiKeyRequest) GetValidateOnly() bool {
 	return false
 }
 
+func (x *RevokeApiKeyRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
 type RevokeApiKeyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ApiKey        *ApiKey                `protobuf:"bytes,1,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
@@ -394,11 +405,655 @@ func (x *RevokeApiKeyResponse) GetEpoch() *Epoch {
 	return nil
 }
 
+type GetApiKeyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetApiKeyRequest) Reset() {
+	*x = GetApiKeyRequest{}
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetApiKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetApiKeyRequest) ProtoMessage() {}
+
+func (x *GetApiKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetApiKeyRequest.ProtoReflect.Descriptor instead.
+func (*GetApiKeyRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_credential_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetApiKeyRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type GetApiKeyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ApiKey        *ApiKey                `protobuf:"bytes,1,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetApiKeyResponse) Reset() {
+	*x = GetApiKeyResponse{}
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetApiKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetApiKeyResponse) ProtoMessage() {}
+
+func (x *GetApiKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetApiKeyResponse.ProtoReflect.Descriptor instead.
+func (*GetApiKeyResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_credential_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetApiKeyResponse) GetApiKey() *ApiKey {
+	if x != nil {
+		return x.ApiKey
+	}
+	return nil
+}
+
+type UpdateApiKeyRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	ApiKey *ApiKey                `protobuf:"bytes,1,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
+	// Empty: every field that may change.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateApiKeyRequest) Reset() {
+	*x = UpdateApiKeyRequest{}
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateApiKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateApiKeyRequest) ProtoMessage() {}
+
+func (x *UpdateApiKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateApiKeyRequest.ProtoReflect.Descriptor instead.
+func (*UpdateApiKeyRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_credential_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *UpdateApiKeyRequest) GetApiKey() *ApiKey {
+	if x != nil {
+		return x.ApiKey
+	}
+	return nil
+}
+
+func (x *UpdateApiKeyRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateApiKeyRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UpdateApiKeyRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type UpdateApiKeyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ApiKey        *ApiKey                `protobuf:"bytes,1,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateApiKeyResponse) Reset() {
+	*x = UpdateApiKeyResponse{}
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateApiKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateApiKeyResponse) ProtoMessage() {}
+
+func (x *UpdateApiKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateApiKeyResponse.ProtoReflect.Descriptor instead.
+func (*UpdateApiKeyResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_credential_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UpdateApiKeyResponse) GetApiKey() *ApiKey {
+	if x != nil {
+		return x.ApiKey
+	}
+	return nil
+}
+
+func (x *UpdateApiKeyResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type RotateApiKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// How long the old key goes on, at most: never longer than it had. 0: it is revoked
+	// at once.
+	Overlap *durationpb.Duration `protobuf:"bytes,2,opt,name=overlap,proto3" json:"overlap,omitempty"`
+	// Of the new key. Unset: never.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateApiKeyRequest) Reset() {
+	*x = RotateApiKeyRequest{}
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateApiKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateApiKeyRequest) ProtoMessage() {}
+
+func (x *RotateApiKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateApiKeyRequest.ProtoReflect.Descriptor instead.
+func (*RotateApiKeyRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_credential_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RotateApiKeyRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RotateApiKeyRequest) GetOverlap() *durationpb.Duration {
+	if x != nil {
+		return x.Overlap
+	}
+	return nil
+}
+
+func (x *RotateApiKeyRequest) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *RotateApiKeyRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RotateApiKeyRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *RotateApiKeyRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+type RotateApiKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The new key. It has the licence and the display name of the old one.
+	ApiKey *ApiKey `protobuf:"bytes,1,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
+	// The whole new key.
+	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// The old key, with when it ends.
+	Old           *ApiKey `protobuf:"bytes,3,opt,name=old,proto3" json:"old,omitempty"`
+	Epoch         *Epoch  `protobuf:"bytes,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateApiKeyResponse) Reset() {
+	*x = RotateApiKeyResponse{}
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateApiKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateApiKeyResponse) ProtoMessage() {}
+
+func (x *RotateApiKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateApiKeyResponse.ProtoReflect.Descriptor instead.
+func (*RotateApiKeyResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_credential_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RotateApiKeyResponse) GetApiKey() *ApiKey {
+	if x != nil {
+		return x.ApiKey
+	}
+	return nil
+}
+
+func (x *RotateApiKeyResponse) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *RotateApiKeyResponse) GetOld() *ApiKey {
+	if x != nil {
+		return x.Old
+	}
+	return nil
+}
+
+func (x *RotateApiKeyResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type ImportApiKeysRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	ApiKeys []*HashedApiKey        `protobuf:"bytes,1,rep,name=api_keys,json=apiKeys,proto3" json:"api_keys,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportApiKeysRequest) Reset() {
+	*x = ImportApiKeysRequest{}
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportApiKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportApiKeysRequest) ProtoMessage() {}
+
+func (x *ImportApiKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportApiKeysRequest.ProtoReflect.Descriptor instead.
+func (*ImportApiKeysRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_credential_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ImportApiKeysRequest) GetApiKeys() []*HashedApiKey {
+	if x != nil {
+		return x.ApiKeys
+	}
+	return nil
+}
+
+func (x *ImportApiKeysRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ImportApiKeysRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// HashedApiKey is an API key that was made elsewhere.
+type HashedApiKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The licence's id. Either this or `license_external_id`.
+	License     string `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// The SHA-256 of the whole key as clients send it, in hex: 64 characters.
+	Sha256 string `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// Unset: never.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// The key's first characters, 12 at most, to tell keys apart.
+	Prefix string `protobuf:"bytes,5,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// Your own id of the licence.
+	LicenseExternalId string `protobuf:"bytes,6,opt,name=license_external_id,json=licenseExternalId,proto3" json:"license_external_id,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *HashedApiKey) Reset() {
+	*x = HashedApiKey{}
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HashedApiKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HashedApiKey) ProtoMessage() {}
+
+func (x *HashedApiKey) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HashedApiKey.ProtoReflect.Descriptor instead.
+func (*HashedApiKey) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_credential_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *HashedApiKey) GetLicense() string {
+	if x != nil {
+		return x.License
+	}
+	return ""
+}
+
+func (x *HashedApiKey) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *HashedApiKey) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *HashedApiKey) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *HashedApiKey) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *HashedApiKey) GetLicenseExternalId() string {
+	if x != nil {
+		return x.LicenseExternalId
+	}
+	return ""
+}
+
+type ImportApiKeysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order asked.
+	Results []*ImportedApiKey `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// How many were not there before.
+	Imported      int32  `protobuf:"varint,2,opt,name=imported,proto3" json:"imported,omitempty"`
+	Epoch         *Epoch `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportApiKeysResponse) Reset() {
+	*x = ImportApiKeysResponse{}
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportApiKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportApiKeysResponse) ProtoMessage() {}
+
+func (x *ImportApiKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportApiKeysResponse.ProtoReflect.Descriptor instead.
+func (*ImportApiKeysResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_credential_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ImportApiKeysResponse) GetResults() []*ImportedApiKey {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *ImportApiKeysResponse) GetImported() int32 {
+	if x != nil {
+		return x.Imported
+	}
+	return 0
+}
+
+func (x *ImportApiKeysResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+// ImportedApiKey is what became of one key of an import.
+type ImportedApiKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key's id.
+	ApiKey string `protobuf:"bytes,1,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
+	// It was there already, and stayed as it was.
+	Existed       bool `protobuf:"varint,2,opt,name=existed,proto3" json:"existed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportedApiKey) Reset() {
+	*x = ImportedApiKey{}
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportedApiKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportedApiKey) ProtoMessage() {}
+
+func (x *ImportedApiKey) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_credential_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportedApiKey.ProtoReflect.Descriptor instead.
+func (*ImportedApiKey) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_credential_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ImportedApiKey) GetApiKey() string {
+	if x != nil {
+		return x.ApiKey
+	}
+	return ""
+}
+
+func (x *ImportedApiKey) GetExisted() bool {
+	if x != nil {
+		return x.Existed
+	}
+	return false
+}
+
 var File_tollgate_admin_v1_credential_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_credential_service_proto_rawDesc = "" +
 	"\n" +
-	"*tollgate/admin/v1/credential_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftollgate/admin/v1/api_key.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\"tollgate/admin/v1/permission.proto\"\x85\x01\n" +
+	"*tollgate/admin/v1/credential_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftollgate/admin/v1/api_key.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\"tollgate/admin/v1/permission.proto\"\x85\x01\n" +
 	"\x12ListApiKeysRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -418,18 +1073,71 @@ const file_tollgate_admin_v1_credential_service_proto_rawDesc = "" +
 	"\x14CreateApiKeyResponse\x122\n" +
 	"\aapi_key\x18\x01 \x01(\v2\x19.tollgate.admin.v1.ApiKeyR\x06apiKey\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\x12.\n" +
-	"\x05epoch\x18\x03 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\x88\x01\n" +
+	"\x05epoch\x18\x03 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa5\x01\n" +
 	"\x13RevokeApiKeyRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\x121\n" +
 	"\n" +
 	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
-	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"z\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"z\n" +
 	"\x14RevokeApiKeyResponse\x122\n" +
 	"\aapi_key\x18\x01 \x01(\v2\x19.tollgate.admin.v1.ApiKeyR\x06apiKey\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch2\x97\x03\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"-\n" +
+	"\x10GetApiKeyRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"G\n" +
+	"\x11GetApiKeyResponse\x122\n" +
+	"\aapi_key\x18\x01 \x01(\v2\x19.tollgate.admin.v1.ApiKeyR\x06apiKey\"\xe6\x01\n" +
+	"\x13UpdateApiKeyRequest\x12:\n" +
+	"\aapi_key\x18\x01 \x01(\v2\x19.tollgate.admin.v1.ApiKeyB\x06\xbaH\x03\xc8\x01\x01R\x06apiKey\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"z\n" +
+	"\x14UpdateApiKeyResponse\x122\n" +
+	"\aapi_key\x18\x01 \x01(\v2\x19.tollgate.admin.v1.ApiKeyR\x06apiKey\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa6\x02\n" +
+	"\x13RotateApiKeyRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\x12D\n" +
+	"\aoverlap\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\aoverlap\x129\n" +
+	"\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"\xbf\x01\n" +
+	"\x14RotateApiKeyResponse\x122\n" +
+	"\aapi_key\x18\x01 \x01(\v2\x19.tollgate.admin.v1.ApiKeyR\x06apiKey\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\x12+\n" +
+	"\x03old\x18\x03 \x01(\v2\x19.tollgate.admin.v1.ApiKeyR\x03old\x12.\n" +
+	"\x05epoch\x18\x04 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xb7\x01\n" +
+	"\x14ImportApiKeysRequest\x12G\n" +
+	"\bapi_keys\x18\x01 \x03(\v2\x1f.tollgate.admin.v1.HashedApiKeyB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\aapiKeys\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"\x96\x02\n" +
+	"\fHashedApiKey\x12!\n" +
+	"\alicense\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\alicense\x12+\n" +
+	"\fdisplay_name\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xc8\x01R\vdisplayName\x12 \n" +
+	"\x06sha256\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xc8\x01R\x06sha256\x129\n" +
+	"\n" +
+	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x1f\n" +
+	"\x06prefix\x18\x05 \x01(\tB\a\xbaH\x04r\x02(@R\x06prefix\x128\n" +
+	"\x13license_external_id\x18\x06 \x01(\tB\b\xbaH\x05r\x03(\xc8\x01R\x11licenseExternalId\"\xa0\x01\n" +
+	"\x15ImportApiKeysResponse\x12;\n" +
+	"\aresults\x18\x01 \x03(\v2!.tollgate.admin.v1.ImportedApiKeyR\aresults\x12\x1a\n" +
+	"\bimported\x18\x02 \x01(\x05R\bimported\x12.\n" +
+	"\x05epoch\x18\x03 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"C\n" +
+	"\x0eImportedApiKey\x12\x17\n" +
+	"\aapi_key\x18\x01 \x01(\tR\x06apiKey\x12\x18\n" +
+	"\aexisted\x18\x02 \x01(\bR\aexisted2\xb7\a\n" +
 	"\x11CredentialService\x12y\n" +
-	"\vListApiKeys\x12%.tollgate.admin.v1.ListApiKeysRequest\x1a&.tollgate.admin.v1.ListApiKeysResponse\"\x1b\x88\xb5\x18\b\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/api_keys\x90\x02\x01\x12|\n" +
-	"\fCreateApiKey\x12&.tollgate.admin.v1.CreateApiKeyRequest\x1a'.tollgate.admin.v1.CreateApiKeyResponse\"\x1b\x88\xb5\x18\t\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/api_keys\x12\x88\x01\n" +
+	"\vListApiKeys\x12%.tollgate.admin.v1.ListApiKeysRequest\x1a&.tollgate.admin.v1.ListApiKeysResponse\"\x1b\x88\xb5\x18\b\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/api_keys\x90\x02\x01\x12x\n" +
+	"\tGetApiKey\x12#.tollgate.admin.v1.GetApiKeyRequest\x1a$.tollgate.admin.v1.GetApiKeyResponse\" \x88\xb5\x18\b\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/api_keys/{id}\x90\x02\x01\x12|\n" +
+	"\fCreateApiKey\x12&.tollgate.admin.v1.CreateApiKeyRequest\x1a'.tollgate.admin.v1.CreateApiKeyResponse\"\x1b\x88\xb5\x18\t\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/api_keys\x12\x8f\x01\n" +
+	"\fUpdateApiKey\x12&.tollgate.admin.v1.UpdateApiKeyRequest\x1a'.tollgate.admin.v1.UpdateApiKeyResponse\".\x88\xb5\x18\t\x82\xd3\xe4\x93\x02$:\aapi_key2\x19/v1/api_keys/{api_key.id}\x12\x88\x01\n" +
+	"\fRotateApiKey\x12&.tollgate.admin.v1.RotateApiKeyRequest\x1a'.tollgate.admin.v1.RotateApiKeyResponse\"'\x88\xb5\x18\t\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/api_keys/{id}:rotate\x12\x86\x01\n" +
+	"\rImportApiKeys\x12'.tollgate.admin.v1.ImportApiKeysRequest\x1a(.tollgate.admin.v1.ImportApiKeysResponse\"\"\x88\xb5\x18\t\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/api_keys:import\x12\x88\x01\n" +
 	"\fRevokeApiKey\x12&.tollgate.admin.v1.RevokeApiKeyRequest\x1a'.tollgate.admin.v1.RevokeApiKeyResponse\"'\x88\xb5\x18\t\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/api_keys/{id}:revokeB\xc0\x01\n" +
 	"\x15com.tollgate.admin.v1B\x16CredentialServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
@@ -445,7 +1153,7 @@ func file_tollgate_admin_v1_credential_service_proto_rawDescGZIP() []byte {
 	return file_tollgate_admin_v1_credential_service_proto_rawDescData
 }
 
-var file_tollgate_admin_v1_credential_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_tollgate_admin_v1_credential_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_tollgate_admin_v1_credential_service_proto_goTypes = []any{
 	(*ListApiKeysRequest)(nil),    // 0: tollgate.admin.v1.ListApiKeysRequest
 	(*ListApiKeysResponse)(nil),   // 1: tollgate.admin.v1.ListApiKeysResponse
@@ -453,28 +1161,62 @@ var file_tollgate_admin_v1_credential_service_proto_goTypes = []any{
 	(*CreateApiKeyResponse)(nil),  // 3: tollgate.admin.v1.CreateApiKeyResponse
 	(*RevokeApiKeyRequest)(nil),   // 4: tollgate.admin.v1.RevokeApiKeyRequest
 	(*RevokeApiKeyResponse)(nil),  // 5: tollgate.admin.v1.RevokeApiKeyResponse
-	(*ApiKey)(nil),                // 6: tollgate.admin.v1.ApiKey
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*Epoch)(nil),                 // 8: tollgate.admin.v1.Epoch
+	(*GetApiKeyRequest)(nil),      // 6: tollgate.admin.v1.GetApiKeyRequest
+	(*GetApiKeyResponse)(nil),     // 7: tollgate.admin.v1.GetApiKeyResponse
+	(*UpdateApiKeyRequest)(nil),   // 8: tollgate.admin.v1.UpdateApiKeyRequest
+	(*UpdateApiKeyResponse)(nil),  // 9: tollgate.admin.v1.UpdateApiKeyResponse
+	(*RotateApiKeyRequest)(nil),   // 10: tollgate.admin.v1.RotateApiKeyRequest
+	(*RotateApiKeyResponse)(nil),  // 11: tollgate.admin.v1.RotateApiKeyResponse
+	(*ImportApiKeysRequest)(nil),  // 12: tollgate.admin.v1.ImportApiKeysRequest
+	(*HashedApiKey)(nil),          // 13: tollgate.admin.v1.HashedApiKey
+	(*ImportApiKeysResponse)(nil), // 14: tollgate.admin.v1.ImportApiKeysResponse
+	(*ImportedApiKey)(nil),        // 15: tollgate.admin.v1.ImportedApiKey
+	(*ApiKey)(nil),                // 16: tollgate.admin.v1.ApiKey
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*Epoch)(nil),                 // 18: tollgate.admin.v1.Epoch
+	(*fieldmaskpb.FieldMask)(nil), // 19: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
 }
 var file_tollgate_admin_v1_credential_service_proto_depIdxs = []int32{
-	6, // 0: tollgate.admin.v1.ListApiKeysResponse.api_keys:type_name -> tollgate.admin.v1.ApiKey
-	7, // 1: tollgate.admin.v1.CreateApiKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
-	6, // 2: tollgate.admin.v1.CreateApiKeyResponse.api_key:type_name -> tollgate.admin.v1.ApiKey
-	8, // 3: tollgate.admin.v1.CreateApiKeyResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	6, // 4: tollgate.admin.v1.RevokeApiKeyResponse.api_key:type_name -> tollgate.admin.v1.ApiKey
-	8, // 5: tollgate.admin.v1.RevokeApiKeyResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	0, // 6: tollgate.admin.v1.CredentialService.ListApiKeys:input_type -> tollgate.admin.v1.ListApiKeysRequest
-	2, // 7: tollgate.admin.v1.CredentialService.CreateApiKey:input_type -> tollgate.admin.v1.CreateApiKeyRequest
-	4, // 8: tollgate.admin.v1.CredentialService.RevokeApiKey:input_type -> tollgate.admin.v1.RevokeApiKeyRequest
-	1, // 9: tollgate.admin.v1.CredentialService.ListApiKeys:output_type -> tollgate.admin.v1.ListApiKeysResponse
-	3, // 10: tollgate.admin.v1.CredentialService.CreateApiKey:output_type -> tollgate.admin.v1.CreateApiKeyResponse
-	5, // 11: tollgate.admin.v1.CredentialService.RevokeApiKey:output_type -> tollgate.admin.v1.RevokeApiKeyResponse
-	9, // [9:12] is the sub-list for method output_type
-	6, // [6:9] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	16, // 0: tollgate.admin.v1.ListApiKeysResponse.api_keys:type_name -> tollgate.admin.v1.ApiKey
+	17, // 1: tollgate.admin.v1.CreateApiKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
+	16, // 2: tollgate.admin.v1.CreateApiKeyResponse.api_key:type_name -> tollgate.admin.v1.ApiKey
+	18, // 3: tollgate.admin.v1.CreateApiKeyResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	16, // 4: tollgate.admin.v1.RevokeApiKeyResponse.api_key:type_name -> tollgate.admin.v1.ApiKey
+	18, // 5: tollgate.admin.v1.RevokeApiKeyResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	16, // 6: tollgate.admin.v1.GetApiKeyResponse.api_key:type_name -> tollgate.admin.v1.ApiKey
+	16, // 7: tollgate.admin.v1.UpdateApiKeyRequest.api_key:type_name -> tollgate.admin.v1.ApiKey
+	19, // 8: tollgate.admin.v1.UpdateApiKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	16, // 9: tollgate.admin.v1.UpdateApiKeyResponse.api_key:type_name -> tollgate.admin.v1.ApiKey
+	18, // 10: tollgate.admin.v1.UpdateApiKeyResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	20, // 11: tollgate.admin.v1.RotateApiKeyRequest.overlap:type_name -> google.protobuf.Duration
+	17, // 12: tollgate.admin.v1.RotateApiKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
+	16, // 13: tollgate.admin.v1.RotateApiKeyResponse.api_key:type_name -> tollgate.admin.v1.ApiKey
+	16, // 14: tollgate.admin.v1.RotateApiKeyResponse.old:type_name -> tollgate.admin.v1.ApiKey
+	18, // 15: tollgate.admin.v1.RotateApiKeyResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	13, // 16: tollgate.admin.v1.ImportApiKeysRequest.api_keys:type_name -> tollgate.admin.v1.HashedApiKey
+	17, // 17: tollgate.admin.v1.HashedApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	15, // 18: tollgate.admin.v1.ImportApiKeysResponse.results:type_name -> tollgate.admin.v1.ImportedApiKey
+	18, // 19: tollgate.admin.v1.ImportApiKeysResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	0,  // 20: tollgate.admin.v1.CredentialService.ListApiKeys:input_type -> tollgate.admin.v1.ListApiKeysRequest
+	6,  // 21: tollgate.admin.v1.CredentialService.GetApiKey:input_type -> tollgate.admin.v1.GetApiKeyRequest
+	2,  // 22: tollgate.admin.v1.CredentialService.CreateApiKey:input_type -> tollgate.admin.v1.CreateApiKeyRequest
+	8,  // 23: tollgate.admin.v1.CredentialService.UpdateApiKey:input_type -> tollgate.admin.v1.UpdateApiKeyRequest
+	10, // 24: tollgate.admin.v1.CredentialService.RotateApiKey:input_type -> tollgate.admin.v1.RotateApiKeyRequest
+	12, // 25: tollgate.admin.v1.CredentialService.ImportApiKeys:input_type -> tollgate.admin.v1.ImportApiKeysRequest
+	4,  // 26: tollgate.admin.v1.CredentialService.RevokeApiKey:input_type -> tollgate.admin.v1.RevokeApiKeyRequest
+	1,  // 27: tollgate.admin.v1.CredentialService.ListApiKeys:output_type -> tollgate.admin.v1.ListApiKeysResponse
+	7,  // 28: tollgate.admin.v1.CredentialService.GetApiKey:output_type -> tollgate.admin.v1.GetApiKeyResponse
+	3,  // 29: tollgate.admin.v1.CredentialService.CreateApiKey:output_type -> tollgate.admin.v1.CreateApiKeyResponse
+	9,  // 30: tollgate.admin.v1.CredentialService.UpdateApiKey:output_type -> tollgate.admin.v1.UpdateApiKeyResponse
+	11, // 31: tollgate.admin.v1.CredentialService.RotateApiKey:output_type -> tollgate.admin.v1.RotateApiKeyResponse
+	14, // 32: tollgate.admin.v1.CredentialService.ImportApiKeys:output_type -> tollgate.admin.v1.ImportApiKeysResponse
+	5,  // 33: tollgate.admin.v1.CredentialService.RevokeApiKey:output_type -> tollgate.admin.v1.RevokeApiKeyResponse
+	27, // [27:34] is the sub-list for method output_type
+	20, // [20:27] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_credential_service_proto_init() }
@@ -491,7 +1233,7 @@ func file_tollgate_admin_v1_credential_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_credential_service_proto_rawDesc), len(file_tollgate_admin_v1_credential_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -590,11 +590,128 @@ func (x *ArchiveCustomerResponse) GetEpoch() *Epoch {
 	return nil
 }
 
+type ImportCustomersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next piece of the file. Pieces may end anywhere.
+	Csv []byte `protobuf:"bytes,1,opt,name=csv,proto3" json:"csv,omitempty"`
+	// In the first message only. Chosen by the caller: the same file again with the same
+	// id has one effect, and the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// In the first message only. Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportCustomersRequest) Reset() {
+	*x = ImportCustomersRequest{}
+	mi := &file_tollgate_admin_v1_customer_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportCustomersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportCustomersRequest) ProtoMessage() {}
+
+func (x *ImportCustomersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_customer_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportCustomersRequest.ProtoReflect.Descriptor instead.
+func (*ImportCustomersRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_customer_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ImportCustomersRequest) GetCsv() []byte {
+	if x != nil {
+		return x.Csv
+	}
+	return nil
+}
+
+func (x *ImportCustomersRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ImportCustomersRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type ImportCustomersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What became of the rows.
+	Result        *ImportResult `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	Epoch         *Epoch        `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportCustomersResponse) Reset() {
+	*x = ImportCustomersResponse{}
+	mi := &file_tollgate_admin_v1_customer_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportCustomersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportCustomersResponse) ProtoMessage() {}
+
+func (x *ImportCustomersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_customer_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportCustomersResponse.ProtoReflect.Descriptor instead.
+func (*ImportCustomersResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_customer_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ImportCustomersResponse) GetResult() *ImportResult {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *ImportCustomersResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
 var File_tollgate_admin_v1_customer_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_customer_service_proto_rawDesc = "" +
 	"\n" +
-	"(tollgate/admin/v1/customer_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a tollgate/admin/v1/customer.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\"tollgate/admin/v1/permission.proto\"\xb0\x01\n" +
+	"(tollgate/admin/v1/customer_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a tollgate/admin/v1/customer.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1etollgate/admin/v1/import.proto\x1a\"tollgate/admin/v1/permission.proto\"\xb0\x01\n" +
 	"\x15CreateCustomerRequest\x12?\n" +
 	"\bcustomer\x18\x01 \x01(\v2\x1b.tollgate.admin.v1.CustomerB\x06\xbaH\x03\xc8\x01\x01R\bcustomer\x121\n" +
 	"\n" +
@@ -633,12 +750,21 @@ const file_tollgate_admin_v1_customer_service_proto_rawDesc = "" +
 	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"\x82\x01\n" +
 	"\x17ArchiveCustomerResponse\x127\n" +
 	"\bcustomer\x18\x01 \x01(\v2\x1b.tollgate.admin.v1.CustomerR\bcustomer\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch2\xd3\x05\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\x8c\x01\n" +
+	"\x16ImportCustomersRequest\x12\x1b\n" +
+	"\x03csv\x18\x01 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80@R\x03csv\x120\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x11\xbaH\x0er\f(d2\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"\x82\x01\n" +
+	"\x17ImportCustomersResponse\x127\n" +
+	"\x06result\x18\x01 \x01(\v2\x1f.tollgate.admin.v1.ImportResultR\x06result\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch2\xc5\x06\n" +
 	"\x0fCustomerService\x12\x8a\x01\n" +
 	"\x0eCreateCustomer\x12(.tollgate.admin.v1.CreateCustomerRequest\x1a).tollgate.admin.v1.CreateCustomerResponse\"#\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02\x19:\bcustomer\"\r/v1/customers\x12\x7f\n" +
 	"\vGetCustomer\x12%.tollgate.admin.v1.GetCustomerRequest\x1a&.tollgate.admin.v1.GetCustomerResponse\"!\x88\xb5\x18\x04\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/customers/{id}\x90\x02\x01\x12\x80\x01\n" +
 	"\rListCustomers\x12'.tollgate.admin.v1.ListCustomersRequest\x1a(.tollgate.admin.v1.ListCustomersResponse\"\x1c\x88\xb5\x18\x04\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/customers\x90\x02\x01\x12\x98\x01\n" +
-	"\x0eUpdateCustomer\x12(.tollgate.admin.v1.UpdateCustomerRequest\x1a).tollgate.admin.v1.UpdateCustomerResponse\"1\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02':\bcustomer2\x1b/v1/customers/{customer.id}\x12\x93\x01\n" +
+	"\x0eUpdateCustomer\x12(.tollgate.admin.v1.UpdateCustomerRequest\x1a).tollgate.admin.v1.UpdateCustomerResponse\"1\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02':\bcustomer2\x1b/v1/customers/{customer.id}\x12p\n" +
+	"\x0fImportCustomers\x12).tollgate.admin.v1.ImportCustomersRequest\x1a*.tollgate.admin.v1.ImportCustomersResponse\"\x04\x88\xb5\x18\x05(\x01\x12\x93\x01\n" +
 	"\x0fArchiveCustomer\x12).tollgate.admin.v1.ArchiveCustomerRequest\x1a*.tollgate.admin.v1.ArchiveCustomerResponse\")\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/customers/{id}:archiveB\xbe\x01\n" +
 	"\x15com.tollgate.admin.v1B\x14CustomerServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
@@ -654,7 +780,7 @@ func file_tollgate_admin_v1_customer_service_proto_rawDescGZIP() []byte {
 	return file_tollgate_admin_v1_customer_service_proto_rawDescData
 }
 
-var file_tollgate_admin_v1_customer_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_tollgate_admin_v1_customer_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_tollgate_admin_v1_customer_service_proto_goTypes = []any{
 	(*CreateCustomerRequest)(nil),   // 0: tollgate.admin.v1.CreateCustomerRequest
 	(*CreateCustomerResponse)(nil),  // 1: tollgate.admin.v1.CreateCustomerResponse
@@ -666,37 +792,44 @@ var file_tollgate_admin_v1_customer_service_proto_goTypes = []any{
 	(*UpdateCustomerResponse)(nil),  // 7: tollgate.admin.v1.UpdateCustomerResponse
 	(*ArchiveCustomerRequest)(nil),  // 8: tollgate.admin.v1.ArchiveCustomerRequest
 	(*ArchiveCustomerResponse)(nil), // 9: tollgate.admin.v1.ArchiveCustomerResponse
-	(*Customer)(nil),                // 10: tollgate.admin.v1.Customer
-	(*Epoch)(nil),                   // 11: tollgate.admin.v1.Epoch
-	(*fieldmaskpb.FieldMask)(nil),   // 12: google.protobuf.FieldMask
+	(*ImportCustomersRequest)(nil),  // 10: tollgate.admin.v1.ImportCustomersRequest
+	(*ImportCustomersResponse)(nil), // 11: tollgate.admin.v1.ImportCustomersResponse
+	(*Customer)(nil),                // 12: tollgate.admin.v1.Customer
+	(*Epoch)(nil),                   // 13: tollgate.admin.v1.Epoch
+	(*fieldmaskpb.FieldMask)(nil),   // 14: google.protobuf.FieldMask
+	(*ImportResult)(nil),            // 15: tollgate.admin.v1.ImportResult
 }
 var file_tollgate_admin_v1_customer_service_proto_depIdxs = []int32{
-	10, // 0: tollgate.admin.v1.CreateCustomerRequest.customer:type_name -> tollgate.admin.v1.Customer
-	10, // 1: tollgate.admin.v1.CreateCustomerResponse.customer:type_name -> tollgate.admin.v1.Customer
-	11, // 2: tollgate.admin.v1.CreateCustomerResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	10, // 3: tollgate.admin.v1.GetCustomerResponse.customer:type_name -> tollgate.admin.v1.Customer
-	10, // 4: tollgate.admin.v1.ListCustomersResponse.customers:type_name -> tollgate.admin.v1.Customer
-	10, // 5: tollgate.admin.v1.UpdateCustomerRequest.customer:type_name -> tollgate.admin.v1.Customer
-	12, // 6: tollgate.admin.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
-	10, // 7: tollgate.admin.v1.UpdateCustomerResponse.customer:type_name -> tollgate.admin.v1.Customer
-	11, // 8: tollgate.admin.v1.UpdateCustomerResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	10, // 9: tollgate.admin.v1.ArchiveCustomerResponse.customer:type_name -> tollgate.admin.v1.Customer
-	11, // 10: tollgate.admin.v1.ArchiveCustomerResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	0,  // 11: tollgate.admin.v1.CustomerService.CreateCustomer:input_type -> tollgate.admin.v1.CreateCustomerRequest
-	2,  // 12: tollgate.admin.v1.CustomerService.GetCustomer:input_type -> tollgate.admin.v1.GetCustomerRequest
-	4,  // 13: tollgate.admin.v1.CustomerService.ListCustomers:input_type -> tollgate.admin.v1.ListCustomersRequest
-	6,  // 14: tollgate.admin.v1.CustomerService.UpdateCustomer:input_type -> tollgate.admin.v1.UpdateCustomerRequest
-	8,  // 15: tollgate.admin.v1.CustomerService.ArchiveCustomer:input_type -> tollgate.admin.v1.ArchiveCustomerRequest
-	1,  // 16: tollgate.admin.v1.CustomerService.CreateCustomer:output_type -> tollgate.admin.v1.CreateCustomerResponse
-	3,  // 17: tollgate.admin.v1.CustomerService.GetCustomer:output_type -> tollgate.admin.v1.GetCustomerResponse
-	5,  // 18: tollgate.admin.v1.CustomerService.ListCustomers:output_type -> tollgate.admin.v1.ListCustomersResponse
-	7,  // 19: tollgate.admin.v1.CustomerService.UpdateCustomer:output_type -> tollgate.admin.v1.UpdateCustomerResponse
-	9,  // 20: tollgate.admin.v1.CustomerService.ArchiveCustomer:output_type -> tollgate.admin.v1.ArchiveCustomerResponse
-	16, // [16:21] is the sub-list for method output_type
-	11, // [11:16] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	12, // 0: tollgate.admin.v1.CreateCustomerRequest.customer:type_name -> tollgate.admin.v1.Customer
+	12, // 1: tollgate.admin.v1.CreateCustomerResponse.customer:type_name -> tollgate.admin.v1.Customer
+	13, // 2: tollgate.admin.v1.CreateCustomerResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	12, // 3: tollgate.admin.v1.GetCustomerResponse.customer:type_name -> tollgate.admin.v1.Customer
+	12, // 4: tollgate.admin.v1.ListCustomersResponse.customers:type_name -> tollgate.admin.v1.Customer
+	12, // 5: tollgate.admin.v1.UpdateCustomerRequest.customer:type_name -> tollgate.admin.v1.Customer
+	14, // 6: tollgate.admin.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
+	12, // 7: tollgate.admin.v1.UpdateCustomerResponse.customer:type_name -> tollgate.admin.v1.Customer
+	13, // 8: tollgate.admin.v1.UpdateCustomerResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	12, // 9: tollgate.admin.v1.ArchiveCustomerResponse.customer:type_name -> tollgate.admin.v1.Customer
+	13, // 10: tollgate.admin.v1.ArchiveCustomerResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	15, // 11: tollgate.admin.v1.ImportCustomersResponse.result:type_name -> tollgate.admin.v1.ImportResult
+	13, // 12: tollgate.admin.v1.ImportCustomersResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	0,  // 13: tollgate.admin.v1.CustomerService.CreateCustomer:input_type -> tollgate.admin.v1.CreateCustomerRequest
+	2,  // 14: tollgate.admin.v1.CustomerService.GetCustomer:input_type -> tollgate.admin.v1.GetCustomerRequest
+	4,  // 15: tollgate.admin.v1.CustomerService.ListCustomers:input_type -> tollgate.admin.v1.ListCustomersRequest
+	6,  // 16: tollgate.admin.v1.CustomerService.UpdateCustomer:input_type -> tollgate.admin.v1.UpdateCustomerRequest
+	10, // 17: tollgate.admin.v1.CustomerService.ImportCustomers:input_type -> tollgate.admin.v1.ImportCustomersRequest
+	8,  // 18: tollgate.admin.v1.CustomerService.ArchiveCustomer:input_type -> tollgate.admin.v1.ArchiveCustomerRequest
+	1,  // 19: tollgate.admin.v1.CustomerService.CreateCustomer:output_type -> tollgate.admin.v1.CreateCustomerResponse
+	3,  // 20: tollgate.admin.v1.CustomerService.GetCustomer:output_type -> tollgate.admin.v1.GetCustomerResponse
+	5,  // 21: tollgate.admin.v1.CustomerService.ListCustomers:output_type -> tollgate.admin.v1.ListCustomersResponse
+	7,  // 22: tollgate.admin.v1.CustomerService.UpdateCustomer:output_type -> tollgate.admin.v1.UpdateCustomerResponse
+	11, // 23: tollgate.admin.v1.CustomerService.ImportCustomers:output_type -> tollgate.admin.v1.ImportCustomersResponse
+	9,  // 24: tollgate.admin.v1.CustomerService.ArchiveCustomer:output_type -> tollgate.admin.v1.ArchiveCustomerResponse
+	19, // [19:25] is the sub-list for method output_type
+	13, // [13:19] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_customer_service_proto_init() }
@@ -706,6 +839,7 @@ func file_tollgate_admin_v1_customer_service_proto_init() {
 	}
 	file_tollgate_admin_v1_customer_proto_init()
 	file_tollgate_admin_v1_epoch_proto_init()
+	file_tollgate_admin_v1_import_proto_init()
 	file_tollgate_admin_v1_permission_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -713,7 +847,7 @@ func file_tollgate_admin_v1_customer_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_customer_service_proto_rawDesc), len(file_tollgate_admin_v1_customer_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -127,7 +127,9 @@ type License struct {
 	Grants []*Grant `protobuf:"bytes,17,rep,name=grants,proto3" json:"grants,omitempty"`
 	// In order of their start; of two that grant the same, the later one counts. Output
 	// only.
-	AddOns        []*Attachment `protobuf:"bytes,18,rep,name=add_ons,json=addOns,proto3" json:"add_ons,omitempty"`
+	AddOns []*Attachment `protobuf:"bytes,18,rep,name=add_ons,json=addOns,proto3" json:"add_ons,omitempty"`
+	// Your own id of the licence, given when it is issued or imported. Unique where set.
+	ExternalId    string `protobuf:"bytes,19,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -286,6 +288,13 @@ func (x *License) GetAddOns() []*Attachment {
 		return x.AddOns
 	}
 	return nil
+}
+
+func (x *License) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
 }
 
 // Attachment is an add-on that a licence has, or will have.
@@ -768,7 +777,7 @@ var File_tollgate_admin_v1_license_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_license_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftollgate/admin/v1/license.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctollgate/admin/v1/plan.proto\"\x82\a\n" +
+	"\x1ftollgate/admin/v1/license.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctollgate/admin/v1/plan.proto\"\xad\a\n" +
 	"\aLicense\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\bcustomer\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\bcustomer\x12\x1b\n" +
@@ -792,7 +801,9 @@ const file_tollgate_admin_v1_license_proto_rawDesc = "" +
 	"\bupcoming\x18\x0f \x03(\v2\x1f.tollgate.admin.v1.LicensePhaseR\bupcoming\x129\n" +
 	"\toverrides\x18\x10 \x03(\v2\x1b.tollgate.admin.v1.OverrideR\toverrides\x120\n" +
 	"\x06grants\x18\x11 \x03(\v2\x18.tollgate.admin.v1.GrantR\x06grants\x126\n" +
-	"\aadd_ons\x18\x12 \x03(\v2\x1d.tollgate.admin.v1.AttachmentR\x06addOns\"\x91\x01\n" +
+	"\aadd_ons\x18\x12 \x03(\v2\x1d.tollgate.admin.v1.AttachmentR\x06addOns\x12)\n" +
+	"\vexternal_id\x18\x13 \x01(\tB\b\xbaH\x05r\x03(\xc8\x01R\n" +
+	"externalId\"\x91\x01\n" +
 	"\n" +
 	"Attachment\x12\x15\n" +
 	"\x06add_on\x18\x01 \x01(\tR\x05addOn\x127\n" +

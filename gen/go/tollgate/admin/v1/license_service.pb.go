@@ -2347,11 +2347,128 @@ func (x *DetachAddOnResponse) GetEpoch() *Epoch {
 	return nil
 }
 
+type ImportLicensesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next piece of the file. Pieces may end anywhere.
+	Csv []byte `protobuf:"bytes,1,opt,name=csv,proto3" json:"csv,omitempty"`
+	// In the first message only. Chosen by the caller: the same file again with the same
+	// id has one effect, and the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// In the first message only. Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportLicensesRequest) Reset() {
+	*x = ImportLicensesRequest{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportLicensesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportLicensesRequest) ProtoMessage() {}
+
+func (x *ImportLicensesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportLicensesRequest.ProtoReflect.Descriptor instead.
+func (*ImportLicensesRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ImportLicensesRequest) GetCsv() []byte {
+	if x != nil {
+		return x.Csv
+	}
+	return nil
+}
+
+func (x *ImportLicensesRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ImportLicensesRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type ImportLicensesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What became of the rows.
+	Result        *ImportResult `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	Epoch         *Epoch        `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportLicensesResponse) Reset() {
+	*x = ImportLicensesResponse{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportLicensesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportLicensesResponse) ProtoMessage() {}
+
+func (x *ImportLicensesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportLicensesResponse.ProtoReflect.Descriptor instead.
+func (*ImportLicensesResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ImportLicensesResponse) GetResult() *ImportResult {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *ImportLicensesResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
 var File_tollgate_admin_v1_license_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"\n" +
-	"'tollgate/admin/v1/license_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#tollgate/admin/v1/entitlement.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/license.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1ctollgate/admin/v1/plan.proto\".\n" +
+	"'tollgate/admin/v1/license_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#tollgate/admin/v1/entitlement.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1etollgate/admin/v1/import.proto\x1a\x1ftollgate/admin/v1/license.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1ctollgate/admin/v1/plan.proto\".\n" +
 	"\x11GetLicenseRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\"J\n" +
 	"\x12GetLicenseResponse\x124\n" +
@@ -2525,17 +2642,26 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"{\n" +
 	"\x13DetachAddOnResponse\x124\n" +
 	"\alicense\x18\x01 \x01(\v2\x1a.tollgate.admin.v1.LicenseR\alicense\x12.\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\x8b\x01\n" +
+	"\x15ImportLicensesRequest\x12\x1b\n" +
+	"\x03csv\x18\x01 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80@R\x03csv\x120\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x11\xbaH\x0er\f(d2\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"\x81\x01\n" +
+	"\x16ImportLicensesResponse\x127\n" +
+	"\x06result\x18\x01 \x01(\v2\x1f.tollgate.admin.v1.ImportResultR\x06result\x12.\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch*Z\n" +
 	"\n" +
 	"ChangeWhen\x12\x1b\n" +
 	"\x17CHANGE_WHEN_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCHANGE_WHEN_NOW\x10\x01\x12\x1a\n" +
-	"\x16CHANGE_WHEN_PERIOD_END\x10\x022\xf6\x12\n" +
+	"\x16CHANGE_WHEN_PERIOD_END\x10\x022\xe5\x13\n" +
 	"\x0eLicenseService\x12{\n" +
 	"\n" +
 	"GetLicense\x12$.tollgate.admin.v1.GetLicenseRequest\x1a%.tollgate.admin.v1.GetLicenseResponse\" \x88\xb5\x18\x06\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/licenses/{id}\x90\x02\x01\x12|\n" +
 	"\fListLicenses\x12&.tollgate.admin.v1.ListLicensesRequest\x1a'.tollgate.admin.v1.ListLicensesResponse\"\x1b\x88\xb5\x18\x06\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/licenses\x90\x02\x01\x12\x82\x01\n" +
-	"\fIssueLicense\x12&.tollgate.admin.v1.IssueLicenseRequest\x1a'.tollgate.admin.v1.IssueLicenseResponse\"!\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\x17:\alicense\"\f/v1/licenses\x12\x8f\x01\n" +
+	"\fIssueLicense\x12&.tollgate.admin.v1.IssueLicenseRequest\x1a'.tollgate.admin.v1.IssueLicenseResponse\"!\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\x17:\alicense\"\f/v1/licenses\x12m\n" +
+	"\x0eImportLicenses\x12(.tollgate.admin.v1.ImportLicensesRequest\x1a).tollgate.admin.v1.ImportLicensesResponse\"\x04\x88\xb5\x18\a(\x01\x12\x8f\x01\n" +
 	"\x0eSuspendLicense\x12(.tollgate.admin.v1.SuspendLicenseRequest\x1a).tollgate.admin.v1.SuspendLicenseResponse\"(\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/licenses/{id}:suspend\x12\x8b\x01\n" +
 	"\rResumeLicense\x12'.tollgate.admin.v1.ResumeLicenseRequest\x1a(.tollgate.admin.v1.ResumeLicenseResponse\"'\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/licenses/{id}:resume\x12\x8b\x01\n" +
 	"\rRevokeLicense\x12'.tollgate.admin.v1.RevokeLicenseRequest\x1a(.tollgate.admin.v1.RevokeLicenseResponse\"'\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/licenses/{id}:revoke\x12\x8b\x01\n" +
@@ -2567,7 +2693,7 @@ func file_tollgate_admin_v1_license_service_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_admin_v1_license_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_admin_v1_license_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_tollgate_admin_v1_license_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_tollgate_admin_v1_license_service_proto_goTypes = []any{
 	(ChangeWhen)(0),                   // 0: tollgate.admin.v1.ChangeWhen
 	(*GetLicenseRequest)(nil),         // 1: tollgate.admin.v1.GetLicenseRequest
@@ -2604,104 +2730,111 @@ var file_tollgate_admin_v1_license_service_proto_goTypes = []any{
 	(*AttachAddOnResponse)(nil),       // 32: tollgate.admin.v1.AttachAddOnResponse
 	(*DetachAddOnRequest)(nil),        // 33: tollgate.admin.v1.DetachAddOnRequest
 	(*DetachAddOnResponse)(nil),       // 34: tollgate.admin.v1.DetachAddOnResponse
-	(*License)(nil),                   // 35: tollgate.admin.v1.License
-	(*Epoch)(nil),                     // 36: tollgate.admin.v1.Epoch
-	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
-	(*structpb.Value)(nil),            // 38: google.protobuf.Value
-	(*RateLimit)(nil),                 // 39: tollgate.admin.v1.RateLimit
-	(*Override)(nil),                  // 40: tollgate.admin.v1.Override
-	(*Grant)(nil),                     // 41: tollgate.admin.v1.Grant
-	(*EffectiveEntitlement)(nil),      // 42: tollgate.admin.v1.EffectiveEntitlement
-	(*EffectiveRateLimit)(nil),        // 43: tollgate.admin.v1.EffectiveRateLimit
-	(*LicenseEvent)(nil),              // 44: tollgate.admin.v1.LicenseEvent
+	(*ImportLicensesRequest)(nil),     // 35: tollgate.admin.v1.ImportLicensesRequest
+	(*ImportLicensesResponse)(nil),    // 36: tollgate.admin.v1.ImportLicensesResponse
+	(*License)(nil),                   // 37: tollgate.admin.v1.License
+	(*Epoch)(nil),                     // 38: tollgate.admin.v1.Epoch
+	(*timestamppb.Timestamp)(nil),     // 39: google.protobuf.Timestamp
+	(*structpb.Value)(nil),            // 40: google.protobuf.Value
+	(*RateLimit)(nil),                 // 41: tollgate.admin.v1.RateLimit
+	(*Override)(nil),                  // 42: tollgate.admin.v1.Override
+	(*Grant)(nil),                     // 43: tollgate.admin.v1.Grant
+	(*EffectiveEntitlement)(nil),      // 44: tollgate.admin.v1.EffectiveEntitlement
+	(*EffectiveRateLimit)(nil),        // 45: tollgate.admin.v1.EffectiveRateLimit
+	(*LicenseEvent)(nil),              // 46: tollgate.admin.v1.LicenseEvent
+	(*ImportResult)(nil),              // 47: tollgate.admin.v1.ImportResult
 }
 var file_tollgate_admin_v1_license_service_proto_depIdxs = []int32{
-	35, // 0: tollgate.admin.v1.GetLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	35, // 1: tollgate.admin.v1.ListLicensesResponse.licenses:type_name -> tollgate.admin.v1.License
-	35, // 2: tollgate.admin.v1.IssueLicenseRequest.license:type_name -> tollgate.admin.v1.License
-	35, // 3: tollgate.admin.v1.IssueLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	36, // 4: tollgate.admin.v1.IssueLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	35, // 5: tollgate.admin.v1.SuspendLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	36, // 6: tollgate.admin.v1.SuspendLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	35, // 7: tollgate.admin.v1.ResumeLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	36, // 8: tollgate.admin.v1.ResumeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	35, // 9: tollgate.admin.v1.RevokeLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	36, // 10: tollgate.admin.v1.RevokeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	37, // 0: tollgate.admin.v1.GetLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	37, // 1: tollgate.admin.v1.ListLicensesResponse.licenses:type_name -> tollgate.admin.v1.License
+	37, // 2: tollgate.admin.v1.IssueLicenseRequest.license:type_name -> tollgate.admin.v1.License
+	37, // 3: tollgate.admin.v1.IssueLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	38, // 4: tollgate.admin.v1.IssueLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	37, // 5: tollgate.admin.v1.SuspendLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	38, // 6: tollgate.admin.v1.SuspendLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	37, // 7: tollgate.admin.v1.ResumeLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	38, // 8: tollgate.admin.v1.ResumeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	37, // 9: tollgate.admin.v1.RevokeLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	38, // 10: tollgate.admin.v1.RevokeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
 	0,  // 11: tollgate.admin.v1.CancelLicenseRequest.when:type_name -> tollgate.admin.v1.ChangeWhen
-	35, // 12: tollgate.admin.v1.CancelLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	36, // 13: tollgate.admin.v1.CancelLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	37, // 14: tollgate.admin.v1.RenewLicenseRequest.ends_at:type_name -> google.protobuf.Timestamp
-	35, // 15: tollgate.admin.v1.RenewLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	36, // 16: tollgate.admin.v1.RenewLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	37, // 17: tollgate.admin.v1.SetPastDueRequest.grace_until:type_name -> google.protobuf.Timestamp
-	35, // 18: tollgate.admin.v1.SetPastDueResponse.license:type_name -> tollgate.admin.v1.License
-	36, // 19: tollgate.admin.v1.SetPastDueResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	37, // 12: tollgate.admin.v1.CancelLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	38, // 13: tollgate.admin.v1.CancelLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	39, // 14: tollgate.admin.v1.RenewLicenseRequest.ends_at:type_name -> google.protobuf.Timestamp
+	37, // 15: tollgate.admin.v1.RenewLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	38, // 16: tollgate.admin.v1.RenewLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	39, // 17: tollgate.admin.v1.SetPastDueRequest.grace_until:type_name -> google.protobuf.Timestamp
+	37, // 18: tollgate.admin.v1.SetPastDueResponse.license:type_name -> tollgate.admin.v1.License
+	38, // 19: tollgate.admin.v1.SetPastDueResponse.epoch:type_name -> tollgate.admin.v1.Epoch
 	0,  // 20: tollgate.admin.v1.ChangePlanRequest.when:type_name -> tollgate.admin.v1.ChangeWhen
-	35, // 21: tollgate.admin.v1.ChangePlanResponse.license:type_name -> tollgate.admin.v1.License
-	36, // 22: tollgate.admin.v1.ChangePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	38, // 23: tollgate.admin.v1.CreateOverrideRequest.value:type_name -> google.protobuf.Value
-	39, // 24: tollgate.admin.v1.CreateOverrideRequest.rate_limit:type_name -> tollgate.admin.v1.RateLimit
-	37, // 25: tollgate.admin.v1.CreateOverrideRequest.starts_at:type_name -> google.protobuf.Timestamp
-	37, // 26: tollgate.admin.v1.CreateOverrideRequest.ends_at:type_name -> google.protobuf.Timestamp
-	40, // 27: tollgate.admin.v1.CreateOverrideResponse.override:type_name -> tollgate.admin.v1.Override
-	36, // 28: tollgate.admin.v1.CreateOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	35, // 29: tollgate.admin.v1.DeleteOverrideResponse.license:type_name -> tollgate.admin.v1.License
-	36, // 30: tollgate.admin.v1.DeleteOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	37, // 31: tollgate.admin.v1.CreateGrantRequest.starts_at:type_name -> google.protobuf.Timestamp
-	37, // 32: tollgate.admin.v1.CreateGrantRequest.expires_at:type_name -> google.protobuf.Timestamp
-	41, // 33: tollgate.admin.v1.CreateGrantResponse.grant:type_name -> tollgate.admin.v1.Grant
-	36, // 34: tollgate.admin.v1.CreateGrantResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	37, // 35: tollgate.admin.v1.GetEntitlementsRequest.at:type_name -> google.protobuf.Timestamp
-	42, // 36: tollgate.admin.v1.GetEntitlementsResponse.entitlements:type_name -> tollgate.admin.v1.EffectiveEntitlement
-	43, // 37: tollgate.admin.v1.GetEntitlementsResponse.rate_limits:type_name -> tollgate.admin.v1.EffectiveRateLimit
-	35, // 38: tollgate.admin.v1.GetEntitlementsResponse.license:type_name -> tollgate.admin.v1.License
-	44, // 39: tollgate.admin.v1.ListLicenseEventsResponse.license_events:type_name -> tollgate.admin.v1.LicenseEvent
-	37, // 40: tollgate.admin.v1.AttachAddOnRequest.starts_at:type_name -> google.protobuf.Timestamp
-	37, // 41: tollgate.admin.v1.AttachAddOnRequest.ends_at:type_name -> google.protobuf.Timestamp
-	35, // 42: tollgate.admin.v1.AttachAddOnResponse.license:type_name -> tollgate.admin.v1.License
-	36, // 43: tollgate.admin.v1.AttachAddOnResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	37, // 21: tollgate.admin.v1.ChangePlanResponse.license:type_name -> tollgate.admin.v1.License
+	38, // 22: tollgate.admin.v1.ChangePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	40, // 23: tollgate.admin.v1.CreateOverrideRequest.value:type_name -> google.protobuf.Value
+	41, // 24: tollgate.admin.v1.CreateOverrideRequest.rate_limit:type_name -> tollgate.admin.v1.RateLimit
+	39, // 25: tollgate.admin.v1.CreateOverrideRequest.starts_at:type_name -> google.protobuf.Timestamp
+	39, // 26: tollgate.admin.v1.CreateOverrideRequest.ends_at:type_name -> google.protobuf.Timestamp
+	42, // 27: tollgate.admin.v1.CreateOverrideResponse.override:type_name -> tollgate.admin.v1.Override
+	38, // 28: tollgate.admin.v1.CreateOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	37, // 29: tollgate.admin.v1.DeleteOverrideResponse.license:type_name -> tollgate.admin.v1.License
+	38, // 30: tollgate.admin.v1.DeleteOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	39, // 31: tollgate.admin.v1.CreateGrantRequest.starts_at:type_name -> google.protobuf.Timestamp
+	39, // 32: tollgate.admin.v1.CreateGrantRequest.expires_at:type_name -> google.protobuf.Timestamp
+	43, // 33: tollgate.admin.v1.CreateGrantResponse.grant:type_name -> tollgate.admin.v1.Grant
+	38, // 34: tollgate.admin.v1.CreateGrantResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	39, // 35: tollgate.admin.v1.GetEntitlementsRequest.at:type_name -> google.protobuf.Timestamp
+	44, // 36: tollgate.admin.v1.GetEntitlementsResponse.entitlements:type_name -> tollgate.admin.v1.EffectiveEntitlement
+	45, // 37: tollgate.admin.v1.GetEntitlementsResponse.rate_limits:type_name -> tollgate.admin.v1.EffectiveRateLimit
+	37, // 38: tollgate.admin.v1.GetEntitlementsResponse.license:type_name -> tollgate.admin.v1.License
+	46, // 39: tollgate.admin.v1.ListLicenseEventsResponse.license_events:type_name -> tollgate.admin.v1.LicenseEvent
+	39, // 40: tollgate.admin.v1.AttachAddOnRequest.starts_at:type_name -> google.protobuf.Timestamp
+	39, // 41: tollgate.admin.v1.AttachAddOnRequest.ends_at:type_name -> google.protobuf.Timestamp
+	37, // 42: tollgate.admin.v1.AttachAddOnResponse.license:type_name -> tollgate.admin.v1.License
+	38, // 43: tollgate.admin.v1.AttachAddOnResponse.epoch:type_name -> tollgate.admin.v1.Epoch
 	0,  // 44: tollgate.admin.v1.DetachAddOnRequest.when:type_name -> tollgate.admin.v1.ChangeWhen
-	35, // 45: tollgate.admin.v1.DetachAddOnResponse.license:type_name -> tollgate.admin.v1.License
-	36, // 46: tollgate.admin.v1.DetachAddOnResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	1,  // 47: tollgate.admin.v1.LicenseService.GetLicense:input_type -> tollgate.admin.v1.GetLicenseRequest
-	3,  // 48: tollgate.admin.v1.LicenseService.ListLicenses:input_type -> tollgate.admin.v1.ListLicensesRequest
-	5,  // 49: tollgate.admin.v1.LicenseService.IssueLicense:input_type -> tollgate.admin.v1.IssueLicenseRequest
-	7,  // 50: tollgate.admin.v1.LicenseService.SuspendLicense:input_type -> tollgate.admin.v1.SuspendLicenseRequest
-	9,  // 51: tollgate.admin.v1.LicenseService.ResumeLicense:input_type -> tollgate.admin.v1.ResumeLicenseRequest
-	11, // 52: tollgate.admin.v1.LicenseService.RevokeLicense:input_type -> tollgate.admin.v1.RevokeLicenseRequest
-	13, // 53: tollgate.admin.v1.LicenseService.CancelLicense:input_type -> tollgate.admin.v1.CancelLicenseRequest
-	15, // 54: tollgate.admin.v1.LicenseService.RenewLicense:input_type -> tollgate.admin.v1.RenewLicenseRequest
-	17, // 55: tollgate.admin.v1.LicenseService.SetPastDue:input_type -> tollgate.admin.v1.SetPastDueRequest
-	19, // 56: tollgate.admin.v1.LicenseService.ChangePlan:input_type -> tollgate.admin.v1.ChangePlanRequest
-	21, // 57: tollgate.admin.v1.LicenseService.CreateOverride:input_type -> tollgate.admin.v1.CreateOverrideRequest
-	23, // 58: tollgate.admin.v1.LicenseService.DeleteOverride:input_type -> tollgate.admin.v1.DeleteOverrideRequest
-	25, // 59: tollgate.admin.v1.LicenseService.CreateGrant:input_type -> tollgate.admin.v1.CreateGrantRequest
-	27, // 60: tollgate.admin.v1.LicenseService.GetEntitlements:input_type -> tollgate.admin.v1.GetEntitlementsRequest
-	29, // 61: tollgate.admin.v1.LicenseService.ListLicenseEvents:input_type -> tollgate.admin.v1.ListLicenseEventsRequest
-	31, // 62: tollgate.admin.v1.LicenseService.AttachAddOn:input_type -> tollgate.admin.v1.AttachAddOnRequest
-	33, // 63: tollgate.admin.v1.LicenseService.DetachAddOn:input_type -> tollgate.admin.v1.DetachAddOnRequest
-	2,  // 64: tollgate.admin.v1.LicenseService.GetLicense:output_type -> tollgate.admin.v1.GetLicenseResponse
-	4,  // 65: tollgate.admin.v1.LicenseService.ListLicenses:output_type -> tollgate.admin.v1.ListLicensesResponse
-	6,  // 66: tollgate.admin.v1.LicenseService.IssueLicense:output_type -> tollgate.admin.v1.IssueLicenseResponse
-	8,  // 67: tollgate.admin.v1.LicenseService.SuspendLicense:output_type -> tollgate.admin.v1.SuspendLicenseResponse
-	10, // 68: tollgate.admin.v1.LicenseService.ResumeLicense:output_type -> tollgate.admin.v1.ResumeLicenseResponse
-	12, // 69: tollgate.admin.v1.LicenseService.RevokeLicense:output_type -> tollgate.admin.v1.RevokeLicenseResponse
-	14, // 70: tollgate.admin.v1.LicenseService.CancelLicense:output_type -> tollgate.admin.v1.CancelLicenseResponse
-	16, // 71: tollgate.admin.v1.LicenseService.RenewLicense:output_type -> tollgate.admin.v1.RenewLicenseResponse
-	18, // 72: tollgate.admin.v1.LicenseService.SetPastDue:output_type -> tollgate.admin.v1.SetPastDueResponse
-	20, // 73: tollgate.admin.v1.LicenseService.ChangePlan:output_type -> tollgate.admin.v1.ChangePlanResponse
-	22, // 74: tollgate.admin.v1.LicenseService.CreateOverride:output_type -> tollgate.admin.v1.CreateOverrideResponse
-	24, // 75: tollgate.admin.v1.LicenseService.DeleteOverride:output_type -> tollgate.admin.v1.DeleteOverrideResponse
-	26, // 76: tollgate.admin.v1.LicenseService.CreateGrant:output_type -> tollgate.admin.v1.CreateGrantResponse
-	28, // 77: tollgate.admin.v1.LicenseService.GetEntitlements:output_type -> tollgate.admin.v1.GetEntitlementsResponse
-	30, // 78: tollgate.admin.v1.LicenseService.ListLicenseEvents:output_type -> tollgate.admin.v1.ListLicenseEventsResponse
-	32, // 79: tollgate.admin.v1.LicenseService.AttachAddOn:output_type -> tollgate.admin.v1.AttachAddOnResponse
-	34, // 80: tollgate.admin.v1.LicenseService.DetachAddOn:output_type -> tollgate.admin.v1.DetachAddOnResponse
-	64, // [64:81] is the sub-list for method output_type
-	47, // [47:64] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	37, // 45: tollgate.admin.v1.DetachAddOnResponse.license:type_name -> tollgate.admin.v1.License
+	38, // 46: tollgate.admin.v1.DetachAddOnResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	47, // 47: tollgate.admin.v1.ImportLicensesResponse.result:type_name -> tollgate.admin.v1.ImportResult
+	38, // 48: tollgate.admin.v1.ImportLicensesResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	1,  // 49: tollgate.admin.v1.LicenseService.GetLicense:input_type -> tollgate.admin.v1.GetLicenseRequest
+	3,  // 50: tollgate.admin.v1.LicenseService.ListLicenses:input_type -> tollgate.admin.v1.ListLicensesRequest
+	5,  // 51: tollgate.admin.v1.LicenseService.IssueLicense:input_type -> tollgate.admin.v1.IssueLicenseRequest
+	35, // 52: tollgate.admin.v1.LicenseService.ImportLicenses:input_type -> tollgate.admin.v1.ImportLicensesRequest
+	7,  // 53: tollgate.admin.v1.LicenseService.SuspendLicense:input_type -> tollgate.admin.v1.SuspendLicenseRequest
+	9,  // 54: tollgate.admin.v1.LicenseService.ResumeLicense:input_type -> tollgate.admin.v1.ResumeLicenseRequest
+	11, // 55: tollgate.admin.v1.LicenseService.RevokeLicense:input_type -> tollgate.admin.v1.RevokeLicenseRequest
+	13, // 56: tollgate.admin.v1.LicenseService.CancelLicense:input_type -> tollgate.admin.v1.CancelLicenseRequest
+	15, // 57: tollgate.admin.v1.LicenseService.RenewLicense:input_type -> tollgate.admin.v1.RenewLicenseRequest
+	17, // 58: tollgate.admin.v1.LicenseService.SetPastDue:input_type -> tollgate.admin.v1.SetPastDueRequest
+	19, // 59: tollgate.admin.v1.LicenseService.ChangePlan:input_type -> tollgate.admin.v1.ChangePlanRequest
+	21, // 60: tollgate.admin.v1.LicenseService.CreateOverride:input_type -> tollgate.admin.v1.CreateOverrideRequest
+	23, // 61: tollgate.admin.v1.LicenseService.DeleteOverride:input_type -> tollgate.admin.v1.DeleteOverrideRequest
+	25, // 62: tollgate.admin.v1.LicenseService.CreateGrant:input_type -> tollgate.admin.v1.CreateGrantRequest
+	27, // 63: tollgate.admin.v1.LicenseService.GetEntitlements:input_type -> tollgate.admin.v1.GetEntitlementsRequest
+	29, // 64: tollgate.admin.v1.LicenseService.ListLicenseEvents:input_type -> tollgate.admin.v1.ListLicenseEventsRequest
+	31, // 65: tollgate.admin.v1.LicenseService.AttachAddOn:input_type -> tollgate.admin.v1.AttachAddOnRequest
+	33, // 66: tollgate.admin.v1.LicenseService.DetachAddOn:input_type -> tollgate.admin.v1.DetachAddOnRequest
+	2,  // 67: tollgate.admin.v1.LicenseService.GetLicense:output_type -> tollgate.admin.v1.GetLicenseResponse
+	4,  // 68: tollgate.admin.v1.LicenseService.ListLicenses:output_type -> tollgate.admin.v1.ListLicensesResponse
+	6,  // 69: tollgate.admin.v1.LicenseService.IssueLicense:output_type -> tollgate.admin.v1.IssueLicenseResponse
+	36, // 70: tollgate.admin.v1.LicenseService.ImportLicenses:output_type -> tollgate.admin.v1.ImportLicensesResponse
+	8,  // 71: tollgate.admin.v1.LicenseService.SuspendLicense:output_type -> tollgate.admin.v1.SuspendLicenseResponse
+	10, // 72: tollgate.admin.v1.LicenseService.ResumeLicense:output_type -> tollgate.admin.v1.ResumeLicenseResponse
+	12, // 73: tollgate.admin.v1.LicenseService.RevokeLicense:output_type -> tollgate.admin.v1.RevokeLicenseResponse
+	14, // 74: tollgate.admin.v1.LicenseService.CancelLicense:output_type -> tollgate.admin.v1.CancelLicenseResponse
+	16, // 75: tollgate.admin.v1.LicenseService.RenewLicense:output_type -> tollgate.admin.v1.RenewLicenseResponse
+	18, // 76: tollgate.admin.v1.LicenseService.SetPastDue:output_type -> tollgate.admin.v1.SetPastDueResponse
+	20, // 77: tollgate.admin.v1.LicenseService.ChangePlan:output_type -> tollgate.admin.v1.ChangePlanResponse
+	22, // 78: tollgate.admin.v1.LicenseService.CreateOverride:output_type -> tollgate.admin.v1.CreateOverrideResponse
+	24, // 79: tollgate.admin.v1.LicenseService.DeleteOverride:output_type -> tollgate.admin.v1.DeleteOverrideResponse
+	26, // 80: tollgate.admin.v1.LicenseService.CreateGrant:output_type -> tollgate.admin.v1.CreateGrantResponse
+	28, // 81: tollgate.admin.v1.LicenseService.GetEntitlements:output_type -> tollgate.admin.v1.GetEntitlementsResponse
+	30, // 82: tollgate.admin.v1.LicenseService.ListLicenseEvents:output_type -> tollgate.admin.v1.ListLicenseEventsResponse
+	32, // 83: tollgate.admin.v1.LicenseService.AttachAddOn:output_type -> tollgate.admin.v1.AttachAddOnResponse
+	34, // 84: tollgate.admin.v1.LicenseService.DetachAddOn:output_type -> tollgate.admin.v1.DetachAddOnResponse
+	67, // [67:85] is the sub-list for method output_type
+	49, // [49:67] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_license_service_proto_init() }
@@ -2711,6 +2844,7 @@ func file_tollgate_admin_v1_license_service_proto_init() {
 	}
 	file_tollgate_admin_v1_entitlement_proto_init()
 	file_tollgate_admin_v1_epoch_proto_init()
+	file_tollgate_admin_v1_import_proto_init()
 	file_tollgate_admin_v1_license_proto_init()
 	file_tollgate_admin_v1_permission_proto_init()
 	file_tollgate_admin_v1_plan_proto_init()
@@ -2720,7 +2854,7 @@ func file_tollgate_admin_v1_license_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_license_service_proto_rawDesc), len(file_tollgate_admin_v1_license_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   34,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -2007,10 +2007,13 @@ type Credential struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Id      string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	License string                 `protobuf:"bytes,2,opt,name=license,proto3" json:"license,omitempty"`
-	// HMAC-SHA-256(pepper, whole key).
-	Hash          []byte                 `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
-	Revoked       bool                   `protobuf:"varint,5,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	// HMAC-SHA-256(pepper, whole key); of an imported one, HMAC-SHA-256(pepper,
+	// "sha256:" and the key's SHA-256).
+	Hash      []byte                 `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	Revoked   bool                   `protobuf:"varint,5,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	// The key was made elsewhere: it is found by its hash, as it names no id.
+	Imported      bool `protobuf:"varint,6,opt,name=imported,proto3" json:"imported,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2076,6 +2079,13 @@ func (x *Credential) GetExpiresAt() *timestamppb.Timestamp {
 func (x *Credential) GetRevoked() bool {
 	if x != nil {
 		return x.Revoked
+	}
+	return false
+}
+
+func (x *Credential) GetImported() bool {
+	if x != nil {
+		return x.Imported
 	}
 	return false
 }
@@ -2322,7 +2332,7 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\ventitlement\x18\x04 \x01(\v2\x1e.tollgate.rules.v1.EntitlementH\x00R\ventitlement\x12=\n" +
 	"\n" +
 	"rate_limit\x18\x05 \x01(\v2\x1c.tollgate.rules.v1.RateLimitH\x00R\trateLimitB\x06\n" +
-	"\x04term\"\x9f\x01\n" +
+	"\x04term\"\xbb\x01\n" +
 	"\n" +
 	"Credential\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -2330,7 +2340,8 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\x04hash\x18\x03 \x01(\fR\x04hash\x129\n" +
 	"\n" +
 	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x18\n" +
-	"\arevoked\x18\x05 \x01(\bR\arevoked\"\xf9\x01\n" +
+	"\arevoked\x18\x05 \x01(\bR\arevoked\x12\x1a\n" +
+	"\bimported\x18\x06 \x01(\bR\bimported\"\xf9\x01\n" +
 	"\x04Term\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x0e\n" +
 	"\x02on\x18\x02 \x01(\tR\x02on\x12\x12\n" +

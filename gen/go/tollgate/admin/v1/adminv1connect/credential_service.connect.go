@@ -36,9 +36,21 @@ const (
 	// CredentialServiceListApiKeysProcedure is the fully-qualified name of the CredentialService's
 	// ListApiKeys RPC.
 	CredentialServiceListApiKeysProcedure = "/tollgate.admin.v1.CredentialService/ListApiKeys"
+	// CredentialServiceGetApiKeyProcedure is the fully-qualified name of the CredentialService's
+	// GetApiKey RPC.
+	CredentialServiceGetApiKeyProcedure = "/tollgate.admin.v1.CredentialService/GetApiKey"
 	// CredentialServiceCreateApiKeyProcedure is the fully-qualified name of the CredentialService's
 	// CreateApiKey RPC.
 	CredentialServiceCreateApiKeyProcedure = "/tollgate.admin.v1.CredentialService/CreateApiKey"
+	// CredentialServiceUpdateApiKeyProcedure is the fully-qualified name of the CredentialService's
+	// UpdateApiKey RPC.
+	CredentialServiceUpdateApiKeyProcedure = "/tollgate.admin.v1.CredentialService/UpdateApiKey"
+	// CredentialServiceRotateApiKeyProcedure is the fully-qualified name of the CredentialService's
+	// RotateApiKey RPC.
+	CredentialServiceRotateApiKeyProcedure = "/tollgate.admin.v1.CredentialService/RotateApiKey"
+	// CredentialServiceImportApiKeysProcedure is the fully-qualified name of the CredentialService's
+	// ImportApiKeys RPC.
+	CredentialServiceImportApiKeysProcedure = "/tollgate.admin.v1.CredentialService/ImportApiKeys"
 	// CredentialServiceRevokeApiKeyProcedure is the fully-qualified name of the CredentialService's
 	// RevokeApiKey RPC.
 	CredentialServiceRevokeApiKeyProcedure = "/tollgate.admin.v1.CredentialService/RevokeApiKey"
@@ -48,8 +60,18 @@ const (
 type CredentialServiceClient interface {
 	// Lists API keys, without their secrets.
 	ListApiKeys(context.Context, *v1.ListApiKeysRequest) (*v1.ListApiKeysResponse, error)
+	// Answers one API key, without its secret.
+	GetApiKey(context.Context, *v1.GetApiKeyRequest) (*v1.GetApiKeyResponse, error)
 	// Makes an API key. Its secret is in this answer and nowhere else.
 	CreateApiKey(context.Context, *v1.CreateApiKeyRequest) (*v1.CreateApiKeyResponse, error)
+	// Changes the fields of an API key that the mask names: display_name, expires_at.
+	UpdateApiKey(context.Context, *v1.UpdateApiKeyRequest) (*v1.UpdateApiKeyResponse, error)
+	// Makes a new API key in the place of one, which goes on for a while or ends at
+	// once. The new secret is in this answer and nowhere else.
+	RotateApiKey(context.Context, *v1.RotateApiKeyRequest) (*v1.RotateApiKeyResponse, error)
+	// Takes over API keys that clients hold already, by their hashes: all of them, or
+	// none. A key that is there for the same licence stays as it is.
+	ImportApiKeys(context.Context, *v1.ImportApiKeysRequest) (*v1.ImportApiKeysResponse, error)
 	// Ends an API key for good, at once.
 	RevokeApiKey(context.Context, *v1.RevokeApiKeyRequest) (*v1.RevokeApiKeyResponse, error)
 }
@@ -72,10 +94,35 @@ func NewCredentialServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		getApiKey: connect.NewClient[v1.GetApiKeyRequest, v1.GetApiKeyResponse](
+			httpClient,
+			baseURL+CredentialServiceGetApiKeyProcedure,
+			connect.WithSchema(credentialServiceMethods.ByName("GetApiKey")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		createApiKey: connect.NewClient[v1.CreateApiKeyRequest, v1.CreateApiKeyResponse](
 			httpClient,
 			baseURL+CredentialServiceCreateApiKeyProcedure,
 			connect.WithSchema(credentialServiceMethods.ByName("CreateApiKey")),
+			connect.WithClientOptions(opts...),
+		),
+		updateApiKey: connect.NewClient[v1.UpdateApiKeyRequest, v1.UpdateApiKeyResponse](
+			httpClient,
+			baseURL+CredentialServiceUpdateApiKeyProcedure,
+			connect.WithSchema(credentialServiceMethods.ByName("UpdateApiKey")),
+			connect.WithClientOptions(opts...),
+		),
+		rotateApiKey: connect.NewClient[v1.RotateApiKeyRequest, v1.RotateApiKeyResponse](
+			httpClient,
+			baseURL+CredentialServiceRotateApiKeyProcedure,
+			connect.WithSchema(credentialServiceMethods.ByName("RotateApiKey")),
+			connect.WithClientOptions(opts...),
+		),
+		importApiKeys: connect.NewClient[v1.ImportApiKeysRequest, v1.ImportApiKeysResponse](
+			httpClient,
+			baseURL+CredentialServiceImportApiKeysProcedure,
+			connect.WithSchema(credentialServiceMethods.ByName("ImportApiKeys")),
 			connect.WithClientOptions(opts...),
 		),
 		revokeApiKey: connect.NewClient[v1.RevokeApiKeyRequest, v1.RevokeApiKeyResponse](
@@ -89,9 +136,13 @@ func NewCredentialServiceClient(httpClient connect.HTTPClient, baseURL string, o
 
 // credentialServiceClient implements CredentialServiceClient.
 type credentialServiceClient struct {
-	listApiKeys  *connect.Client[v1.ListApiKeysRequest, v1.ListApiKeysResponse]
-	createApiKey *connect.Client[v1.CreateApiKeyRequest, v1.CreateApiKeyResponse]
-	revokeApiKey *connect.Client[v1.RevokeApiKeyRequest, v1.RevokeApiKeyResponse]
+	listApiKeys   *connect.Client[v1.ListApiKeysRequest, v1.ListApiKeysResponse]
+	getApiKey     *connect.Client[v1.GetApiKeyRequest, v1.GetApiKeyResponse]
+	createApiKey  *connect.Client[v1.CreateApiKeyRequest, v1.CreateApiKeyResponse]
+	updateApiKey  *connect.Client[v1.UpdateApiKeyRequest, v1.UpdateApiKeyResponse]
+	rotateApiKey  *connect.Client[v1.RotateApiKeyRequest, v1.RotateApiKeyResponse]
+	importApiKeys *connect.Client[v1.ImportApiKeysRequest, v1.ImportApiKeysResponse]
+	revokeApiKey  *connect.Client[v1.RevokeApiKeyRequest, v1.RevokeApiKeyResponse]
 }
 
 // ListApiKeys calls tollgate.admin.v1.CredentialService.ListApiKeys.
@@ -103,9 +154,45 @@ func (c *credentialServiceClient) ListApiKeys(ctx context.Context, req *v1.ListA
 	return nil, err
 }
 
+// GetApiKey calls tollgate.admin.v1.CredentialService.GetApiKey.
+func (c *credentialServiceClient) GetApiKey(ctx context.Context, req *v1.GetApiKeyRequest) (*v1.GetApiKeyResponse, error) {
+	response, err := c.getApiKey.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // CreateApiKey calls tollgate.admin.v1.CredentialService.CreateApiKey.
 func (c *credentialServiceClient) CreateApiKey(ctx context.Context, req *v1.CreateApiKeyRequest) (*v1.CreateApiKeyResponse, error) {
 	response, err := c.createApiKey.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UpdateApiKey calls tollgate.admin.v1.CredentialService.UpdateApiKey.
+func (c *credentialServiceClient) UpdateApiKey(ctx context.Context, req *v1.UpdateApiKeyRequest) (*v1.UpdateApiKeyResponse, error) {
+	response, err := c.updateApiKey.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RotateApiKey calls tollgate.admin.v1.CredentialService.RotateApiKey.
+func (c *credentialServiceClient) RotateApiKey(ctx context.Context, req *v1.RotateApiKeyRequest) (*v1.RotateApiKeyResponse, error) {
+	response, err := c.rotateApiKey.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ImportApiKeys calls tollgate.admin.v1.CredentialService.ImportApiKeys.
+func (c *credentialServiceClient) ImportApiKeys(ctx context.Context, req *v1.ImportApiKeysRequest) (*v1.ImportApiKeysResponse, error) {
+	response, err := c.importApiKeys.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -125,8 +212,18 @@ func (c *credentialServiceClient) RevokeApiKey(ctx context.Context, req *v1.Revo
 type CredentialServiceHandler interface {
 	// Lists API keys, without their secrets.
 	ListApiKeys(context.Context, *v1.ListApiKeysRequest) (*v1.ListApiKeysResponse, error)
+	// Answers one API key, without its secret.
+	GetApiKey(context.Context, *v1.GetApiKeyRequest) (*v1.GetApiKeyResponse, error)
 	// Makes an API key. Its secret is in this answer and nowhere else.
 	CreateApiKey(context.Context, *v1.CreateApiKeyRequest) (*v1.CreateApiKeyResponse, error)
+	// Changes the fields of an API key that the mask names: display_name, expires_at.
+	UpdateApiKey(context.Context, *v1.UpdateApiKeyRequest) (*v1.UpdateApiKeyResponse, error)
+	// Makes a new API key in the place of one, which goes on for a while or ends at
+	// once. The new secret is in this answer and nowhere else.
+	RotateApiKey(context.Context, *v1.RotateApiKeyRequest) (*v1.RotateApiKeyResponse, error)
+	// Takes over API keys that clients hold already, by their hashes: all of them, or
+	// none. A key that is there for the same licence stays as it is.
+	ImportApiKeys(context.Context, *v1.ImportApiKeysRequest) (*v1.ImportApiKeysResponse, error)
 	// Ends an API key for good, at once.
 	RevokeApiKey(context.Context, *v1.RevokeApiKeyRequest) (*v1.RevokeApiKeyResponse, error)
 }
@@ -145,10 +242,35 @@ func NewCredentialServiceHandler(svc CredentialServiceHandler, opts ...connect.H
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	credentialServiceGetApiKeyHandler := connect.NewUnaryHandlerSimple(
+		CredentialServiceGetApiKeyProcedure,
+		svc.GetApiKey,
+		connect.WithSchema(credentialServiceMethods.ByName("GetApiKey")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	credentialServiceCreateApiKeyHandler := connect.NewUnaryHandlerSimple(
 		CredentialServiceCreateApiKeyProcedure,
 		svc.CreateApiKey,
 		connect.WithSchema(credentialServiceMethods.ByName("CreateApiKey")),
+		connect.WithHandlerOptions(opts...),
+	)
+	credentialServiceUpdateApiKeyHandler := connect.NewUnaryHandlerSimple(
+		CredentialServiceUpdateApiKeyProcedure,
+		svc.UpdateApiKey,
+		connect.WithSchema(credentialServiceMethods.ByName("UpdateApiKey")),
+		connect.WithHandlerOptions(opts...),
+	)
+	credentialServiceRotateApiKeyHandler := connect.NewUnaryHandlerSimple(
+		CredentialServiceRotateApiKeyProcedure,
+		svc.RotateApiKey,
+		connect.WithSchema(credentialServiceMethods.ByName("RotateApiKey")),
+		connect.WithHandlerOptions(opts...),
+	)
+	credentialServiceImportApiKeysHandler := connect.NewUnaryHandlerSimple(
+		CredentialServiceImportApiKeysProcedure,
+		svc.ImportApiKeys,
+		connect.WithSchema(credentialServiceMethods.ByName("ImportApiKeys")),
 		connect.WithHandlerOptions(opts...),
 	)
 	credentialServiceRevokeApiKeyHandler := connect.NewUnaryHandlerSimple(
@@ -161,8 +283,16 @@ func NewCredentialServiceHandler(svc CredentialServiceHandler, opts ...connect.H
 		switch r.URL.Path {
 		case CredentialServiceListApiKeysProcedure:
 			credentialServiceListApiKeysHandler.ServeHTTP(w, r)
+		case CredentialServiceGetApiKeyProcedure:
+			credentialServiceGetApiKeyHandler.ServeHTTP(w, r)
 		case CredentialServiceCreateApiKeyProcedure:
 			credentialServiceCreateApiKeyHandler.ServeHTTP(w, r)
+		case CredentialServiceUpdateApiKeyProcedure:
+			credentialServiceUpdateApiKeyHandler.ServeHTTP(w, r)
+		case CredentialServiceRotateApiKeyProcedure:
+			credentialServiceRotateApiKeyHandler.ServeHTTP(w, r)
+		case CredentialServiceImportApiKeysProcedure:
+			credentialServiceImportApiKeysHandler.ServeHTTP(w, r)
 		case CredentialServiceRevokeApiKeyProcedure:
 			credentialServiceRevokeApiKeyHandler.ServeHTTP(w, r)
 		default:
@@ -178,8 +308,24 @@ func (UnimplementedCredentialServiceHandler) ListApiKeys(context.Context, *v1.Li
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CredentialService.ListApiKeys is not implemented"))
 }
 
+func (UnimplementedCredentialServiceHandler) GetApiKey(context.Context, *v1.GetApiKeyRequest) (*v1.GetApiKeyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CredentialService.GetApiKey is not implemented"))
+}
+
 func (UnimplementedCredentialServiceHandler) CreateApiKey(context.Context, *v1.CreateApiKeyRequest) (*v1.CreateApiKeyResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CredentialService.CreateApiKey is not implemented"))
+}
+
+func (UnimplementedCredentialServiceHandler) UpdateApiKey(context.Context, *v1.UpdateApiKeyRequest) (*v1.UpdateApiKeyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CredentialService.UpdateApiKey is not implemented"))
+}
+
+func (UnimplementedCredentialServiceHandler) RotateApiKey(context.Context, *v1.RotateApiKeyRequest) (*v1.RotateApiKeyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CredentialService.RotateApiKey is not implemented"))
+}
+
+func (UnimplementedCredentialServiceHandler) ImportApiKeys(context.Context, *v1.ImportApiKeysRequest) (*v1.ImportApiKeysResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CredentialService.ImportApiKeys is not implemented"))
 }
 
 func (UnimplementedCredentialServiceHandler) RevokeApiKey(context.Context, *v1.RevokeApiKeyRequest) (*v1.RevokeApiKeyResponse, error) {

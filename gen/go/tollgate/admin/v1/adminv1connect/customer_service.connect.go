@@ -45,6 +45,9 @@ const (
 	// CustomerServiceUpdateCustomerProcedure is the fully-qualified name of the CustomerService's
 	// UpdateCustomer RPC.
 	CustomerServiceUpdateCustomerProcedure = "/tollgate.admin.v1.CustomerService/UpdateCustomer"
+	// CustomerServiceImportCustomersProcedure is the fully-qualified name of the CustomerService's
+	// ImportCustomers RPC.
+	CustomerServiceImportCustomersProcedure = "/tollgate.admin.v1.CustomerService/ImportCustomers"
 	// CustomerServiceArchiveCustomerProcedure is the fully-qualified name of the CustomerService's
 	// ArchiveCustomer RPC.
 	CustomerServiceArchiveCustomerProcedure = "/tollgate.admin.v1.CustomerService/ArchiveCustomer"
@@ -60,6 +63,10 @@ type CustomerServiceClient interface {
 	ListCustomers(context.Context, *v1.ListCustomersRequest) (*v1.ListCustomersResponse, error)
 	// Changes the fields of a customer that the mask names.
 	UpdateCustomer(context.Context, *v1.UpdateCustomerRequest) (*v1.UpdateCustomerResponse, error)
+	// Takes over customers from a CSV file that comes in pieces: makes those that are
+	// new, and updates those whose external id is known. A row that is wrong is reported
+	// and left out; the others are stored, a batch of rows at a time. Not over REST.
+	ImportCustomers(context.Context) (*connect.ClientStreamForClientSimple[v1.ImportCustomersRequest, v1.ImportCustomersResponse], error)
 	// Archives a customer: what refers to it goes on, nothing new may.
 	ArchiveCustomer(context.Context, *v1.ArchiveCustomerRequest) (*v1.ArchiveCustomerResponse, error)
 }
@@ -101,6 +108,12 @@ func NewCustomerServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(customerServiceMethods.ByName("UpdateCustomer")),
 			connect.WithClientOptions(opts...),
 		),
+		importCustomers: connect.NewClient[v1.ImportCustomersRequest, v1.ImportCustomersResponse](
+			httpClient,
+			baseURL+CustomerServiceImportCustomersProcedure,
+			connect.WithSchema(customerServiceMethods.ByName("ImportCustomers")),
+			connect.WithClientOptions(opts...),
+		),
 		archiveCustomer: connect.NewClient[v1.ArchiveCustomerRequest, v1.ArchiveCustomerResponse](
 			httpClient,
 			baseURL+CustomerServiceArchiveCustomerProcedure,
@@ -116,6 +129,7 @@ type customerServiceClient struct {
 	getCustomer     *connect.Client[v1.GetCustomerRequest, v1.GetCustomerResponse]
 	listCustomers   *connect.Client[v1.ListCustomersRequest, v1.ListCustomersResponse]
 	updateCustomer  *connect.Client[v1.UpdateCustomerRequest, v1.UpdateCustomerResponse]
+	importCustomers *connect.Client[v1.ImportCustomersRequest, v1.ImportCustomersResponse]
 	archiveCustomer *connect.Client[v1.ArchiveCustomerRequest, v1.ArchiveCustomerResponse]
 }
 
@@ -155,6 +169,11 @@ func (c *customerServiceClient) UpdateCustomer(ctx context.Context, req *v1.Upda
 	return nil, err
 }
 
+// ImportCustomers calls tollgate.admin.v1.CustomerService.ImportCustomers.
+func (c *customerServiceClient) ImportCustomers(ctx context.Context) (*connect.ClientStreamForClientSimple[v1.ImportCustomersRequest, v1.ImportCustomersResponse], error) {
+	return c.importCustomers.CallClientStreamSimple(ctx)
+}
+
 // ArchiveCustomer calls tollgate.admin.v1.CustomerService.ArchiveCustomer.
 func (c *customerServiceClient) ArchiveCustomer(ctx context.Context, req *v1.ArchiveCustomerRequest) (*v1.ArchiveCustomerResponse, error) {
 	response, err := c.archiveCustomer.CallUnary(ctx, connect.NewRequest(req))
@@ -174,6 +193,10 @@ type CustomerServiceHandler interface {
 	ListCustomers(context.Context, *v1.ListCustomersRequest) (*v1.ListCustomersResponse, error)
 	// Changes the fields of a customer that the mask names.
 	UpdateCustomer(context.Context, *v1.UpdateCustomerRequest) (*v1.UpdateCustomerResponse, error)
+	// Takes over customers from a CSV file that comes in pieces: makes those that are
+	// new, and updates those whose external id is known. A row that is wrong is reported
+	// and left out; the others are stored, a batch of rows at a time. Not over REST.
+	ImportCustomers(context.Context, *connect.ClientStream[v1.ImportCustomersRequest]) (*v1.ImportCustomersResponse, error)
 	// Archives a customer: what refers to it goes on, nothing new may.
 	ArchiveCustomer(context.Context, *v1.ArchiveCustomerRequest) (*v1.ArchiveCustomerResponse, error)
 }
@@ -211,6 +234,12 @@ func NewCustomerServiceHandler(svc CustomerServiceHandler, opts ...connect.Handl
 		connect.WithSchema(customerServiceMethods.ByName("UpdateCustomer")),
 		connect.WithHandlerOptions(opts...),
 	)
+	customerServiceImportCustomersHandler := connect.NewClientStreamHandlerSimple(
+		CustomerServiceImportCustomersProcedure,
+		svc.ImportCustomers,
+		connect.WithSchema(customerServiceMethods.ByName("ImportCustomers")),
+		connect.WithHandlerOptions(opts...),
+	)
 	customerServiceArchiveCustomerHandler := connect.NewUnaryHandlerSimple(
 		CustomerServiceArchiveCustomerProcedure,
 		svc.ArchiveCustomer,
@@ -227,6 +256,8 @@ func NewCustomerServiceHandler(svc CustomerServiceHandler, opts ...connect.Handl
 			customerServiceListCustomersHandler.ServeHTTP(w, r)
 		case CustomerServiceUpdateCustomerProcedure:
 			customerServiceUpdateCustomerHandler.ServeHTTP(w, r)
+		case CustomerServiceImportCustomersProcedure:
+			customerServiceImportCustomersHandler.ServeHTTP(w, r)
 		case CustomerServiceArchiveCustomerProcedure:
 			customerServiceArchiveCustomerHandler.ServeHTTP(w, r)
 		default:
@@ -252,6 +283,10 @@ func (UnimplementedCustomerServiceHandler) ListCustomers(context.Context, *v1.Li
 
 func (UnimplementedCustomerServiceHandler) UpdateCustomer(context.Context, *v1.UpdateCustomerRequest) (*v1.UpdateCustomerResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CustomerService.UpdateCustomer is not implemented"))
+}
+
+func (UnimplementedCustomerServiceHandler) ImportCustomers(context.Context, *connect.ClientStream[v1.ImportCustomersRequest]) (*v1.ImportCustomersResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.CustomerService.ImportCustomers is not implemented"))
 }
 
 func (UnimplementedCustomerServiceHandler) ArchiveCustomer(context.Context, *v1.ArchiveCustomerRequest) (*v1.ArchiveCustomerResponse, error) {

@@ -42,6 +42,9 @@ const (
 	// LicenseServiceIssueLicenseProcedure is the fully-qualified name of the LicenseService's
 	// IssueLicense RPC.
 	LicenseServiceIssueLicenseProcedure = "/tollgate.admin.v1.LicenseService/IssueLicense"
+	// LicenseServiceImportLicensesProcedure is the fully-qualified name of the LicenseService's
+	// ImportLicenses RPC.
+	LicenseServiceImportLicensesProcedure = "/tollgate.admin.v1.LicenseService/ImportLicenses"
 	// LicenseServiceSuspendLicenseProcedure is the fully-qualified name of the LicenseService's
 	// SuspendLicense RPC.
 	LicenseServiceSuspendLicenseProcedure = "/tollgate.admin.v1.LicenseService/SuspendLicense"
@@ -94,6 +97,10 @@ type LicenseServiceClient interface {
 	ListLicenses(context.Context, *v1.ListLicensesRequest) (*v1.ListLicensesResponse, error)
 	// Makes a licence: a customer on a plan version.
 	IssueLicense(context.Context, *v1.IssueLicenseRequest) (*v1.IssueLicenseResponse, error)
+	// Issues licences from a CSV file that comes in pieces. A licence whose external id is
+	// known stays as it is. A row that is wrong is reported and left out; the others are
+	// stored, a batch of rows at a time. Not over REST.
+	ImportLicenses(context.Context) (*connect.ClientStreamForClientSimple[v1.ImportLicensesRequest, v1.ImportLicensesResponse], error)
 	// Stops a licence until it is resumed.
 	SuspendLicense(context.Context, *v1.SuspendLicenseRequest) (*v1.SuspendLicenseResponse, error)
 	// Ends a suspension, a missing payment, and a cancellation that is still to come.
@@ -157,6 +164,12 @@ func NewLicenseServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			httpClient,
 			baseURL+LicenseServiceIssueLicenseProcedure,
 			connect.WithSchema(licenseServiceMethods.ByName("IssueLicense")),
+			connect.WithClientOptions(opts...),
+		),
+		importLicenses: connect.NewClient[v1.ImportLicensesRequest, v1.ImportLicensesResponse](
+			httpClient,
+			baseURL+LicenseServiceImportLicensesProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("ImportLicenses")),
 			connect.WithClientOptions(opts...),
 		),
 		suspendLicense: connect.NewClient[v1.SuspendLicenseRequest, v1.SuspendLicenseResponse](
@@ -253,6 +266,7 @@ type licenseServiceClient struct {
 	getLicense        *connect.Client[v1.GetLicenseRequest, v1.GetLicenseResponse]
 	listLicenses      *connect.Client[v1.ListLicensesRequest, v1.ListLicensesResponse]
 	issueLicense      *connect.Client[v1.IssueLicenseRequest, v1.IssueLicenseResponse]
+	importLicenses    *connect.Client[v1.ImportLicensesRequest, v1.ImportLicensesResponse]
 	suspendLicense    *connect.Client[v1.SuspendLicenseRequest, v1.SuspendLicenseResponse]
 	resumeLicense     *connect.Client[v1.ResumeLicenseRequest, v1.ResumeLicenseResponse]
 	revokeLicense     *connect.Client[v1.RevokeLicenseRequest, v1.RevokeLicenseResponse]
@@ -294,6 +308,11 @@ func (c *licenseServiceClient) IssueLicense(ctx context.Context, req *v1.IssueLi
 		return response.Msg, err
 	}
 	return nil, err
+}
+
+// ImportLicenses calls tollgate.admin.v1.LicenseService.ImportLicenses.
+func (c *licenseServiceClient) ImportLicenses(ctx context.Context) (*connect.ClientStreamForClientSimple[v1.ImportLicensesRequest, v1.ImportLicensesResponse], error) {
+	return c.importLicenses.CallClientStreamSimple(ctx)
 }
 
 // SuspendLicense calls tollgate.admin.v1.LicenseService.SuspendLicense.
@@ -430,6 +449,10 @@ type LicenseServiceHandler interface {
 	ListLicenses(context.Context, *v1.ListLicensesRequest) (*v1.ListLicensesResponse, error)
 	// Makes a licence: a customer on a plan version.
 	IssueLicense(context.Context, *v1.IssueLicenseRequest) (*v1.IssueLicenseResponse, error)
+	// Issues licences from a CSV file that comes in pieces. A licence whose external id is
+	// known stays as it is. A row that is wrong is reported and left out; the others are
+	// stored, a batch of rows at a time. Not over REST.
+	ImportLicenses(context.Context, *connect.ClientStream[v1.ImportLicensesRequest]) (*v1.ImportLicensesResponse, error)
 	// Stops a licence until it is resumed.
 	SuspendLicense(context.Context, *v1.SuspendLicenseRequest) (*v1.SuspendLicenseResponse, error)
 	// Ends a suspension, a missing payment, and a cancellation that is still to come.
@@ -489,6 +512,12 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 		LicenseServiceIssueLicenseProcedure,
 		svc.IssueLicense,
 		connect.WithSchema(licenseServiceMethods.ByName("IssueLicense")),
+		connect.WithHandlerOptions(opts...),
+	)
+	licenseServiceImportLicensesHandler := connect.NewClientStreamHandlerSimple(
+		LicenseServiceImportLicensesProcedure,
+		svc.ImportLicenses,
+		connect.WithSchema(licenseServiceMethods.ByName("ImportLicenses")),
 		connect.WithHandlerOptions(opts...),
 	)
 	licenseServiceSuspendLicenseHandler := connect.NewUnaryHandlerSimple(
@@ -585,6 +614,8 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 			licenseServiceListLicensesHandler.ServeHTTP(w, r)
 		case LicenseServiceIssueLicenseProcedure:
 			licenseServiceIssueLicenseHandler.ServeHTTP(w, r)
+		case LicenseServiceImportLicensesProcedure:
+			licenseServiceImportLicensesHandler.ServeHTTP(w, r)
 		case LicenseServiceSuspendLicenseProcedure:
 			licenseServiceSuspendLicenseHandler.ServeHTTP(w, r)
 		case LicenseServiceResumeLicenseProcedure:
@@ -632,6 +663,10 @@ func (UnimplementedLicenseServiceHandler) ListLicenses(context.Context, *v1.List
 
 func (UnimplementedLicenseServiceHandler) IssueLicense(context.Context, *v1.IssueLicenseRequest) (*v1.IssueLicenseResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.IssueLicense is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) ImportLicenses(context.Context, *connect.ClientStream[v1.ImportLicensesRequest]) (*v1.ImportLicensesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.ImportLicenses is not implemented"))
 }
 
 func (UnimplementedLicenseServiceHandler) SuspendLicense(context.Context, *v1.SuspendLicenseRequest) (*v1.SuspendLicenseResponse, error) {
