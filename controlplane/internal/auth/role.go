@@ -26,6 +26,7 @@ const (
 	AccessRead      Permission = "access.read"
 	AccessWrite     Permission = "access.write"
 	AuditRead       Permission = "audit.read"
+	UsageWrite      Permission = "usage.write"
 )
 
 // Role is a named set of permissions that a token bears.
@@ -37,9 +38,9 @@ const (
 	Viewer Role = "viewer"
 	// Support reads what Viewer reads. Grants and overrides are its own to give.
 	Support Role = "support"
-	// Billing reads what Viewer reads. Invoices are its own to run.
+	// Billing reads what Viewer reads, and brings in and corrects usage. Invoices are its own to run.
 	Billing Role = "billing"
-	// Editor writes the catalog, customers, licences, credentials and traffic.
+	// Editor writes the catalog, customers, licences, credentials, traffic and usage.
 	Editor Role = "editor"
 	// Owner does everything.
 	Owner Role = "owner"
@@ -51,12 +52,12 @@ var reads = []Permission{
 }
 
 // writes are what an editor adds.
-var writes = []Permission{CatalogWrite, CustomerWrite, LicenseWrite, CredentialWrite, TrafficWrite}
+var writes = []Permission{CatalogWrite, CustomerWrite, LicenseWrite, CredentialWrite, TrafficWrite, UsageWrite}
 
 var held = map[Role][]Permission{
 	Viewer:  reads,
 	Support: reads,
-	Billing: reads,
+	Billing: slices.Concat(reads, []Permission{UsageWrite}),
 	Editor:  slices.Concat(reads, writes),
 	Owner:   slices.Concat(reads, writes, []Permission{AccessRead, AccessWrite, AuditRead}),
 }

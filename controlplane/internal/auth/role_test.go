@@ -15,7 +15,7 @@ func TestRole_HoldsWhatTheTableSays(t *testing.T) {
 		LicenseRead: "vsbeo", LicenseWrite: "eo",
 		CredentialRead: "vsbeo", CredentialWrite: "eo",
 		TrafficRead: "vsbeo", TrafficWrite: "eo",
-		UsageRead: "vsbeo", DecisionRead: "vsbeo", FleetRead: "vsbeo",
+		UsageRead: "vsbeo", UsageWrite: "beo", DecisionRead: "vsbeo", FleetRead: "vsbeo",
 		AccessRead: "o", AccessWrite: "o", AuditRead: "o",
 	}
 	if len(want) != len(Permissions()) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/types/descriptorpb"
 
@@ -34,13 +35,15 @@ var writes = []struct{ call, body, as, path string }{
 	{"TrafficService/UpdateRoute", `{"route": {"key": "r", "displayName": "R"}, "updateMask": "displayName"}`, "", ""},
 	{"CustomerService/CreateCustomer", `{"customer": {"externalId": "c"}}`, "customer", "id"},
 	{"CustomerService/UpdateCustomer", `{"customer": {"id": "$customer", "displayName": "C"}, "updateMask": "displayName"}`, "", ""},
-	{"LicenseService/IssueLicense", `{"license": {"customer": "$customer", "plan": "p", "endsAt": "2098-01-01T00:00:00Z"}}`, "license", "id"},
+	{"LicenseService/IssueLicense", `{"license": {"customer": "$customer", "plan": "p", "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2098-01-01T00:00:00Z"}}`, "license", "id"},
 	{"CredentialService/CreateApiKey", `{"license": "$license"}`, "api_key", "id"},
 	{"CredentialService/RevokeApiKey", `{"id": "$api_key"}`, "", ""},
 	{"LicenseService/ChangePlan", `{"id": "$license", "plan": "p", "version": 3}`, "", ""},
 	{"LicenseService/CreateOverride", `{"license": "$license", "feature": "f", "value": true, "reason": "r"}`, "override", "id"},
 	{"LicenseService/DeleteOverride", `{"license": "$license", "id": "$override"}`, "", ""},
 	{"LicenseService/CreateGrant", `{"license": "$license", "feature": "f", "units": "5", "expiresAt": "2099-01-01T00:00:00Z"}`, "", ""},
+	{"UsageService/IngestEvents", `{"events": [{"id": "1", "source": "s", "type": "m", "subject": "$license", "time": "$now"}]}`, "", ""},
+	{"UsageService/CorrectUsage", `{"license": "$license", "meter": "m", "units": "2", "time": "$now", "reason": "r"}`, "", ""},
 	{"LicenseService/SetPastDue", `{"id": "$license", "graceUntil": "2099-01-01T00:00:00Z"}`, "", ""},
 	{"LicenseService/ResumeLicense", `{"id": "$license"}`, "", ""},
 	{"LicenseService/SuspendLicense", `{"id": "$license"}`, "", ""},
@@ -76,7 +79,7 @@ func TestAudit_EveryWriteLeavesOneEvent(t *testing.T) {
 	}
 	a := setup(t)
 	log := audit.NewService(a.db.Audit())
-	made := map[string]string{}
+	made := map[string]string{"now": time.Now().UTC().Format(time.RFC3339Nano)}
 	for _, w := range writes {
 		delete(missing, w.call)
 		body := w.body

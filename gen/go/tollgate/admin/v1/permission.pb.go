@@ -46,6 +46,7 @@ const (
 	Permission_PERMISSION_ACCESS_READ      Permission = 15
 	Permission_PERMISSION_ACCESS_WRITE     Permission = 16
 	Permission_PERMISSION_AUDIT_READ       Permission = 17
+	Permission_PERMISSION_USAGE_WRITE      Permission = 18
 )
 
 // Enum value maps for Permission.
@@ -69,6 +70,7 @@ var (
 		15: "PERMISSION_ACCESS_READ",
 		16: "PERMISSION_ACCESS_WRITE",
 		17: "PERMISSION_AUDIT_READ",
+		18: "PERMISSION_USAGE_WRITE",
 	}
 	Permission_value = map[string]int32{
 		"PERMISSION_UNSPECIFIED":      0,
@@ -89,6 +91,7 @@ var (
 		"PERMISSION_ACCESS_READ":      15,
 		"PERMISSION_ACCESS_WRITE":     16,
 		"PERMISSION_AUDIT_READ":       17,
+		"PERMISSION_USAGE_WRITE":      18,
 	}
 )
 
@@ -140,7 +143,7 @@ var File_tollgate_admin_v1_permission_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_permission_proto_rawDesc = "" +
 	"\n" +
-	"\"tollgate/admin/v1/permission.proto\x12\x11tollgate.admin.v1\x1a google/protobuf/descriptor.proto*\x9d\x04\n" +
+	"\"tollgate/admin/v1/permission.proto\x12\x11tollgate.admin.v1\x1a google/protobuf/descriptor.proto*\xb9\x04\n" +
 	"\n" +
 	"Permission\x12\x1a\n" +
 	"\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x1c\n" +
@@ -161,7 +164,8 @@ const file_tollgate_admin_v1_permission_proto_rawDesc = "" +
 	"\x15PERMISSION_FLEET_READ\x10\x0e\x12\x1a\n" +
 	"\x16PERMISSION_ACCESS_READ\x10\x0f\x12\x1b\n" +
 	"\x17PERMISSION_ACCESS_WRITE\x10\x10\x12\x19\n" +
-	"\x15PERMISSION_AUDIT_READ\x10\x11:_\n" +
+	"\x15PERMISSION_AUDIT_READ\x10\x11\x12\x1a\n" +
+	"\x16PERMISSION_USAGE_WRITE\x10\x12:_\n" +
 	"\n" +
 	"permission\x12\x1e.google.protobuf.MethodOptions\x18ц\x03 \x01(\x0e2\x1d.tollgate.admin.v1.PermissionR\n" +
 	"permissionB\xb9\x01\n" +
