@@ -374,7 +374,7 @@ export const UsageService: GenService<{
     output: typeof CorrectUsageResponseSchema;
   },
   /**
-   * Lists corrections, in the order in which they were made.
+   * Lists corrections in order of id: oldest first, to the millisecond.
    *
    * @generated from rpc tollgate.admin.v1.UsageService.ListUsageCorrections
    */

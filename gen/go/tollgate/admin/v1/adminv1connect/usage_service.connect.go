@@ -56,7 +56,7 @@ type UsageServiceClient interface {
 	// Moves what was counted in a minute, by a new row: nothing that was counted is
 	// edited. Units that are taken back may be used again.
 	CorrectUsage(context.Context, *v1.CorrectUsageRequest) (*v1.CorrectUsageResponse, error)
-	// Lists corrections, in the order in which they were made.
+	// Lists corrections in order of id: oldest first, to the millisecond.
 	ListUsageCorrections(context.Context, *v1.ListUsageCorrectionsRequest) (*v1.ListUsageCorrectionsResponse, error)
 }
 
@@ -154,7 +154,7 @@ type UsageServiceHandler interface {
 	// Moves what was counted in a minute, by a new row: nothing that was counted is
 	// edited. Units that are taken back may be used again.
 	CorrectUsage(context.Context, *v1.CorrectUsageRequest) (*v1.CorrectUsageResponse, error)
-	// Lists corrections, in the order in which they were made.
+	// Lists corrections in order of id: oldest first, to the millisecond.
 	ListUsageCorrections(context.Context, *v1.ListUsageCorrectionsRequest) (*v1.ListUsageCorrectionsResponse, error)
 }
 
