@@ -15,13 +15,19 @@ import (
 func usageSetup(t *testing.T) (a *api, license string) {
 	t.Helper()
 	a = setup(t)
+	return a, a.metered()
+}
+
+// metered makes them.
+func (a *api) metered() (license string) {
+	a.t.Helper()
 	a.apply(demo)
 	for key, aggregation := range map[string]string{"tokens": "SUM", "peak": "MAX"} {
 		a.object("CatalogService/CreateMeter", fmt.Sprintf(`{"meter": {"key": %q, "aggregation": "AGGREGATION_%s"}}`, key, aggregation))
 	}
 	customer := at(a.object("CustomerService/CreateCustomer", `{"customer": {"externalId": "metered"}}`), "customer", "id")
 	issued := a.object("LicenseService/IssueLicense", fmt.Sprintf(`{"license": {"customer": %q, "plan": "free", "startsAt": "2026-01-01T00:00:00Z"}}`, customer))
-	return a, fmt.Sprint(at(issued, "license", "id"))
+	return fmt.Sprint(at(issued, "license", "id"))
 }
 
 // ago is a time in JSON.
