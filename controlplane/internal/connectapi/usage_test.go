@@ -51,13 +51,13 @@ func told(t *testing.T, res map[string]any) (all []string) {
 		t.Fatalf("no results: %v", res)
 	}
 	for _, r := range results {
-		line := strings.TrimPrefix(fmt.Sprint(at(r, "outcome")), "INGEST_OUTCOME_")
+		words := []string{strings.TrimPrefix(fmt.Sprint(at(r, "outcome")), "INGEST_OUTCOME_")}
 		for _, name := range []string{"code", "field"} {
 			if v := at(r, name); v != nil {
-				line += " " + fmt.Sprint(v)
+				words = append(words, fmt.Sprint(v))
 			}
 		}
-		all = append(all, line)
+		all = append(all, strings.Join(words, " "))
 	}
 	return all
 }

@@ -94,7 +94,7 @@ func (in *ingestion) run(ctx context.Context) error {
 		return err
 	}
 	// The first event of a name that is not known, and that can be counted; the others of that name are held against it.
-	fresh := map[EventKey]int{}
+	firsts := map[EventKey]int{}
 	var again []int
 	var rows []CountedEvent
 	for _, i := range sound {
@@ -104,7 +104,7 @@ func (in *ingestion) run(ctx context.Context) error {
 			continue
 		}
 		_, known := in.known[e.EventKey]
-		if _, here := fresh[e.EventKey]; known || here {
+		if _, here := firsts[e.EventKey]; known || here {
 			again = append(again, i)
 			continue
 		}
@@ -112,14 +112,14 @@ func (in *ingestion) run(ctx context.Context) error {
 			in.reject(i, err)
 			continue
 		}
-		fresh[e.EventKey] = i
+		firsts[e.EventKey] = i
 		rows = append(rows, e)
 	}
 	taken, err := in.insert(ctx, rows)
 	if err != nil {
 		return err
 	}
-	for k, i := range fresh {
+	for k, i := range firsts {
 		if taken[k] {
 			in.out[i].Outcome = Accepted
 		} else {

@@ -3,6 +3,9 @@
 SET synchronous_commit = off;
 SET session_replication_role = replica; -- What is written refers to what is written: nothing has to be looked up.
 SET maintenance_work_mem = '256MB';
+-- Without checkpoints in between. It is put back before anything is measured.
+ALTER SYSTEM SET max_wal_size = '4GB';
+SELECT FROM pg_reload_conf();
 
 INSERT INTO customer (id, external_id, display_name, time_zone, metadata, created_at, updated_at)
 SELECT 'cus_01' || lpad(upper(to_hex(n)), 24, '0'), 'customer-' || n, 'Customer ' || n,
@@ -46,6 +49,9 @@ FROM generate_series(1, :licenses) n, license_event_head h;
 UPDATE license_event_head SET number = number + :licenses;
 
 RESET session_replication_role;
--- What autovacuum would come to do in the middle of the measurement.
+-- What autovacuum would come to do in the middle of the measurement, of the one system and not of the other.
+ALTER SYSTEM SET autovacuum = off;
 VACUUM (ANALYZE) customer, license, api_key, usage_minute, license_event;
+ALTER SYSTEM RESET max_wal_size;
+SELECT FROM pg_reload_conf();
 CHECKPOINT;

@@ -90,10 +90,12 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	few, many := both[0], both[1]
 
+	progress("read")
 	rows, err := reads(ctx, o, few, many)
 	if err != nil {
 		return err
 	}
+	progress("publish")
 	published, err := publishing(ctx, o, few, many)
 	if err != nil {
 		return err
