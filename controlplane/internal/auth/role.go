@@ -29,6 +29,7 @@ const (
 	AccessRead      Permission = "access.read"
 	AccessWrite     Permission = "access.write"
 	AuditRead       Permission = "audit.read"
+	UsageWrite      Permission = "usage.write"
 )
 
 // Role is a named set of permissions that a token bears.
@@ -40,9 +41,9 @@ const (
 	Viewer Role = "viewer"
 	// Support reads what Viewer reads, and gives grants and overrides that end soon.
 	Support Role = "support"
-	// Billing reads what Viewer reads. Invoices are its own to run.
+	// Billing reads what Viewer reads, and brings in and corrects usage. Invoices are its own to run.
 	Billing Role = "billing"
-	// Editor writes the catalog, customers, licences, credentials and traffic.
+	// Editor writes the catalog, customers, licences, credentials, traffic and usage.
 	Editor Role = "editor"
 	// Owner does everything.
 	Owner Role = "owner"
@@ -54,12 +55,12 @@ var reads = []Permission{
 }
 
 // writes are what an editor adds.
-var writes = []Permission{CatalogWrite, CustomerWrite, LicenseWrite, LicenseAdjust, CredentialWrite, TrafficWrite}
+var writes = []Permission{CatalogWrite, CustomerWrite, LicenseWrite, LicenseAdjust, CredentialWrite, TrafficWrite, UsageWrite}
 
 var held = map[Role][]Permission{
 	Viewer:  reads,
 	Support: slices.Concat(reads, []Permission{LicenseAdjust}),
-	Billing: reads,
+	Billing: slices.Concat(reads, []Permission{UsageWrite}),
 	Editor:  slices.Concat(reads, writes),
 	Owner:   slices.Concat(reads, writes, []Permission{FleetWrite, AccessRead, AccessWrite, AuditRead}),
 }

@@ -15,7 +15,7 @@ func TestRole_HoldsWhatTheTableSays(t *testing.T) {
 		LicenseRead: "vsbeo", LicenseWrite: "eo", LicenseAdjust: "seo",
 		CredentialRead: "vsbeo", CredentialWrite: "eo",
 		TrafficRead: "vsbeo", TrafficWrite: "eo",
-		UsageRead: "vsbeo", DecisionRead: "vsbeo", FleetRead: "vsbeo", FleetWrite: "o",
+		UsageRead: "vsbeo", UsageWrite: "beo", DecisionRead: "vsbeo", FleetRead: "vsbeo", FleetWrite: "o",
 		AccessRead: "o", AccessWrite: "o", AuditRead: "o",
 	}
 	if len(want) != len(Permissions()) {

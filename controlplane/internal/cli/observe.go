@@ -15,8 +15,8 @@ import (
 )
 
 func usageCommand() *cobra.Command {
-	return verb{
-		use: "usage LICENSE METER", short: "What a licence used of a meter",
+	cmd := verb{
+		use: "usage LICENSE METER", short: "What a licence used of a meter; bring usage in, and correct it",
 		example: "  tollgate usage lic_01K0… requests\n  tollgate usage lic_01K0… requests --from 2026-11-01 --to 2026-12-01 --window 24h -o csv",
 		args:    cobra.ExactArgs(2),
 		flags: func(cmd *cobra.Command) {
@@ -52,6 +52,8 @@ func usageCommand() *cobra.Command {
 		}
 		return show(cmd, res, v)
 	})
+	cmd.AddCommand(ingestCommand(), correctCommand(), correctionsCommand())
+	return cmd
 }
 
 func decisionsCommand() *cobra.Command {

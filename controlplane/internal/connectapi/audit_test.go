@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/types/descriptorpb"
 
@@ -38,7 +39,7 @@ var writes = []struct{ call, body, as, path string }{
 	{"TrafficService/UpdateIssuer", `{"issuer": {"key": "i", "jwksUrl": "https://idp.example/keys"}, "updateMask": "jwksUrl"}`, "", ""},
 	{"CustomerService/CreateCustomer", `{"customer": {"externalId": "c"}}`, "customer", "id"},
 	{"CustomerService/UpdateCustomer", `{"customer": {"id": "$customer", "displayName": "C"}, "updateMask": "displayName"}`, "", ""},
-	{"LicenseService/IssueLicense", `{"license": {"customer": "$customer", "plan": "p", "endsAt": "2098-01-01T00:00:00Z"}}`, "license", "id"},
+	{"LicenseService/IssueLicense", `{"license": {"customer": "$customer", "plan": "p", "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2098-01-01T00:00:00Z"}}`, "license", "id"},
 	{"CredentialService/CreateApiKey", `{"license": "$license"}`, "api_key", "id"},
 	{"CredentialService/UpdateApiKey", `{"apiKey": {"id": "$api_key", "displayName": "K"}, "updateMask": "displayName"}`, "", ""},
 	{"CredentialService/RotateApiKey", `{"id": "$api_key", "overlap": "60s"}`, "", ""},
@@ -57,6 +58,8 @@ var writes = []struct{ call, body, as, path string }{
 	{"CatalogService/ArchiveAddOn", `{"key": "a"}`, "", ""},
 	{"CatalogService/UnarchiveAddOn", `{"key": "a"}`, "", ""},
 	{"CatalogService/ArchiveAddOn", `{"key": "a"}`, "", ""},
+	{"UsageService/IngestEvents", `{"events": [{"id": "1", "source": "s", "type": "m", "subject": "$license", "time": "$now"}]}`, "", ""},
+	{"UsageService/CorrectUsage", `{"license": "$license", "meter": "m", "units": "2", "time": "$now", "reason": "r"}`, "", ""},
 	{"LicenseService/SetPastDue", `{"id": "$license", "graceUntil": "2099-01-01T00:00:00Z"}`, "", ""},
 	{"LicenseService/ResumeLicense", `{"id": "$license"}`, "", ""},
 	{"LicenseService/SuspendLicense", `{"id": "$license"}`, "", ""},
@@ -84,7 +87,7 @@ var writes = []struct{ call, body, as, path string }{
 
 // eachWrite makes every write by do, which returns its answer.
 func eachWrite(do func(call, body string) map[string]any) {
-	made := map[string]string{}
+	made := map[string]string{"now": time.Now().UTC().Format(time.RFC3339Nano)}
 	for _, w := range writes {
 		body := w.body
 		for name, id := range made {

@@ -67,7 +67,7 @@ func Handler(c Config) (http.Handler, error) {
 	calls.Handle(adminv1connect.NewFleetServiceHandler(fleetService{c.Fleet, c.Licensing}, options))
 	calls.Handle(adminv1connect.NewLicenseServiceHandler(licenseService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewTrafficServiceHandler(trafficService{c.Licensing}, options))
-	calls.Handle(adminv1connect.NewUsageServiceHandler(usageService{c.Metering}, options))
+	calls.Handle(adminv1connect.NewUsageServiceHandler(usageService{c.Metering, c.Licensing}, options))
 	reflection(calls, permissions, options)
 	errorWriter := connect.NewErrorWriter(options)
 	guarded := &gate{

@@ -48,7 +48,7 @@ func rest(calls http.Handler) (http.Handler, error) {
 			// The transcoder would unpack it without a limit.
 			http.Error(w, "a compressed body is not taken over REST: send it as it is", http.StatusUnsupportedMediaType)
 		default:
-			transcoder.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), queryKey{}, query)))
+			transcoder.ServeHTTP(w, withEvents(r).WithContext(context.WithValue(r.Context(), queryKey{}, query)))
 		}
 	}), nil
 }

@@ -39,7 +39,10 @@ const (
 	KindLicense     Kind = "license"
 	KindAPIKey      Kind = "api_key"
 	KindToken       Kind = "token"
-	kindFleet       Kind = "fleet" // In the audit alone.
+	// In the audit alone.
+	kindFleet           Kind = "fleet"
+	kindUsageEvents     Kind = "usage_events"
+	kindUsageCorrection Kind = "usage_correction"
 )
 
 func (k Kind) words() string {

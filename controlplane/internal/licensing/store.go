@@ -75,6 +75,11 @@ type Reader interface {
 	OpenMigration(ctx context.Context) (PlanMigration, error)
 	// CountMoving counts the licences that LockMoving would return.
 	CountMoving(ctx context.Context, m PlanMigration, now time.Time) (int64, error)
+	// CountingLicenses are those of ids that are there, and when their counters started anew, in order of time.
+	CountingLicenses(ctx context.Context, ids []string) ([]License, []CounterStart, error)
+	// UsageEvents are those of keys that are there.
+	UsageEvents(ctx context.Context, keys []EventKey) ([]CountedEvent, error)
+	UsageCorrections(ctx context.Context, l List) ([]UsageCorrection, error)
 	APIKey(ctx context.Context, id string) (APIKey, error)
 	APIKeys(ctx context.Context, l List) ([]APIKey, error)
 	// ImportedAPIKeys are the imported ones that have one of the hashes.
@@ -149,6 +154,16 @@ type Tx interface {
 	InsertToken(ctx context.Context, t Token) (Token, error)
 	RevokeToken(ctx context.Context, id string, at time.Time) (Token, error)
 
+	// InsertUsageEvents stores events, which come in order of source and id, and returns which are new. Another transaction that stores one of
+	// them is waited for.
+	InsertUsageEvents(ctx context.Context, e []CountedEvent, now time.Time) ([]EventKey, error)
+	InsertUsageCorrection(ctx context.Context, c UsageCorrection) error
+	// CountUnits moves what is counted, and pools of hard quotas that the minutes fall into, under the counters' locks: whoever lends sees all
+	// of it or nothing. It returns what is counted in each of the minutes then. FailedPrecondition where that is more than fits.
+	CountUnits(ctx context.Context, moved []Units) ([]Units, error)
+
+	// LockCall makes this the only transaction with that call until it ends.
+	LockCall(ctx context.Context, k CallKey) error
 	// Answer is what a call got that began after a time. False where there is none.
 	Answer(ctx context.Context, k CallKey, after time.Time) (Answer, bool, error)
 	// InsertAnswer replaces one that Answer no longer finds.

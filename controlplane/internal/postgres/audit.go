@@ -20,7 +20,7 @@ type Audit struct{ reader }
 var _ audit.Store = (*Audit)(nil)
 
 // Audit is the port of the audit log.
-func (db *DB) Audit() *Audit { return &Audit{reader{run: db.read}} }
+func (db *DB) Audit() *Audit { return &Audit{reader{run: db.readList}} }
 
 // Events implements audit.Store.
 func (s *Audit) Events(ctx context.Context, l audit.List) ([]audit.Event, audit.Head, error) {

@@ -40,6 +40,8 @@ const (
 type DB struct {
 	pool *pgxpool.Pool
 	q    *query.Queries
+	// lists is q for statements whose best plan depends on their arguments.
+	lists *query.Queries
 }
 
 // Open makes a pool, and fails where the server cannot be reached now. Later it may go and come back. The schema is
@@ -71,7 +73,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		pool.Close()
 		return nil, fmt.Errorf("connect to the database: %w", err)
 	}
-	return &DB{pool: pool, q: query.New(pool)}, nil
+	return &DB{pool: pool, q: query.New(pool), lists: query.New(planned{pool})}, nil
 }
 
 // redact keeps the reason and drops the text of the URL, which may hold a password.
@@ -81,6 +83,14 @@ func redact(err error) error {
 		return errors.Unwrap(parse)
 	}
 	return errors.New("it cannot be read")
+}
+
+// planned has every query planned for its arguments. A prepared statement comes to be planned once for all of them, which for a list with
+// filters that may be missing is a walk through the whole table.
+type planned struct{ query.DBTX }
+
+func (p planned) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	return p.DBTX.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
 }
 
 // Close closes all connections, once those in use are given back.
@@ -115,10 +125,19 @@ func (db *DB) inTx(ctx context.Context, o pgx.TxOptions, f func(pgx.Tx) error) e
 
 // read runs one read, again where the connection was lost.
 func (db *DB) read(ctx context.Context, f func(context.Context, *query.Queries) error) error {
+	return db.readBy(ctx, db.q, f)
+}
+
+// readList is read for a list with filters.
+func (db *DB) readList(ctx context.Context, f func(context.Context, *query.Queries) error) error {
+	return db.readBy(ctx, db.lists, f)
+}
+
+func (db *DB) readBy(ctx context.Context, q *query.Queries, f func(context.Context, *query.Queries) error) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	return again(ctx, func() (bool, error) {
-		err := f(ctx, db.q)
+		err := f(ctx, q)
 		return lost(err), err
 	})
 }

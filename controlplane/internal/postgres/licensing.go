@@ -20,7 +20,7 @@ var _ licensing.Store = (*Licensing)(nil)
 
 // Licensing is the domain's port on this database.
 func (db *DB) Licensing() *Licensing {
-	return &Licensing{reader: reader{run: db.read}, db: db}
+	return &Licensing{reader: reader{run: db.read, runList: db.readList}, db: db}
 }
 
 // Update implements licensing.Store. Statements of a READ COMMITTED transaction see what was committed when they begin, so
@@ -28,17 +28,22 @@ func (db *DB) Licensing() *Licensing {
 func (s *Licensing) Update(ctx context.Context, f func(licensing.Tx) error) error {
 	return s.db.inTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		q := s.db.q.WithTx(tx)
-		return f(&licensingTx{
-			reader: reader{run: func(ctx context.Context, f func(context.Context, *query.Queries) error) error { return f(ctx, q) }},
-			q:      q,
-		})
+		by := func(q *query.Queries) func(context.Context, func(context.Context, *query.Queries) error) error {
+			return func(ctx context.Context, f func(context.Context, *query.Queries) error) error { return f(ctx, q) }
+		}
+		lists := query.New(planned{tx})
+		return f(&licensingTx{reader: reader{run: by(q), runList: by(lists)}, q: q, lists: lists})
 	})
 }
 
 // reader implements licensing.Reader on the pool, or in a transaction.
 type reader struct {
-	run func(context.Context, func(context.Context, *query.Queries) error) error
+	run     func(context.Context, func(context.Context, *query.Queries) error) error
+	runList func(context.Context, func(context.Context, *query.Queries) error) error
 }
+
+// lists reads by statements that are planned for their arguments.
+func (r reader) lists() reader { return reader{run: r.runList, runList: r.runList} }
 
 // get runs a query for one thing, or a list of things.
 func get[R any](ctx context.Context, r reader, f func(context.Context, *query.Queries) (R, error)) (out R, err error) {
@@ -51,7 +56,7 @@ func get[R any](ctx context.Context, r reader, f func(context.Context, *query.Qu
 
 // list runs a query for rows, and converts them.
 func list[R, T any](ctx context.Context, r reader, kind licensing.Kind, f func(context.Context, *query.Queries) ([]R, error), to func(R) (T, error)) ([]T, error) {
-	rows, err := get(ctx, r, f)
+	rows, err := get(ctx, r.lists(), f)
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", kind, err)
 	}

@@ -80,7 +80,7 @@ func (t *licensingTx) LockMoving(ctx context.Context, m licensing.PlanMigration,
 	if err != nil {
 		return nil, err
 	}
-	rows, err := t.q.LockMovingLicenses(ctx, query.LockMovingLicensesParams{
+	rows, err := t.lists.LockMovingLicenses(ctx, query.LockMovingLicensesParams{
 		After: m.Progress, Plan: m.Plan, Now: now, Customer: textFilter(m.Filter, "customer"), PlanVersion: version, PageSize: int32(limit),
 	})
 	if err != nil {
@@ -98,7 +98,7 @@ func (r reader) CountMoving(ctx context.Context, m licensing.PlanMigration, now 
 	if err != nil {
 		return 0, err
 	}
-	n, err := get(ctx, r, func(ctx context.Context, q *query.Queries) (int64, error) {
+	n, err := get(ctx, r.lists(), func(ctx context.Context, q *query.Queries) (int64, error) {
 		return q.CountMovingLicenses(ctx, query.CountMovingLicensesParams{
 			After: m.Progress, Plan: m.Plan, Now: now, Customer: textFilter(m.Filter, "customer"), PlanVersion: version,
 		})

@@ -15,7 +15,7 @@ import (
 // licensingTx implements licensing.Tx.
 type licensingTx struct {
 	reader
-	q *query.Queries
+	q, lists *query.Queries // As those of DB.
 }
 
 var _ licensing.Tx = (*licensingTx)(nil)

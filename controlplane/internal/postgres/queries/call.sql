@@ -10,10 +10,16 @@ ON CONFLICT (actor, procedure, request_id) DO UPDATE
 SET fingerprint = excluded.fingerprint, generation = excluded.generation, number = excluded.number,
     answer = excluded.answer, created_at = excluded.created_at;
 
+-- name: LockAdminCall :exec
+-- For writes that take no other lock, so that the same call at the same time waits for the answer of the first.
+SELECT pg_advisory_xact_lock(hashtextextended(concat_ws(E'\n', 'call', @actor::text, @procedure::text, @request_id::text), 0));
+
 -- name: ExpireAdminCalls :exec
+-- Those that another call drops already are left to it.
 DELETE FROM admin_call WHERE (actor, procedure, request_id) IN (
     SELECT c.actor, c.procedure, c.request_id FROM admin_call c
-    WHERE c.created_at <= @before ORDER BY c.created_at LIMIT @row_limit);
+    WHERE c.created_at <= @before ORDER BY c.created_at LIMIT @row_limit
+    FOR UPDATE SKIP LOCKED);
 
 -- name: LockAuditHead :one
 SELECT sequence, hash FROM audit_head FOR UPDATE;

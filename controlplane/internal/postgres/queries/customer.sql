@@ -16,7 +16,7 @@ SELECT * FROM customer WHERE id = @id;
 -- name: Customers :many
 SELECT * FROM customer
 WHERE id > @after
-  AND (archived_at IS NOT NULL) = @archived::boolean
+  AND (@archived::boolean AND archived_at IS NOT NULL OR NOT @archived AND archived_at IS NULL)
   AND (sqlc.narg('external_id')::text IS NULL OR external_id = sqlc.narg('external_id'))
 ORDER BY id
 LIMIT @page_size;

@@ -150,7 +150,8 @@ func (q *Queries) AuditHead(ctx context.Context) (AuditHeadRow, error) {
 const expireAdminCalls = `-- name: ExpireAdminCalls :exec
 DELETE FROM admin_call WHERE (actor, procedure, request_id) IN (
     SELECT c.actor, c.procedure, c.request_id FROM admin_call c
-    WHERE c.created_at <= $1 ORDER BY c.created_at LIMIT $2)
+    WHERE c.created_at <= $1 ORDER BY c.created_at LIMIT $2
+    FOR UPDATE SKIP LOCKED)
 `
 
 type ExpireAdminCallsParams struct {
@@ -158,6 +159,7 @@ type ExpireAdminCallsParams struct {
 	RowLimit int32
 }
 
+// Those that another call drops already are left to it.
 func (q *Queries) ExpireAdminCalls(ctx context.Context, arg ExpireAdminCallsParams) error {
 	_, err := q.db.Exec(ctx, expireAdminCalls, arg.Before, arg.RowLimit)
 	return err
@@ -240,6 +242,22 @@ func (q *Queries) InsertAuditEvent(ctx context.Context, arg InsertAuditEventPara
 		arg.PreviousHash,
 		arg.Hash,
 	)
+	return err
+}
+
+const lockAdminCall = `-- name: LockAdminCall :exec
+SELECT pg_advisory_xact_lock(hashtextextended(concat_ws(E'\n', 'call', $1::text, $2::text, $3::text), 0))
+`
+
+type LockAdminCallParams struct {
+	Actor     string
+	Procedure string
+	RequestID string
+}
+
+// For writes that take no other lock, so that the same call at the same time waits for the answer of the first.
+func (q *Queries) LockAdminCall(ctx context.Context, arg LockAdminCallParams) error {
+	_, err := q.db.Exec(ctx, lockAdminCall, arg.Actor, arg.Procedure, arg.RequestID)
 	return err
 }
 

@@ -34,7 +34,7 @@ func (q *Queries) Customer(ctx context.Context, id string) (Customer, error) {
 const customers = `-- name: Customers :many
 SELECT id, external_id, display_name, time_zone, metadata, revision, created_at, updated_at, archived_at FROM customer
 WHERE id > $1
-  AND (archived_at IS NOT NULL) = $2::boolean
+  AND ($2::boolean AND archived_at IS NOT NULL OR NOT $2 AND archived_at IS NULL)
   AND ($3::text IS NULL OR external_id = $3)
 ORDER BY id
 LIMIT $4

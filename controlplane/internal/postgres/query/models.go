@@ -97,6 +97,13 @@ type BootHead struct {
 	UpdatedAt time.Time
 }
 
+type CounterStart struct {
+	License           string
+	CounterGeneration int64
+	StartsAt          time.Time
+	Before            int64
+}
+
 type Customer struct {
 	ID          string
 	ExternalID  string
@@ -396,6 +403,29 @@ type Term struct {
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 	ArchivedAt   *time.Time
+}
+
+type UsageCorrection struct {
+	ID                string
+	License           string
+	Meter             string
+	CounterGeneration int64
+	Minute            time.Time
+	Units             int64
+	Reason            string
+	Actor             string
+	CreatedAt         time.Time
+}
+
+type UsageEvent struct {
+	Source            string
+	ID                string
+	License           string
+	Meter             string
+	CounterGeneration int64
+	Time              time.Time
+	Units             int64
+	CreatedAt         time.Time
 }
 
 type UsageMinute struct {

@@ -83,12 +83,14 @@ export enum Role {
   SUPPORT = 2,
 
   /**
+   * Reads as a viewer does, and brings in and corrects usage.
+   *
    * @generated from enum value: ROLE_BILLING = 3;
    */
   BILLING = 3,
 
   /**
-   * Catalog, customers, licences, credentials, traffic.
+   * Catalog, customers, licences, credentials, traffic, usage.
    *
    * @generated from enum value: ROLE_EDITOR = 4;
    */

@@ -8,14 +8,18 @@ import { file_buf_validate_validate } from "../../../buf/validate/validate_pb";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Epoch } from "./epoch_pb";
+import { file_tollgate_admin_v1_epoch } from "./epoch_pb";
 import { file_tollgate_admin_v1_permission } from "./permission_pb";
+import type { IngestedEvent, UsageCorrection, UsageEvent } from "./usage_pb";
+import { file_tollgate_admin_v1_usage } from "./usage_pb";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tollgate/admin/v1/usage_service.proto.
  */
 export const file_tollgate_admin_v1_usage_service: GenFile = /*@__PURE__*/
-  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS91c2FnZV9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLWAQoRUXVlcnlVc2FnZVJlcXVlc3QSGgoHbGljZW5zZRgBIAEoCUIJukgGcgQQAShAEhgKBW1ldGVyGAIgASgJQgm6SAZyBBABKEASMAoEZnJvbRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARIuCgJ0bxgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARIpCgZ3aW5kb3cYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ieQoSUXVlcnlVc2FnZVJlc3BvbnNlEg0KBXRvdGFsGAEgASgDEikKBHJvd3MYAiADKAsyGy50b2xsZ2F0ZS5hZG1pbi52MS5Vc2FnZVJvdxIpCgVhc19vZhgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRAoIVXNhZ2VSb3cSKQoFc3RhcnQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBXVuaXRzGAIgASgDMoMBCgxVc2FnZVNlcnZpY2UScwoKUXVlcnlVc2FnZRIkLnRvbGxnYXRlLmFkbWluLnYxLlF1ZXJ5VXNhZ2VSZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuUXVlcnlVc2FnZVJlc3BvbnNlIhiQAgGItRgMgtPkkwILEgkvdjEvdXNhZ2VCuwEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUIRVXNhZ2VTZXJ2aWNlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tollgate_admin_v1_permission]);
+  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS91c2FnZV9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLWAQoRUXVlcnlVc2FnZVJlcXVlc3QSGgoHbGljZW5zZRgBIAEoCUIJukgGcgQQAShAEhgKBW1ldGVyGAIgASgJQgm6SAZyBBABKEASMAoEZnJvbRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARIuCgJ0bxgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARIpCgZ3aW5kb3cYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ieQoSUXVlcnlVc2FnZVJlc3BvbnNlEg0KBXRvdGFsGAEgASgDEikKBHJvd3MYAiADKAsyGy50b2xsZ2F0ZS5hZG1pbi52MS5Vc2FnZVJvdxIpCgVhc19vZhgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRAoIVXNhZ2VSb3cSKQoFc3RhcnQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBXVuaXRzGAIgASgDIpABChNJbmdlc3RFdmVudHNSZXF1ZXN0EjoKBmV2ZW50cxgBIAMoCzIdLnRvbGxnYXRlLmFkbWluLnYxLlVzYWdlRXZlbnRCC7pICJIBBQgBEOgHEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIqoBChRJbmdlc3RFdmVudHNSZXNwb25zZRIxCgdyZXN1bHRzGAEgAygLMiAudG9sbGdhdGUuYWRtaW4udjEuSW5nZXN0ZWRFdmVudBIQCghhY2NlcHRlZBgCIAEoBRISCgpkdXBsaWNhdGVzGAMgASgFEhAKCHJlamVjdGVkGAQgASgFEicKBWVwb2NoGAUgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gi5QEKE0NvcnJlY3RVc2FnZVJlcXVlc3QSGgoHbGljZW5zZRgBIAEoCUIJukgGcgQQAShAEhgKBW1ldGVyGAIgASgJQgm6SAZyBBABKEASDQoFdW5pdHMYAyABKAMSMAoEdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARIYCgZyZWFzb24YBSABKAlCCLpIBXIDKPQDEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIoYBChRDb3JyZWN0VXNhZ2VSZXNwb25zZRI2Cgpjb3JyZWN0aW9uGAEgASgLMiIudG9sbGdhdGUuYWRtaW4udjEuVXNhZ2VDb3JyZWN0aW9uEg0KBXRvdGFsGAIgASgDEicKBWVwb2NoGAMgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gicQobTGlzdFVzYWdlQ29ycmVjdGlvbnNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAyjQDxIYCgZmaWx0ZXIYAyABKAlCCLpIBXIDKNAPInAKHExpc3RVc2FnZUNvcnJlY3Rpb25zUmVzcG9uc2USNwoLY29ycmVjdGlvbnMYASADKAsyIi50b2xsZ2F0ZS5hZG1pbi52MS5Vc2FnZUNvcnJlY3Rpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMq4ECgxVc2FnZVNlcnZpY2UScwoKUXVlcnlVc2FnZRIkLnRvbGxnYXRlLmFkbWluLnYxLlF1ZXJ5VXNhZ2VSZXF1ZXN0GiUudG9sbGdhdGUuYWRtaW4udjEuUXVlcnlVc2FnZVJlc3BvbnNlIhiQAgGItRgMgtPkkwILEgkvdjEvdXNhZ2USgAEKDEluZ2VzdEV2ZW50cxImLnRvbGxnYXRlLmFkbWluLnYxLkluZ2VzdEV2ZW50c1JlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5Jbmdlc3RFdmVudHNSZXNwb25zZSIfiLUYEoLT5JMCFToBKiIQL3YxL3VzYWdlL2V2ZW50cxKFAQoMQ29ycmVjdFVzYWdlEiYudG9sbGdhdGUuYWRtaW4udjEuQ29ycmVjdFVzYWdlUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLkNvcnJlY3RVc2FnZVJlc3BvbnNlIiSItRgSgtPkkwIaOgEqIhUvdjEvdXNhZ2UvY29ycmVjdGlvbnMSnQEKFExpc3RVc2FnZUNvcnJlY3Rpb25zEi4udG9sbGdhdGUuYWRtaW4udjEuTGlzdFVzYWdlQ29ycmVjdGlvbnNSZXF1ZXN0Gi8udG9sbGdhdGUuYWRtaW4udjEuTGlzdFVzYWdlQ29ycmVjdGlvbnNSZXNwb25zZSIkkAIBiLUYDILT5JMCFxIVL3YxL3VzYWdlL2NvcnJlY3Rpb25zQrsBChVjb20udG9sbGdhdGUuYWRtaW4udjFCEVVzYWdlU2VydmljZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_permission, file_tollgate_admin_v1_usage]);
 
 /**
  * @generated from message tollgate.admin.v1.QueryUsageRequest
@@ -117,7 +121,222 @@ export const UsageRowSchema: GenMessage<UsageRow> = /*@__PURE__*/
   messageDesc(file_tollgate_admin_v1_usage_service, 2);
 
 /**
- * UsageService answers what was used.
+ * @generated from message tollgate.admin.v1.IngestEventsRequest
+ */
+export type IngestEventsRequest = Message<"tollgate.admin.v1.IngestEventsRequest"> & {
+  /**
+   * @generated from field: repeated tollgate.admin.v1.UsageEvent events = 1;
+   */
+  events: UsageEvent[];
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.IngestEventsRequest.
+ * Use `create(IngestEventsRequestSchema)` to create a new message.
+ */
+export const IngestEventsRequestSchema: GenMessage<IngestEventsRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_usage_service, 3);
+
+/**
+ * @generated from message tollgate.admin.v1.IngestEventsResponse
+ */
+export type IngestEventsResponse = Message<"tollgate.admin.v1.IngestEventsResponse"> & {
+  /**
+   * One for each event, in order.
+   *
+   * @generated from field: repeated tollgate.admin.v1.IngestedEvent results = 1;
+   */
+  results: IngestedEvent[];
+
+  /**
+   * @generated from field: int32 accepted = 2;
+   */
+  accepted: number;
+
+  /**
+   * @generated from field: int32 duplicates = 3;
+   */
+  duplicates: number;
+
+  /**
+   * @generated from field: int32 rejected = 4;
+   */
+  rejected: number;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 5;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.IngestEventsResponse.
+ * Use `create(IngestEventsResponseSchema)` to create a new message.
+ */
+export const IngestEventsResponseSchema: GenMessage<IngestEventsResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_usage_service, 4);
+
+/**
+ * @generated from message tollgate.admin.v1.CorrectUsageRequest
+ */
+export type CorrectUsageRequest = Message<"tollgate.admin.v1.CorrectUsageRequest"> & {
+  /**
+   * The licence's id.
+   *
+   * @generated from field: string license = 1;
+   */
+  license: string;
+
+  /**
+   * The meter's key.
+   *
+   * @generated from field: string meter = 2;
+   */
+  meter: string;
+
+  /**
+   * Below zero, units are taken back: no more than were counted in that minute.
+   *
+   * @generated from field: int64 units = 3;
+   */
+  units: bigint;
+
+  /**
+   * The minute to which they belong is the one that this lies in.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 4;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.CorrectUsageRequest.
+ * Use `create(CorrectUsageRequestSchema)` to create a new message.
+ */
+export const CorrectUsageRequestSchema: GenMessage<CorrectUsageRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_usage_service, 5);
+
+/**
+ * @generated from message tollgate.admin.v1.CorrectUsageResponse
+ */
+export type CorrectUsageResponse = Message<"tollgate.admin.v1.CorrectUsageResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.UsageCorrection correction = 1;
+   */
+  correction?: UsageCorrection | undefined;
+
+  /**
+   * What is counted in that minute now.
+   *
+   * @generated from field: int64 total = 2;
+   */
+  total: bigint;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 3;
+   */
+  epoch?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.CorrectUsageResponse.
+ * Use `create(CorrectUsageResponseSchema)` to create a new message.
+ */
+export const CorrectUsageResponseSchema: GenMessage<CorrectUsageResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_usage_service, 6);
+
+/**
+ * @generated from message tollgate.admin.v1.ListUsageCorrectionsRequest
+ */
+export type ListUsageCorrectionsRequest = Message<"tollgate.admin.v1.ListUsageCorrectionsRequest"> & {
+  /**
+   * 0: 50. Clamped at 1,000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Terms like `license = "lic_…"`, joined by AND. Fields: `license`, `meter`.
+   *
+   * @generated from field: string filter = 3;
+   */
+  filter: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ListUsageCorrectionsRequest.
+ * Use `create(ListUsageCorrectionsRequestSchema)` to create a new message.
+ */
+export const ListUsageCorrectionsRequestSchema: GenMessage<ListUsageCorrectionsRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_usage_service, 7);
+
+/**
+ * @generated from message tollgate.admin.v1.ListUsageCorrectionsResponse
+ */
+export type ListUsageCorrectionsResponse = Message<"tollgate.admin.v1.ListUsageCorrectionsResponse"> & {
+  /**
+   * @generated from field: repeated tollgate.admin.v1.UsageCorrection corrections = 1;
+   */
+  corrections: UsageCorrection[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ListUsageCorrectionsResponse.
+ * Use `create(ListUsageCorrectionsResponseSchema)` to create a new message.
+ */
+export const ListUsageCorrectionsResponseSchema: GenMessage<ListUsageCorrectionsResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_usage_service, 8);
+
+/**
+ * UsageService answers what was used, and takes usage that was measured elsewhere.
  *
  * @generated from service tollgate.admin.v1.UsageService
  */
@@ -131,6 +350,38 @@ export const UsageService: GenService<{
     methodKind: "unary";
     input: typeof QueryUsageRequestSchema;
     output: typeof QueryUsageResponseSchema;
+  },
+  /**
+   * Counts usage that was measured elsewhere. Each event is counted once for its
+   * source and id, and gets an answer of its own, in order.
+   *
+   * @generated from rpc tollgate.admin.v1.UsageService.IngestEvents
+   */
+  ingestEvents: {
+    methodKind: "unary";
+    input: typeof IngestEventsRequestSchema;
+    output: typeof IngestEventsResponseSchema;
+  },
+  /**
+   * Moves what was counted in a minute, by a new row: nothing that was counted is
+   * edited. Units that are taken back may be used again.
+   *
+   * @generated from rpc tollgate.admin.v1.UsageService.CorrectUsage
+   */
+  correctUsage: {
+    methodKind: "unary";
+    input: typeof CorrectUsageRequestSchema;
+    output: typeof CorrectUsageResponseSchema;
+  },
+  /**
+   * Lists corrections in order of id: oldest first, to the millisecond.
+   *
+   * @generated from rpc tollgate.admin.v1.UsageService.ListUsageCorrections
+   */
+  listUsageCorrections: {
+    methodKind: "unary";
+    input: typeof ListUsageCorrectionsRequestSchema;
+    output: typeof ListUsageCorrectionsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tollgate_admin_v1_usage_service, 0);

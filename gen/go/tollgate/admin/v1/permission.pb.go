@@ -46,6 +46,7 @@ const (
 	Permission_PERMISSION_ACCESS_READ      Permission = 15
 	Permission_PERMISSION_ACCESS_WRITE     Permission = 16
 	Permission_PERMISSION_AUDIT_READ       Permission = 17
+	Permission_PERMISSION_USAGE_WRITE      Permission = 18
 	Permission_PERMISSION_FLEET_WRITE      Permission = 19
 	// To give one licence what ends soon.
 	Permission_PERMISSION_LICENSE_ADJUST Permission = 20
@@ -72,6 +73,7 @@ var (
 		15: "PERMISSION_ACCESS_READ",
 		16: "PERMISSION_ACCESS_WRITE",
 		17: "PERMISSION_AUDIT_READ",
+		18: "PERMISSION_USAGE_WRITE",
 		19: "PERMISSION_FLEET_WRITE",
 		20: "PERMISSION_LICENSE_ADJUST",
 	}
@@ -94,6 +96,7 @@ var (
 		"PERMISSION_ACCESS_READ":      15,
 		"PERMISSION_ACCESS_WRITE":     16,
 		"PERMISSION_AUDIT_READ":       17,
+		"PERMISSION_USAGE_WRITE":      18,
 		"PERMISSION_FLEET_WRITE":      19,
 		"PERMISSION_LICENSE_ADJUST":   20,
 	}
@@ -147,7 +150,7 @@ var File_tollgate_admin_v1_permission_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_permission_proto_rawDesc = "" +
 	"\n" +
-	"\"tollgate/admin/v1/permission.proto\x12\x11tollgate.admin.v1\x1a google/protobuf/descriptor.proto*\xd8\x04\n" +
+	"\"tollgate/admin/v1/permission.proto\x12\x11tollgate.admin.v1\x1a google/protobuf/descriptor.proto*\xf4\x04\n" +
 	"\n" +
 	"Permission\x12\x1a\n" +
 	"\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x1c\n" +
@@ -169,6 +172,7 @@ const file_tollgate_admin_v1_permission_proto_rawDesc = "" +
 	"\x16PERMISSION_ACCESS_READ\x10\x0f\x12\x1b\n" +
 	"\x17PERMISSION_ACCESS_WRITE\x10\x10\x12\x19\n" +
 	"\x15PERMISSION_AUDIT_READ\x10\x11\x12\x1a\n" +
+	"\x16PERMISSION_USAGE_WRITE\x10\x12\x12\x1a\n" +
 	"\x16PERMISSION_FLEET_WRITE\x10\x13\x12\x1d\n" +
 	"\x19PERMISSION_LICENSE_ADJUST\x10\x14:_\n" +
 	"\n" +

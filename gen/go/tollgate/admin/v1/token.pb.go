@@ -30,8 +30,9 @@ const (
 	// Reads everything but tokens.
 	Role_ROLE_VIEWER  Role = 1
 	Role_ROLE_SUPPORT Role = 2
+	// Reads as a viewer does, and brings in and corrects usage.
 	Role_ROLE_BILLING Role = 3
-	// Catalog, customers, licences, credentials, traffic.
+	// Catalog, customers, licences, credentials, traffic, usage.
 	Role_ROLE_EDITOR Role = 4
 	// Everything.
 	Role_ROLE_OWNER Role = 5

@@ -220,11 +220,426 @@ func (x *UsageRow) GetUnits() int64 {
 	return 0
 }
 
+type IngestEventsRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Events []*UsageEvent          `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IngestEventsRequest) Reset() {
+	*x = IngestEventsRequest{}
+	mi := &file_tollgate_admin_v1_usage_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IngestEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IngestEventsRequest) ProtoMessage() {}
+
+func (x *IngestEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_usage_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IngestEventsRequest.ProtoReflect.Descriptor instead.
+func (*IngestEventsRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_usage_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *IngestEventsRequest) GetEvents() []*UsageEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *IngestEventsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *IngestEventsRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type IngestEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each event, in order.
+	Results       []*IngestedEvent `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	Accepted      int32            `protobuf:"varint,2,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	Duplicates    int32            `protobuf:"varint,3,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
+	Rejected      int32            `protobuf:"varint,4,opt,name=rejected,proto3" json:"rejected,omitempty"`
+	Epoch         *Epoch           `protobuf:"bytes,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IngestEventsResponse) Reset() {
+	*x = IngestEventsResponse{}
+	mi := &file_tollgate_admin_v1_usage_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IngestEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IngestEventsResponse) ProtoMessage() {}
+
+func (x *IngestEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_usage_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IngestEventsResponse.ProtoReflect.Descriptor instead.
+func (*IngestEventsResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_usage_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *IngestEventsResponse) GetResults() []*IngestedEvent {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *IngestEventsResponse) GetAccepted() int32 {
+	if x != nil {
+		return x.Accepted
+	}
+	return 0
+}
+
+func (x *IngestEventsResponse) GetDuplicates() int32 {
+	if x != nil {
+		return x.Duplicates
+	}
+	return 0
+}
+
+func (x *IngestEventsResponse) GetRejected() int32 {
+	if x != nil {
+		return x.Rejected
+	}
+	return 0
+}
+
+func (x *IngestEventsResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type CorrectUsageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The licence's id.
+	License string `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	// The meter's key.
+	Meter string `protobuf:"bytes,2,opt,name=meter,proto3" json:"meter,omitempty"`
+	// Below zero, units are taken back: no more than were counted in that minute.
+	Units int64 `protobuf:"varint,3,opt,name=units,proto3" json:"units,omitempty"`
+	// The minute to which they belong is the one that this lies in.
+	Time   *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
+	Reason string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CorrectUsageRequest) Reset() {
+	*x = CorrectUsageRequest{}
+	mi := &file_tollgate_admin_v1_usage_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CorrectUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CorrectUsageRequest) ProtoMessage() {}
+
+func (x *CorrectUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_usage_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CorrectUsageRequest.ProtoReflect.Descriptor instead.
+func (*CorrectUsageRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_usage_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CorrectUsageRequest) GetLicense() string {
+	if x != nil {
+		return x.License
+	}
+	return ""
+}
+
+func (x *CorrectUsageRequest) GetMeter() string {
+	if x != nil {
+		return x.Meter
+	}
+	return ""
+}
+
+func (x *CorrectUsageRequest) GetUnits() int64 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
+func (x *CorrectUsageRequest) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *CorrectUsageRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *CorrectUsageRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CorrectUsageRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type CorrectUsageResponse struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Correction *UsageCorrection       `protobuf:"bytes,1,opt,name=correction,proto3" json:"correction,omitempty"`
+	// What is counted in that minute now.
+	Total         int64  `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	Epoch         *Epoch `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CorrectUsageResponse) Reset() {
+	*x = CorrectUsageResponse{}
+	mi := &file_tollgate_admin_v1_usage_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CorrectUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CorrectUsageResponse) ProtoMessage() {}
+
+func (x *CorrectUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_usage_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CorrectUsageResponse.ProtoReflect.Descriptor instead.
+func (*CorrectUsageResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_usage_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CorrectUsageResponse) GetCorrection() *UsageCorrection {
+	if x != nil {
+		return x.Correction
+	}
+	return nil
+}
+
+func (x *CorrectUsageResponse) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *CorrectUsageResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type ListUsageCorrectionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0: 50. Clamped at 1,000.
+	PageSize  int32  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Terms like `license = "lic_…"`, joined by AND. Fields: `license`, `meter`.
+	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUsageCorrectionsRequest) Reset() {
+	*x = ListUsageCorrectionsRequest{}
+	mi := &file_tollgate_admin_v1_usage_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUsageCorrectionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUsageCorrectionsRequest) ProtoMessage() {}
+
+func (x *ListUsageCorrectionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_usage_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUsageCorrectionsRequest.ProtoReflect.Descriptor instead.
+func (*ListUsageCorrectionsRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_usage_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListUsageCorrectionsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListUsageCorrectionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListUsageCorrectionsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+type ListUsageCorrectionsResponse struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Corrections []*UsageCorrection     `protobuf:"bytes,1,rep,name=corrections,proto3" json:"corrections,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUsageCorrectionsResponse) Reset() {
+	*x = ListUsageCorrectionsResponse{}
+	mi := &file_tollgate_admin_v1_usage_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUsageCorrectionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUsageCorrectionsResponse) ProtoMessage() {}
+
+func (x *ListUsageCorrectionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_usage_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUsageCorrectionsResponse.ProtoReflect.Descriptor instead.
+func (*ListUsageCorrectionsResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_usage_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListUsageCorrectionsResponse) GetCorrections() []*UsageCorrection {
+	if x != nil {
+		return x.Corrections
+	}
+	return nil
+}
+
+func (x *ListUsageCorrectionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_tollgate_admin_v1_usage_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_usage_service_proto_rawDesc = "" +
 	"\n" +
-	"%tollgate/admin/v1/usage_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"tollgate/admin/v1/permission.proto\"\xf8\x01\n" +
+	"%tollgate/admin/v1/usage_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\"tollgate/admin/v1/permission.proto\x1a\x1dtollgate/admin/v1/usage.proto\"\xf8\x01\n" +
 	"\x11QueryUsageRequest\x12#\n" +
 	"\alicense\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\alicense\x12\x1f\n" +
 	"\x05meter\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x05meter\x126\n" +
@@ -237,10 +652,49 @@ const file_tollgate_admin_v1_usage_service_proto_rawDesc = "" +
 	"\x05as_of\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"R\n" +
 	"\bUsageRow\x120\n" +
 	"\x05start\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12\x14\n" +
-	"\x05units\x18\x02 \x01(\x03R\x05units2\x83\x01\n" +
+	"\x05units\x18\x02 \x01(\x03R\x05units\"\xb1\x01\n" +
+	"\x13IngestEventsRequest\x12B\n" +
+	"\x06events\x18\x01 \x03(\v2\x1d.tollgate.admin.v1.UsageEventB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06events\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"\xda\x01\n" +
+	"\x14IngestEventsResponse\x12:\n" +
+	"\aresults\x18\x01 \x03(\v2 .tollgate.admin.v1.IngestedEventR\aresults\x12\x1a\n" +
+	"\baccepted\x18\x02 \x01(\x05R\baccepted\x12\x1e\n" +
+	"\n" +
+	"duplicates\x18\x03 \x01(\x05R\n" +
+	"duplicates\x12\x1a\n" +
+	"\brejected\x18\x04 \x01(\x05R\brejected\x12.\n" +
+	"\x05epoch\x18\x05 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\xa3\x02\n" +
+	"\x13CorrectUsageRequest\x12#\n" +
+	"\alicense\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\alicense\x12\x1f\n" +
+	"\x05meter\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x05meter\x12\x14\n" +
+	"\x05units\x18\x03 \x01(\x03R\x05units\x126\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12 \n" +
+	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03(\xf4\x03R\x06reason\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"\xa0\x01\n" +
+	"\x14CorrectUsageResponse\x12B\n" +
+	"\n" +
+	"correction\x18\x01 \x01(\v2\".tollgate.admin.v1.UsageCorrectionR\n" +
+	"correction\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\x03R\x05total\x12.\n" +
+	"\x05epoch\x18\x03 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\x8e\x01\n" +
+	"\x1bListUsageCorrectionsRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\x06filter\"\x8c\x01\n" +
+	"\x1cListUsageCorrectionsResponse\x12D\n" +
+	"\vcorrections\x18\x01 \x03(\v2\".tollgate.admin.v1.UsageCorrectionR\vcorrections\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xae\x04\n" +
 	"\fUsageService\x12s\n" +
 	"\n" +
-	"QueryUsage\x12$.tollgate.admin.v1.QueryUsageRequest\x1a%.tollgate.admin.v1.QueryUsageResponse\"\x18\x88\xb5\x18\f\x82\xd3\xe4\x93\x02\v\x12\t/v1/usage\x90\x02\x01B\xbb\x01\n" +
+	"QueryUsage\x12$.tollgate.admin.v1.QueryUsageRequest\x1a%.tollgate.admin.v1.QueryUsageResponse\"\x18\x88\xb5\x18\f\x82\xd3\xe4\x93\x02\v\x12\t/v1/usage\x90\x02\x01\x12\x80\x01\n" +
+	"\fIngestEvents\x12&.tollgate.admin.v1.IngestEventsRequest\x1a'.tollgate.admin.v1.IngestEventsResponse\"\x1f\x88\xb5\x18\x12\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/usage/events\x12\x85\x01\n" +
+	"\fCorrectUsage\x12&.tollgate.admin.v1.CorrectUsageRequest\x1a'.tollgate.admin.v1.CorrectUsageResponse\"$\x88\xb5\x18\x12\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/usage/corrections\x12\x9d\x01\n" +
+	"\x14ListUsageCorrections\x12..tollgate.admin.v1.ListUsageCorrectionsRequest\x1a/.tollgate.admin.v1.ListUsageCorrectionsResponse\"$\x88\xb5\x18\f\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/usage/corrections\x90\x02\x01B\xbb\x01\n" +
 	"\x15com.tollgate.admin.v1B\x11UsageServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (
@@ -255,28 +709,51 @@ func file_tollgate_admin_v1_usage_service_proto_rawDescGZIP() []byte {
 	return file_tollgate_admin_v1_usage_service_proto_rawDescData
 }
 
-var file_tollgate_admin_v1_usage_service_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_tollgate_admin_v1_usage_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_tollgate_admin_v1_usage_service_proto_goTypes = []any{
-	(*QueryUsageRequest)(nil),     // 0: tollgate.admin.v1.QueryUsageRequest
-	(*QueryUsageResponse)(nil),    // 1: tollgate.admin.v1.QueryUsageResponse
-	(*UsageRow)(nil),              // 2: tollgate.admin.v1.UsageRow
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 4: google.protobuf.Duration
+	(*QueryUsageRequest)(nil),            // 0: tollgate.admin.v1.QueryUsageRequest
+	(*QueryUsageResponse)(nil),           // 1: tollgate.admin.v1.QueryUsageResponse
+	(*UsageRow)(nil),                     // 2: tollgate.admin.v1.UsageRow
+	(*IngestEventsRequest)(nil),          // 3: tollgate.admin.v1.IngestEventsRequest
+	(*IngestEventsResponse)(nil),         // 4: tollgate.admin.v1.IngestEventsResponse
+	(*CorrectUsageRequest)(nil),          // 5: tollgate.admin.v1.CorrectUsageRequest
+	(*CorrectUsageResponse)(nil),         // 6: tollgate.admin.v1.CorrectUsageResponse
+	(*ListUsageCorrectionsRequest)(nil),  // 7: tollgate.admin.v1.ListUsageCorrectionsRequest
+	(*ListUsageCorrectionsResponse)(nil), // 8: tollgate.admin.v1.ListUsageCorrectionsResponse
+	(*timestamppb.Timestamp)(nil),        // 9: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),          // 10: google.protobuf.Duration
+	(*UsageEvent)(nil),                   // 11: tollgate.admin.v1.UsageEvent
+	(*IngestedEvent)(nil),                // 12: tollgate.admin.v1.IngestedEvent
+	(*Epoch)(nil),                        // 13: tollgate.admin.v1.Epoch
+	(*UsageCorrection)(nil),              // 14: tollgate.admin.v1.UsageCorrection
 }
 var file_tollgate_admin_v1_usage_service_proto_depIdxs = []int32{
-	3, // 0: tollgate.admin.v1.QueryUsageRequest.from:type_name -> google.protobuf.Timestamp
-	3, // 1: tollgate.admin.v1.QueryUsageRequest.to:type_name -> google.protobuf.Timestamp
-	4, // 2: tollgate.admin.v1.QueryUsageRequest.window:type_name -> google.protobuf.Duration
-	2, // 3: tollgate.admin.v1.QueryUsageResponse.rows:type_name -> tollgate.admin.v1.UsageRow
-	3, // 4: tollgate.admin.v1.QueryUsageResponse.as_of:type_name -> google.protobuf.Timestamp
-	3, // 5: tollgate.admin.v1.UsageRow.start:type_name -> google.protobuf.Timestamp
-	0, // 6: tollgate.admin.v1.UsageService.QueryUsage:input_type -> tollgate.admin.v1.QueryUsageRequest
-	1, // 7: tollgate.admin.v1.UsageService.QueryUsage:output_type -> tollgate.admin.v1.QueryUsageResponse
-	7, // [7:8] is the sub-list for method output_type
-	6, // [6:7] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	9,  // 0: tollgate.admin.v1.QueryUsageRequest.from:type_name -> google.protobuf.Timestamp
+	9,  // 1: tollgate.admin.v1.QueryUsageRequest.to:type_name -> google.protobuf.Timestamp
+	10, // 2: tollgate.admin.v1.QueryUsageRequest.window:type_name -> google.protobuf.Duration
+	2,  // 3: tollgate.admin.v1.QueryUsageResponse.rows:type_name -> tollgate.admin.v1.UsageRow
+	9,  // 4: tollgate.admin.v1.QueryUsageResponse.as_of:type_name -> google.protobuf.Timestamp
+	9,  // 5: tollgate.admin.v1.UsageRow.start:type_name -> google.protobuf.Timestamp
+	11, // 6: tollgate.admin.v1.IngestEventsRequest.events:type_name -> tollgate.admin.v1.UsageEvent
+	12, // 7: tollgate.admin.v1.IngestEventsResponse.results:type_name -> tollgate.admin.v1.IngestedEvent
+	13, // 8: tollgate.admin.v1.IngestEventsResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	9,  // 9: tollgate.admin.v1.CorrectUsageRequest.time:type_name -> google.protobuf.Timestamp
+	14, // 10: tollgate.admin.v1.CorrectUsageResponse.correction:type_name -> tollgate.admin.v1.UsageCorrection
+	13, // 11: tollgate.admin.v1.CorrectUsageResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	14, // 12: tollgate.admin.v1.ListUsageCorrectionsResponse.corrections:type_name -> tollgate.admin.v1.UsageCorrection
+	0,  // 13: tollgate.admin.v1.UsageService.QueryUsage:input_type -> tollgate.admin.v1.QueryUsageRequest
+	3,  // 14: tollgate.admin.v1.UsageService.IngestEvents:input_type -> tollgate.admin.v1.IngestEventsRequest
+	5,  // 15: tollgate.admin.v1.UsageService.CorrectUsage:input_type -> tollgate.admin.v1.CorrectUsageRequest
+	7,  // 16: tollgate.admin.v1.UsageService.ListUsageCorrections:input_type -> tollgate.admin.v1.ListUsageCorrectionsRequest
+	1,  // 17: tollgate.admin.v1.UsageService.QueryUsage:output_type -> tollgate.admin.v1.QueryUsageResponse
+	4,  // 18: tollgate.admin.v1.UsageService.IngestEvents:output_type -> tollgate.admin.v1.IngestEventsResponse
+	6,  // 19: tollgate.admin.v1.UsageService.CorrectUsage:output_type -> tollgate.admin.v1.CorrectUsageResponse
+	8,  // 20: tollgate.admin.v1.UsageService.ListUsageCorrections:output_type -> tollgate.admin.v1.ListUsageCorrectionsResponse
+	17, // [17:21] is the sub-list for method output_type
+	13, // [13:17] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_usage_service_proto_init() }
@@ -284,14 +761,16 @@ func file_tollgate_admin_v1_usage_service_proto_init() {
 	if File_tollgate_admin_v1_usage_service_proto != nil {
 		return
 	}
+	file_tollgate_admin_v1_epoch_proto_init()
 	file_tollgate_admin_v1_permission_proto_init()
+	file_tollgate_admin_v1_usage_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_usage_service_proto_rawDesc), len(file_tollgate_admin_v1_usage_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

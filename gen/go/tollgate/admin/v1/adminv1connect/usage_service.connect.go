@@ -35,12 +35,29 @@ const (
 const (
 	// UsageServiceQueryUsageProcedure is the fully-qualified name of the UsageService's QueryUsage RPC.
 	UsageServiceQueryUsageProcedure = "/tollgate.admin.v1.UsageService/QueryUsage"
+	// UsageServiceIngestEventsProcedure is the fully-qualified name of the UsageService's IngestEvents
+	// RPC.
+	UsageServiceIngestEventsProcedure = "/tollgate.admin.v1.UsageService/IngestEvents"
+	// UsageServiceCorrectUsageProcedure is the fully-qualified name of the UsageService's CorrectUsage
+	// RPC.
+	UsageServiceCorrectUsageProcedure = "/tollgate.admin.v1.UsageService/CorrectUsage"
+	// UsageServiceListUsageCorrectionsProcedure is the fully-qualified name of the UsageService's
+	// ListUsageCorrections RPC.
+	UsageServiceListUsageCorrectionsProcedure = "/tollgate.admin.v1.UsageService/ListUsageCorrections"
 )
 
 // UsageServiceClient is a client for the tollgate.admin.v1.UsageService service.
 type UsageServiceClient interface {
 	// Sums what a licence used of a meter in a range of time.
 	QueryUsage(context.Context, *v1.QueryUsageRequest) (*v1.QueryUsageResponse, error)
+	// Counts usage that was measured elsewhere. Each event is counted once for its
+	// source and id, and gets an answer of its own, in order.
+	IngestEvents(context.Context, *v1.IngestEventsRequest) (*v1.IngestEventsResponse, error)
+	// Moves what was counted in a minute, by a new row: nothing that was counted is
+	// edited. Units that are taken back may be used again.
+	CorrectUsage(context.Context, *v1.CorrectUsageRequest) (*v1.CorrectUsageResponse, error)
+	// Lists corrections in order of id: oldest first, to the millisecond.
+	ListUsageCorrections(context.Context, *v1.ListUsageCorrectionsRequest) (*v1.ListUsageCorrectionsResponse, error)
 }
 
 // NewUsageServiceClient constructs a client for the tollgate.admin.v1.UsageService service. By
@@ -61,12 +78,34 @@ func NewUsageServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		ingestEvents: connect.NewClient[v1.IngestEventsRequest, v1.IngestEventsResponse](
+			httpClient,
+			baseURL+UsageServiceIngestEventsProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("IngestEvents")),
+			connect.WithClientOptions(opts...),
+		),
+		correctUsage: connect.NewClient[v1.CorrectUsageRequest, v1.CorrectUsageResponse](
+			httpClient,
+			baseURL+UsageServiceCorrectUsageProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("CorrectUsage")),
+			connect.WithClientOptions(opts...),
+		),
+		listUsageCorrections: connect.NewClient[v1.ListUsageCorrectionsRequest, v1.ListUsageCorrectionsResponse](
+			httpClient,
+			baseURL+UsageServiceListUsageCorrectionsProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("ListUsageCorrections")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // usageServiceClient implements UsageServiceClient.
 type usageServiceClient struct {
-	queryUsage *connect.Client[v1.QueryUsageRequest, v1.QueryUsageResponse]
+	queryUsage           *connect.Client[v1.QueryUsageRequest, v1.QueryUsageResponse]
+	ingestEvents         *connect.Client[v1.IngestEventsRequest, v1.IngestEventsResponse]
+	correctUsage         *connect.Client[v1.CorrectUsageRequest, v1.CorrectUsageResponse]
+	listUsageCorrections *connect.Client[v1.ListUsageCorrectionsRequest, v1.ListUsageCorrectionsResponse]
 }
 
 // QueryUsage calls tollgate.admin.v1.UsageService.QueryUsage.
@@ -78,10 +117,45 @@ func (c *usageServiceClient) QueryUsage(ctx context.Context, req *v1.QueryUsageR
 	return nil, err
 }
 
+// IngestEvents calls tollgate.admin.v1.UsageService.IngestEvents.
+func (c *usageServiceClient) IngestEvents(ctx context.Context, req *v1.IngestEventsRequest) (*v1.IngestEventsResponse, error) {
+	response, err := c.ingestEvents.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// CorrectUsage calls tollgate.admin.v1.UsageService.CorrectUsage.
+func (c *usageServiceClient) CorrectUsage(ctx context.Context, req *v1.CorrectUsageRequest) (*v1.CorrectUsageResponse, error) {
+	response, err := c.correctUsage.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListUsageCorrections calls tollgate.admin.v1.UsageService.ListUsageCorrections.
+func (c *usageServiceClient) ListUsageCorrections(ctx context.Context, req *v1.ListUsageCorrectionsRequest) (*v1.ListUsageCorrectionsResponse, error) {
+	response, err := c.listUsageCorrections.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // UsageServiceHandler is an implementation of the tollgate.admin.v1.UsageService service.
 type UsageServiceHandler interface {
 	// Sums what a licence used of a meter in a range of time.
 	QueryUsage(context.Context, *v1.QueryUsageRequest) (*v1.QueryUsageResponse, error)
+	// Counts usage that was measured elsewhere. Each event is counted once for its
+	// source and id, and gets an answer of its own, in order.
+	IngestEvents(context.Context, *v1.IngestEventsRequest) (*v1.IngestEventsResponse, error)
+	// Moves what was counted in a minute, by a new row: nothing that was counted is
+	// edited. Units that are taken back may be used again.
+	CorrectUsage(context.Context, *v1.CorrectUsageRequest) (*v1.CorrectUsageResponse, error)
+	// Lists corrections in order of id: oldest first, to the millisecond.
+	ListUsageCorrections(context.Context, *v1.ListUsageCorrectionsRequest) (*v1.ListUsageCorrectionsResponse, error)
 }
 
 // NewUsageServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -98,10 +172,35 @@ func NewUsageServiceHandler(svc UsageServiceHandler, opts ...connect.HandlerOpti
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	usageServiceIngestEventsHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceIngestEventsProcedure,
+		svc.IngestEvents,
+		connect.WithSchema(usageServiceMethods.ByName("IngestEvents")),
+		connect.WithHandlerOptions(opts...),
+	)
+	usageServiceCorrectUsageHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceCorrectUsageProcedure,
+		svc.CorrectUsage,
+		connect.WithSchema(usageServiceMethods.ByName("CorrectUsage")),
+		connect.WithHandlerOptions(opts...),
+	)
+	usageServiceListUsageCorrectionsHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceListUsageCorrectionsProcedure,
+		svc.ListUsageCorrections,
+		connect.WithSchema(usageServiceMethods.ByName("ListUsageCorrections")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tollgate.admin.v1.UsageService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case UsageServiceQueryUsageProcedure:
 			usageServiceQueryUsageHandler.ServeHTTP(w, r)
+		case UsageServiceIngestEventsProcedure:
+			usageServiceIngestEventsHandler.ServeHTTP(w, r)
+		case UsageServiceCorrectUsageProcedure:
+			usageServiceCorrectUsageHandler.ServeHTTP(w, r)
+		case UsageServiceListUsageCorrectionsProcedure:
+			usageServiceListUsageCorrectionsHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -113,4 +212,16 @@ type UnimplementedUsageServiceHandler struct{}
 
 func (UnimplementedUsageServiceHandler) QueryUsage(context.Context, *v1.QueryUsageRequest) (*v1.QueryUsageResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.UsageService.QueryUsage is not implemented"))
+}
+
+func (UnimplementedUsageServiceHandler) IngestEvents(context.Context, *v1.IngestEventsRequest) (*v1.IngestEventsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.UsageService.IngestEvents is not implemented"))
+}
+
+func (UnimplementedUsageServiceHandler) CorrectUsage(context.Context, *v1.CorrectUsageRequest) (*v1.CorrectUsageResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.UsageService.CorrectUsage is not implemented"))
+}
+
+func (UnimplementedUsageServiceHandler) ListUsageCorrections(context.Context, *v1.ListUsageCorrectionsRequest) (*v1.ListUsageCorrectionsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.UsageService.ListUsageCorrections is not implemented"))
 }
