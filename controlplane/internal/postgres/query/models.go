@@ -142,6 +142,7 @@ type Fleet struct {
 	BlockAfter   pgtype.Interval
 	LoanHorizon  pgtype.Interval
 	CreatedAt    time.Time
+	OfflineStart bool
 }
 
 type License struct {
