@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -21,8 +22,10 @@ import (
 type Config struct {
 	// NodeName (node_name) is the subject of the node's certificate. Empty: whatever that is.
 	NodeName string
-	// DataDir (data_dir) holds node.key, node.cert and the spool.
+	// DataDir (data_dir) holds node.key, node.cert, the spool and the rules.
 	DataDir string
+	// StateKey (state_key) is base64 of 32 bytes, under which the rules on disk are sealed. Empty: they are not.
+	StateKey string
 	// ProxyAddr (proxy_addr) is where clients' requests are taken. Empty: at the shared listeners only.
 	ProxyAddr string
 	// OpsAddr (ops_addr) serves /healthz, /readyz and /metrics.
@@ -52,7 +55,8 @@ type Config struct {
 // Bind makes flags for all keys of the configuration, with its defaults.
 func (c *Config) Bind(fs *pflag.FlagSet) {
 	fs.StringVar(&c.NodeName, "node-name", "", "the node's name, the subject of its certificate (default: the certificate's)")
-	fs.StringVar(&c.DataDir, "data-dir", "", "folder of node.key, node.cert and the spool")
+	fs.StringVar(&c.DataDir, "data-dir", "", "folder of node.key, node.cert, the spool and the rules")
+	fs.StringVar(&c.StateKey, "state-key", "", "base64 of 32 bytes that seal the rules on disk; empty: they are not sealed")
 	fs.StringVar(&c.ProxyAddr, "proxy-addr", ":8080", "address for clients' requests; empty: at the shared listeners only")
 	fs.StringVar(&c.OpsAddr, "ops-addr", ":8081", "address for /healthz, /readyz and /metrics")
 	fs.StringVar(&c.NATSURL, "nats-url", "nats://127.0.0.1:4222", "NATS servers, comma-separated")
@@ -72,6 +76,7 @@ type settings struct {
 	trusted     []netip.Prefix
 	root        ed25519.PublicKey
 	key         ed25519.PrivateKey
+	stateKey    []byte
 	certificate []byte
 	certified   envelope.Certified
 }
@@ -93,6 +98,14 @@ func (c Config) check(now time.Time) (*settings, error) {
 			return nil, fmt.Errorf("trusted_proxies: %q is not a CIDR such as 10.0.0.0/8", text)
 		}
 		s.trusted = append(s.trusted, p.Masked())
+	}
+	if c.StateKey != "" {
+		key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(c.StateKey))
+		if err != nil || len(key) != 32 {
+			// It is a secret, so it is not repeated.
+			return nil, fmt.Errorf("state_key is not base64 of 32 bytes: make one with `head -c 32 /dev/urandom | base64`, and set it %s", where("state_key"))
+		}
+		s.stateKey = key
 	}
 	if err := writable(c.DataDir); err != nil {
 		return nil, fmt.Errorf("data_dir: cannot write in %s: %w; give the node's user write access, or choose another folder %s", c.DataDir, err, where("data_dir"))

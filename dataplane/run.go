@@ -21,6 +21,7 @@ import (
 	"tollgate/dataplane/internal/front"
 	"tollgate/dataplane/internal/identity"
 	"tollgate/dataplane/internal/ops"
+	"tollgate/dataplane/internal/rulefile"
 	"tollgate/dataplane/internal/ruleset"
 	"tollgate/dataplane/internal/spool"
 	"tollgate/dataplane/internal/upstream"
@@ -29,8 +30,11 @@ import (
 // firstShared is the descriptor of the first shared listener: those before it are standard input, output and error.
 const firstShared = 3
 
-// spoolDir is the log's folder in the data dir.
-const spoolDir = "spool"
+// The folders of the log and the rules in the data dir.
+const (
+	spoolDir = "spool"
+	rulesDir = "rules"
+)
 
 // Run runs a node until ctx ends, and then drains it: it stops accepting, lets requests finish, gives loans back, seals its log and
 // waits for the log's receipts, all within the drain timeout and a few seconds. It returns nil after that, and an error
@@ -121,7 +125,11 @@ func (n *node) build() error {
 		return fmt.Errorf("nats_url: %w; set it and nats_creds %s", err, where("nats_url"))
 	}
 	n.onClose(n.bus.Close)
-	n.rules, err = ruleset.New(ruleset.Config{Source: n.bus, Verifier: verifier, Logger: n.logger, Metrics: n.registry})
+	disk, err := rulefile.Open(rulefile.Config{Dir: filepath.Join(s.DataDir, rulesDir), Key: s.stateKey})
+	if err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	n.rules, err = ruleset.New(ruleset.Config{Source: n.bus, Verifier: verifier, Disk: disk, Logger: n.logger, Metrics: n.registry})
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,8 @@ type Settings struct {
 	ErrorBaseURL string
 	// Ages of the last fresh heartbeat at which a node turns stale, grace, block.
 	StaleAfter, GraceAfter, BlockAfter time.Duration
+	// OfflineStart lets a node serve by the rules on its disk after an unclean end, before it has heard that they are current.
+	OfflineStart bool
 	// LoanHorizon is the outage of the lender that hard quotas should ride out.
 	LoanHorizon time.Duration
 }

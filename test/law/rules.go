@@ -78,6 +78,7 @@ var Adapters = []string{
 	"tollgate/dataplane/internal/bus",
 	"tollgate/dataplane/internal/front",
 	"tollgate/dataplane/internal/identity",
+	"tollgate/dataplane/internal/rulefile",
 	"tollgate/dataplane/internal/ruleset",
 	"tollgate/dataplane/internal/spool",
 	"tollgate/dataplane/internal/upstream",

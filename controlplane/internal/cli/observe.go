@@ -120,11 +120,12 @@ func fleetSettingsCommand() *cobra.Command {
 			cmd.Flags().Duration("grace-after", 0, "age from which on it serves within lent units only")
 			cmd.Flags().Duration("block-after", 0, "age from which on it blocks")
 			cmd.Flags().Duration("loan-horizon", 0, "outage of the lender that hard quotas should ride out")
+			cmd.Flags().Bool("offline-start", false, "let nodes serve by the rules on their disk after a crash, before they have heard that they are current")
 		},
 	}.command(func(cmd *cobra.Command, _ []string) error {
 		columns := []column{
 			{"STALE AFTER", "stale_after"}, {"GRACE AFTER", "grace_after"}, {"BLOCK AFTER", "block_after"}, {"LOAN HORIZON", "loan_horizon"},
-			{"FLEET", "fleet"}, {"ENV", "env"},
+			{"OFFLINE START", "offline_start"}, {"FLEET", "fleet"}, {"ENV", "env"},
 		}
 		one, written := oneObject("settings", columns)
 		c, err := dial(cmd)
@@ -140,6 +141,10 @@ func fleetSettingsCommand() *cobra.Command {
 			field := protoreflect.Name(strings.ReplaceAll(flag, "-", "_"))
 			set(req.GetSettings(), field, protoreflect.ValueOfMessage(durationpb.New(d).ProtoReflect()))
 			req.UpdateMask.Paths = append(req.UpdateMask.Paths, string(field))
+		}
+		if cmd.Flags().Changed("offline-start") {
+			req.Settings.OfflineStart, _ = cmd.Flags().GetBool("offline-start")
+			req.UpdateMask.Paths = append(req.UpdateMask.Paths, "offline_start")
 		}
 		if len(req.GetUpdateMask().GetPaths()) == 0 {
 			res, err := c.fleet().GetFleetSettings(cmd.Context(), &adminv1.GetFleetSettingsRequest{})

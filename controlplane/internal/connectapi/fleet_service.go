@@ -78,7 +78,7 @@ func (s fleetService) UpdateFleetSettings(ctx context.Context, req *adminv1.Upda
 	given := req.GetSettings()
 	f, epoch, err := s.licensing.UpdateFleet(ctx, licensing.Fleet{
 		StaleAfter: given.GetStaleAfter().AsDuration(), GraceAfter: given.GetGraceAfter().AsDuration(), BlockAfter: given.GetBlockAfter().AsDuration(),
-		LoanHorizon: given.GetLoanHorizon().AsDuration(),
+		LoanHorizon: given.GetLoanHorizon().AsDuration(), OfflineStart: given.GetOfflineStart(),
 	}, given.GetEtag(), req.GetUpdateMask().GetPaths())
 	if err != nil {
 		return nil, err
@@ -89,6 +89,6 @@ func (s fleetService) UpdateFleetSettings(ctx context.Context, req *adminv1.Upda
 func toFleetSettings(f *licensing.Fleet) *adminv1.FleetSettings {
 	return &adminv1.FleetSettings{
 		Fleet: f.ID, Env: f.Env, StaleAfter: durationpb.New(f.StaleAfter), GraceAfter: durationpb.New(f.GraceAfter), BlockAfter: durationpb.New(f.BlockAfter),
-		LoanHorizon: durationpb.New(f.LoanHorizon), Etag: f.Etag(),
+		LoanHorizon: durationpb.New(f.LoanHorizon), OfflineStart: f.OfflineStart, Etag: f.Etag(),
 	}
 }

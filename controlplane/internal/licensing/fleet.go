@@ -13,6 +13,8 @@ type Fleet struct {
 	StaleAfter, GraceAfter, BlockAfter time.Duration
 	// LoanHorizon is the outage of the lender that hard quotas should ride out.
 	LoanHorizon time.Duration
+	// OfflineStart lets nodes serve by the rules on their disk after an unclean end, before they have heard that they are current.
+	OfflineStart bool
 }
 
 // The settings of a new fleet.

@@ -17,7 +17,7 @@ const (
 
 // Etag changes with what may be changed of the settings.
 func (f *Fleet) Etag() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %s %s", f.StaleAfter, f.GraceAfter, f.BlockAfter, f.LoanHorizon))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %s %s %t", f.StaleAfter, f.GraceAfter, f.BlockAfter, f.LoanHorizon, f.OfflineStart))
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -43,9 +43,9 @@ func (f *Fleet) Validate() error {
 	return nil
 }
 
-// UpdateFleet changes stale_after, grace_after, block_after and loan_horizon: those in mask, or all. etag may be empty.
+// UpdateFleet changes stale_after, grace_after, block_after, loan_horizon and offline_start: those in mask, or all. etag may be empty.
 func (s *Service) UpdateFleet(ctx context.Context, f Fleet, etag string, mask []string) (Fleet, Epoch, error) {
-	has, err := masked(mask, "stale_after", "grace_after", "block_after", "loan_horizon")
+	has, err := masked(mask, "stale_after", "grace_after", "block_after", "loan_horizon", "offline_start")
 	if err != nil {
 		return Fleet{}, Epoch{}, err
 	}
@@ -69,6 +69,9 @@ func (s *Service) UpdateFleet(ctx context.Context, f Fleet, etag string, mask []
 			if has(d.field) {
 				*d.to = d.from.Truncate(time.Microsecond)
 			}
+		}
+		if has("offline_start") {
+			out.OfflineStart = f.OfflineStart
 		}
 		if err := out.Validate(); err != nil || out.Etag() == old.Etag() {
 			return err

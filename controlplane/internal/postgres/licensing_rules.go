@@ -43,7 +43,7 @@ func (t *licensingTx) CreateFleet(ctx context.Context, f licensing.Fleet) (bool,
 	n, err := t.q.CreateFleet(ctx, query.CreateFleetParams{
 		ID: f.ID, Env: f.Env, Pepper: f.Pepper, ErrorBaseUrl: f.ErrorBaseURL,
 		StaleAfter: f.StaleAfter.Seconds(), GraceAfter: f.GraceAfter.Seconds(), BlockAfter: f.BlockAfter.Seconds(),
-		LoanHorizon: f.LoanHorizon.Seconds(),
+		LoanHorizon: f.LoanHorizon.Seconds(), OfflineStart: f.OfflineStart,
 	})
 	if err == nil {
 		err = t.q.CreateHead(ctx)
@@ -58,7 +58,7 @@ func (t *licensingTx) UpdateFleet(ctx context.Context, f licensing.Fleet) error 
 	err := t.q.UpdateFleet(ctx, query.UpdateFleetParams{
 		ErrorBaseUrl: f.ErrorBaseURL,
 		StaleAfter:   f.StaleAfter.Seconds(), GraceAfter: f.GraceAfter.Seconds(), BlockAfter: f.BlockAfter.Seconds(),
-		LoanHorizon: f.LoanHorizon.Seconds(),
+		LoanHorizon: f.LoanHorizon.Seconds(), OfflineStart: f.OfflineStart,
 	})
 	if err != nil {
 		return fmt.Errorf("write fleet: %w", err)

@@ -87,7 +87,7 @@ func toFleet(r query.FleetRow) licensing.Fleet {
 	return licensing.Fleet{
 		ID: r.ID, Env: r.Env, Pepper: r.Pepper, ErrorBaseURL: r.ErrorBaseUrl,
 		StaleAfter: seconds(r.StaleAfter), GraceAfter: seconds(r.GraceAfter), BlockAfter: seconds(r.BlockAfter),
-		LoanHorizon: seconds(r.LoanHorizon),
+		LoanHorizon: seconds(r.LoanHorizon), OfflineStart: r.OfflineStart,
 	}
 }
 

@@ -94,7 +94,7 @@ func settings(f *licensing.Fleet) *rulesv1.Settings {
 	return &rulesv1.Settings{
 		Env: f.Env, Pepper: f.Pepper, ErrorBaseUrl: f.ErrorBaseURL,
 		StaleAfter: durationpb.New(f.StaleAfter), GraceAfter: durationpb.New(f.GraceAfter),
-		BlockAfter: durationpb.New(f.BlockAfter), LoanHorizon: durationpb.New(f.LoanHorizon),
+		BlockAfter: durationpb.New(f.BlockAfter), LoanHorizon: durationpb.New(f.LoanHorizon), OfflineStart: f.OfflineStart,
 	}
 }
 

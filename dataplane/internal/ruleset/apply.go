@@ -86,7 +86,7 @@ func (f *Follower) take(raw []byte, repeated, history bool) bool {
 		}
 		return false
 	case next, whole:
-		reason, err := f.apply(env, hash, p == whole)
+		reason, err := f.apply(env, hash, p == whole, func(at decision.Epoch) { f.appendToDisk(at, raw, !history) })
 		if err != nil {
 			refuse(reason, err)
 			return true
@@ -148,8 +148,8 @@ func (f *Follower) place(env *rulesv1.Envelope, hash []byte) place {
 	return next
 }
 
-// apply builds the next state aside and brings it into force. Where it fails, nothing has changed.
-func (f *Follower) apply(env *rulesv1.Envelope, hash []byte, whole bool) (reason string, err error) {
+// apply builds the next state aside, keeps what leads to it and brings it into force. Where it fails, nothing has changed.
+func (f *Follower) apply(env *rulesv1.Envelope, hash []byte, whole bool, keep func(decision.Epoch)) (reason string, err error) {
 	if err := unmet(env.GetNeeds()); err != nil {
 		return refusedNeeds, err
 	}
@@ -167,6 +167,7 @@ func (f *Follower) apply(env *rulesv1.Envelope, hash []byte, whole bool) (reason
 	if err != nil {
 		return refusedMalformed, err
 	}
+	keep(state.Epoch())
 	f.enforce(state, hash)
 	return "", nil
 }

@@ -19,8 +19,10 @@ import (
 type Config struct {
 	Source   Source
 	Verifier *envelope.Verifier
-	Logger   *slog.Logger
-	Metrics  prometheus.Registerer
+	// Disk is where the rules are kept; nil: nowhere, and the node begins each life with nothing.
+	Disk    Disk
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer
 }
 
 // Follower holds the rules that a node enforces. See the package comment.
@@ -37,6 +39,7 @@ type Follower struct {
 	// wake asks the session under way to end: change sets are missing.
 	wake chan struct{}
 
+	disk  kept
 	zones zones
 	// known are the hashes of epochs that were enforced, of the generation in force. Only the following goroutine uses it.
 	known map[uint64][]byte
@@ -71,7 +74,7 @@ func (e *enforced) epoch() decision.Epoch {
 // New makes a Follower that enforces nothing yet. Call Start.
 func New(cfg Config) (*Follower, error) {
 	f := &Follower{
-		source: cfg.Source, verifier: cfg.Verifier, log: cfg.Logger,
+		source: cfg.Source, verifier: cfg.Verifier, log: cfg.Logger, disk: kept{disk: cfg.Disk},
 		wake: make(chan struct{}, 1), zones: zones{}, known: map[uint64][]byte{}, refused: map[string]bool{}, logged: map[string]time.Time{},
 	}
 	f.fresh.start(time.Now())
@@ -135,7 +138,11 @@ func (f *Follower) Start() {
 	f.cancel, f.done = cancel, make(chan struct{})
 	go func(done chan struct{}) {
 		defer close(done)
+		var keeping sync.WaitGroup
+		keeping.Go(func() { f.keep(ctx) })
 		f.follow(ctx)
+		keeping.Wait()
+		f.closeDisk()
 	}(f.done)
 }
 
@@ -170,6 +177,7 @@ const (
 )
 
 func (f *Follower) follow(ctx context.Context) {
+	f.restore(ctx)
 	need, pause, interrupted := snapshot, firstPause, false
 	for ctx.Err() == nil {
 		before := f.Epoch()
@@ -207,7 +215,7 @@ var errWoken = errors.New("change sets are missing")
 // session follows until something is in the way, and says what the next one needs.
 func (f *Follower) session(ctx context.Context, n need) (need, error) {
 	if n == snapshot {
-		if err := f.loadSnapshot(ctx); err != nil {
+		if err := f.loadSnapshot(ctx, f.source); err != nil {
 			return snapshot, err
 		}
 	}

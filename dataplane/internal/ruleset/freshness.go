@@ -3,6 +3,7 @@ package ruleset
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,12 +47,13 @@ const patience = time.Second
 // freshness is what is known of the rules' age. Times are of the monotonic clock, since started.
 type freshness struct {
 	started time.Time
-	// at is when the last heartbeat came whose epoch is enforced; -1: never.
+	// at is when the last heartbeat came whose epoch is enforced, which may be before this process; never: it did not.
 	at atomic.Int64
 
 	mu sync.Mutex
-	// signed is the newest time that a heartbeat bore.
+	// signed is the newest time that a heartbeat bore. heard: one has counted in this process.
 	signed time.Time
+	heard  bool
 	// newest is the newest epoch that a heartbeat named, and arrived when it last did.
 	newest  decision.Epoch
 	arrived int64
@@ -62,18 +64,34 @@ type freshness struct {
 
 func (f *freshness) start(now time.Time) {
 	f.started = now
-	f.at.Store(-1)
+	f.at.Store(never)
 	f.behind = -1
 }
+
+const never = math.MinInt64
 
 func (f *freshness) since(t time.Time) int64 { return int64(t.Sub(f.started)) }
 
 func (f *freshness) age() (time.Duration, bool) {
 	at := f.at.Load()
-	if at < 0 {
+	if at == never {
 		return 0, false
 	}
 	return time.Since(f.started) - time.Duration(at), true
+}
+
+// resume goes on from a heartbeat that an earlier process took: none that is older counts again. trusted: what it said still holds, and it is as
+// old as it says; not so where the clock was set back behind it.
+func (f *freshness) resume(signed time.Time, trusted bool, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if signed.After(f.signed) {
+		f.signed = signed
+	}
+	age := now.Sub(signed)
+	if trusted && age >= 0 {
+		f.at.Store(max(f.at.Load(), f.since(now)-int64(age)))
+	}
 }
 
 // enforced notes the epoch in force: a heartbeat that came before it may count now.
@@ -87,17 +105,19 @@ func (f *freshness) enforced(e decision.Epoch) {
 	}
 }
 
-// heartbeat takes a heartbeat that verified. It reports whether change sets have been missing for too long.
-func (f *freshness) heartbeat(e decision.Epoch, signed time.Time, tolerance, oldest time.Duration, now time.Time) (missing bool) {
+// heartbeat takes a heartbeat that verified. It reports whether the rules are current by it, and whether change sets have been missing for too
+// long.
+func (f *freshness) heartbeat(e decision.Epoch, signed time.Time, tolerance, oldest time.Duration, now time.Time) (counts, missing bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !signed.After(f.signed) && now.Sub(signed).Abs() > tolerance {
-		return false // Replayed.
+		return false, false // Replayed.
 	}
 	// A process that has just started knows no time but its own: recorded heartbeats must not make old rules fresh.
-	if f.signed.IsZero() && now.Sub(signed) > oldest {
-		return false
+	if !f.heard && now.Sub(signed) > oldest {
+		return false, false
 	}
+	f.heard = true
 	if signed.After(f.signed) {
 		f.signed = signed
 	}
@@ -106,34 +126,43 @@ func (f *freshness) heartbeat(e decision.Epoch, signed time.Time, tolerance, old
 	if e.Compare(f.epoch) <= 0 {
 		f.at.Store(at)
 		f.behind = -1
-		return false
+		return true, false
 	}
 	if f.behind < 0 {
 		f.behind = at
-		return false
+		return false, false
 	}
 	if at-f.behind < int64(patience) {
-		return false
+		return false, false
 	}
 	f.behind = at
-	return true
+	return false, true
+}
+
+// openHeartbeat verifies a heartbeat, and counts what does not.
+func (f *Follower) openHeartbeat(raw []byte, now time.Time) *rulesv1.Heartbeat {
+	opened, err := f.verifier.Open(envelope.KindHeartbeat, raw, now)
+	if err != nil {
+		f.refuse(openReason(err), fmt.Errorf("heartbeat: %w", err))
+		return nil
+	}
+	h := &rulesv1.Heartbeat{}
+	if err := proto.Unmarshal(opened.Payload, h); err != nil {
+		f.refuse(refusedMalformed, fmt.Errorf("heartbeat: %w", err))
+		return nil
+	}
+	if h.GetFleet() != f.verifier.Fleet() {
+		f.refuse(refusedFleet, fmt.Errorf("it is a heartbeat of fleet %q", h.GetFleet()))
+		return nil
+	}
+	return h
 }
 
 // Heartbeat takes a heartbeat as it came. It never blocks.
 func (f *Follower) Heartbeat(raw []byte) {
 	now := time.Now()
-	opened, err := f.verifier.Open(envelope.KindHeartbeat, raw, now)
-	if err != nil {
-		f.refuse(openReason(err), fmt.Errorf("heartbeat: %w", err))
-		return
-	}
-	h := &rulesv1.Heartbeat{}
-	if err := proto.Unmarshal(opened.Payload, h); err != nil {
-		f.refuse(refusedMalformed, fmt.Errorf("heartbeat: %w", err))
-		return
-	}
-	if h.GetFleet() != f.verifier.Fleet() {
-		f.refuse(refusedFleet, fmt.Errorf("it is a heartbeat of fleet %q", h.GetFleet()))
+	h := f.openHeartbeat(raw, now)
+	if h == nil {
 		return
 	}
 	at := decision.Epoch{Generation: h.GetGeneration(), Number: h.GetNumber()}
@@ -146,7 +175,12 @@ func (f *Follower) Heartbeat(raw []byte) {
 			return
 		}
 	}
-	if f.fresh.heartbeat(at, h.GetTime().AsTime(), tolerance, oldest, now) {
+	counts, missing := f.fresh.heartbeat(at, h.GetTime().AsTime(), tolerance, oldest, now)
+	if counts {
+		f.disk.seen.Store(&raw)
+		f.disk.proven.Store(true)
+	}
+	if missing {
 		select {
 		case f.wake <- struct{}{}:
 		default:

@@ -256,3 +256,35 @@ func TestI6_RecordedHeartbeatsMakeNoNodeFresh(t *testing.T) {
 		c.is(stateFresh)
 	})
 }
+
+// What was recorded while no process ran makes nothing fresh, though it is newer than what the last one heard.
+func TestI6_AReplayedHeartbeatDoesNotReviveADisk(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *clockwork) {
+		c.bring(1, decision.Settings{})
+		heard := time.Now()
+		c.fresh.resume(heard, false, heard)
+		time.Sleep(time.Hour)
+		at := decision.Epoch{Generation: 1, Number: 1}
+		if counts, _ := c.fresh.heartbeat(at, heard.Add(5*time.Minute), defaultAges.stale, defaultAges.grace, time.Now()); counts {
+			t.Error("a heartbeat of an hour ago counts")
+		}
+		if counts, _ := c.fresh.heartbeat(at, time.Now(), defaultAges.stale, defaultAges.grace, time.Now()); !counts {
+			t.Error("one of now does not")
+		}
+	})
+}
+
+// A clock that was set back behind what was heard revives nothing.
+func TestI6_AClockSetBackDoesNotReviveADisk(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *clockwork) {
+		c.bring(1, decision.Settings{})
+		c.fresh.resume(time.Now().Add(time.Hour), true, time.Now())
+		if c.State() != stateBlock {
+			t.Errorf("the rules are %s", c.State())
+		}
+		c.fresh.resume(time.Now().Add(-time.Minute), true, time.Now())
+		if c.State() != stateStale {
+			t.Errorf("heard a minute ago, and the rules are %s", c.State())
+		}
+	})
+}

@@ -138,7 +138,7 @@ func settings(s *rulesv1.Settings) decision.Settings {
 	return decision.Settings{
 		Env: s.GetEnv(), Pepper: s.GetPepper(), ErrorBaseURL: s.GetErrorBaseUrl(),
 		StaleAfter: s.GetStaleAfter().AsDuration(), GraceAfter: s.GetGraceAfter().AsDuration(), BlockAfter: s.GetBlockAfter().AsDuration(),
-		LoanHorizon: s.GetLoanHorizon().AsDuration(),
+		LoanHorizon: s.GetLoanHorizon().AsDuration(), OfflineStart: s.GetOfflineStart(),
 	}
 }
 

@@ -11,6 +11,7 @@ type metrics struct {
 	epoch       prometheus.Gauge
 	rejected    *prometheus.CounterVec
 	propagation prometheus.Histogram
+	kept        prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer, f *Follower) (*metrics, error) {
@@ -21,6 +22,9 @@ func newMetrics(reg prometheus.Registerer, f *Follower) (*metrics, error) {
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tollgate_rules_rejected_total", Help: "Rules that were refused, by reason.",
 		}, []string{"reason"}),
+		kept: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tollgate_rules_kept", Help: "1 where all rules that are enforced are on disk, too.",
+		}),
 		propagation: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "tollgate_rules_propagation_seconds", Help: "From the commit of a change set to its enforcement here.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60},
@@ -32,7 +36,7 @@ func newMetrics(reg prometheus.Registerer, f *Follower) (*metrics, error) {
 		m.rejected.WithLabelValues(reason)
 	}
 	collectors := []prometheus.Collector{
-		m.epoch, m.rejected, m.propagation,
+		m.epoch, m.rejected, m.propagation, m.kept,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "tollgate_rules_age_seconds",
 			Help: "Time since it was last known that the rules are current; since the start, where it never was.",

@@ -30,7 +30,9 @@ type setup struct {
 	signer  *envelope.Signer
 	// The publisher's chain: hashes by number, of generation.
 	generation uint64
-	hashes     map[uint64][]byte
+	// down: a node finds nothing.
+	down   bool
+	hashes map[uint64][]byte
 }
 
 const fleet = "fleet-1"

@@ -28,8 +28,8 @@ func (r *refusal) Unwrap() error { return r.err }
 
 // loadSnapshot brings the newest snapshot that verifies into force, if one is newer than what is. It fails only where the
 // source does.
-func (f *Follower) loadSnapshot(ctx context.Context) error {
-	names, err := f.source.Snapshots(ctx)
+func (f *Follower) loadSnapshot(ctx context.Context, from Snapshots) error {
+	names, err := from.Snapshots(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (f *Follower) loadSnapshot(ctx context.Context) error {
 		if !f.wants(manifestEpoch(name)) {
 			continue
 		}
-		err := f.takeSnapshot(ctx, name)
+		err := f.takeSnapshot(ctx, from, name)
 		var r *refusal
 		switch {
 		case err == nil:
@@ -79,22 +79,47 @@ func manifestEpoch(name string) decision.Epoch {
 	return decision.Epoch{Generation: g, Number: n}
 }
 
-// takeSnapshot applies one snapshot: what its manifest says counts, not its name.
-func (f *Follower) takeSnapshot(ctx context.Context, name string) error {
-	raw, err := f.source.Snapshot(ctx, name)
-	if err != nil {
-		return err
+// manifest opens a snapshot's manifest: what it says counts, not its name.
+func (f *Follower) manifest(ctx context.Context, from Snapshots, name string) (raw []byte, m *rulesv1.SnapshotManifest, err error) {
+	if raw, err = from.Snapshot(ctx, name); err != nil {
+		return nil, nil, err
 	}
 	opened, err := f.verifier.Open(envelope.KindSnapshot, raw, time.Now())
 	if err != nil {
-		return &refusal{openReason(err), err}
+		return nil, nil, &refusal{openReason(err), err}
 	}
-	m := &rulesv1.SnapshotManifest{}
+	m = &rulesv1.SnapshotManifest{}
 	if err := proto.Unmarshal(opened.Payload, m); err != nil {
-		return &refusal{refusedMalformed, err}
+		return nil, nil, &refusal{refusedMalformed, err}
 	}
 	if m.GetFleet() != f.verifier.Fleet() {
-		return &refusal{refusedFleet, fmt.Errorf("it is fleet %q's", m.GetFleet())}
+		return nil, nil, &refusal{refusedFleet, fmt.Errorf("it is fleet %q's", m.GetFleet())}
+	}
+	return raw, m, nil
+}
+
+// chunks hands over what a manifest is of, each as the manifest says.
+func chunks(ctx context.Context, from Snapshots, name string, m *rulesv1.SnapshotManifest, yield func(i int, chunk []byte) error) error {
+	for i, want := range m.GetChunkSha256() {
+		chunk, err := from.Snapshot(ctx, name+"."+strconv.Itoa(i))
+		if err != nil {
+			return err
+		}
+		if sum := sha256.Sum256(chunk); !slices.Equal(sum[:], want) {
+			return &refusal{refusedHash, fmt.Errorf("chunk %d is not what the manifest says", i)}
+		}
+		if err := yield(i, chunk); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeSnapshot applies one snapshot, and keeps it.
+func (f *Follower) takeSnapshot(ctx context.Context, from Snapshots, name string) error {
+	raw, m, err := f.manifest(ctx, from, name)
+	if err != nil {
+		return err
 	}
 	at := decision.Epoch{Generation: m.GetGeneration(), Number: m.GetNumber()}
 	if !f.wants(at) {
@@ -103,15 +128,10 @@ func (f *Follower) takeSnapshot(ctx context.Context, name string) error {
 	if err := unmet(m.GetNeeds()); err != nil {
 		return &refusal{refusedNeeds, err}
 	}
+	copied := f.copySnapshot(at)
+	defer copied.release()
 	edit := decision.Edit(nil)
-	for i, want := range m.GetChunkSha256() {
-		chunk, err := f.source.Snapshot(ctx, name+"."+strconv.Itoa(i))
-		if err != nil {
-			return err
-		}
-		if sum := sha256.Sum256(chunk); !slices.Equal(sum[:], want) {
-			return &refusal{refusedHash, fmt.Errorf("chunk %d is not what the manifest says", i)}
-		}
+	err = chunks(ctx, from, name, m, func(i int, chunk []byte) error {
 		c := &rulesv1.SnapshotChunk{}
 		if err := proto.Unmarshal(chunk, c); err != nil {
 			return &refusal{refusedMalformed, err}
@@ -121,10 +141,18 @@ func (f *Follower) takeSnapshot(ctx context.Context, name string) error {
 				return &refusal{refusedMalformed, fmt.Errorf("chunk %d, record %d: %w", i, j, err)}
 			}
 		}
+		copied.chunk(i, chunk)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	state, err := edit.Build(at)
 	if err != nil {
 		return &refusal{refusedMalformed, err}
+	}
+	if err := copied.end(raw); f.disk.disk != nil && !f.disk.restoring {
+		f.diskDid(err)
 	}
 	// The hashes of what the snapshot skips are not known.
 	clear(f.known)

@@ -1,8 +1,8 @@
 -- name: CreateFleet :execrows
-INSERT INTO fleet (id, env, pepper, error_base_url, stale_after, grace_after, block_after, loan_horizon)
+INSERT INTO fleet (id, env, pepper, error_base_url, stale_after, grace_after, block_after, loan_horizon, offline_start)
 VALUES (@id, @env, @pepper, @error_base_url,
         make_interval(secs => @stale_after::double precision), make_interval(secs => @grace_after::double precision),
-        make_interval(secs => @block_after::double precision), make_interval(secs => @loan_horizon::double precision))
+        make_interval(secs => @block_after::double precision), make_interval(secs => @loan_horizon::double precision), @offline_start)
 ON CONFLICT (singleton) DO NOTHING;
 
 -- name: CreateHead :exec
@@ -15,7 +15,8 @@ SELECT id, env, pepper, error_base_url,
        extract(epoch FROM stale_after)::double precision AS stale_after,
        extract(epoch FROM grace_after)::double precision AS grace_after,
        extract(epoch FROM block_after)::double precision AS block_after,
-       extract(epoch FROM loan_horizon)::double precision AS loan_horizon
+       extract(epoch FROM loan_horizon)::double precision AS loan_horizon,
+       offline_start
 FROM fleet;
 
 -- name: UpdateFleet :exec
@@ -24,7 +25,7 @@ SET error_base_url = @error_base_url,
     stale_after = make_interval(secs => @stale_after::double precision),
     grace_after = make_interval(secs => @grace_after::double precision),
     block_after = make_interval(secs => @block_after::double precision),
-    loan_horizon = make_interval(secs => @loan_horizon::double precision);
+    loan_horizon = make_interval(secs => @loan_horizon::double precision), offline_start = @offline_start;
 
 -- name: Head :one
 SELECT generation, number, hash FROM rule_head;

@@ -170,6 +170,7 @@ type Fleet struct {
 	BlockAfter   pgtype.Interval
 	LoanHorizon  pgtype.Interval
 	CreatedAt    time.Time
+	OfflineStart bool
 }
 
 type Issuer struct {

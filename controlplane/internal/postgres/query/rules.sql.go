@@ -38,10 +38,10 @@ func (q *Queries) AdvanceHead(ctx context.Context, arg AdvanceHeadParams) (int64
 }
 
 const createFleet = `-- name: CreateFleet :execrows
-INSERT INTO fleet (id, env, pepper, error_base_url, stale_after, grace_after, block_after, loan_horizon)
+INSERT INTO fleet (id, env, pepper, error_base_url, stale_after, grace_after, block_after, loan_horizon, offline_start)
 VALUES ($1, $2, $3, $4,
         make_interval(secs => $5::double precision), make_interval(secs => $6::double precision),
-        make_interval(secs => $7::double precision), make_interval(secs => $8::double precision))
+        make_interval(secs => $7::double precision), make_interval(secs => $8::double precision), $9)
 ON CONFLICT (singleton) DO NOTHING
 `
 
@@ -54,6 +54,7 @@ type CreateFleetParams struct {
 	GraceAfter   float64
 	BlockAfter   float64
 	LoanHorizon  float64
+	OfflineStart bool
 }
 
 func (q *Queries) CreateFleet(ctx context.Context, arg CreateFleetParams) (int64, error) {
@@ -66,6 +67,7 @@ func (q *Queries) CreateFleet(ctx context.Context, arg CreateFleetParams) (int64
 		arg.GraceAfter,
 		arg.BlockAfter,
 		arg.LoanHorizon,
+		arg.OfflineStart,
 	)
 	if err != nil {
 		return 0, err
@@ -89,7 +91,8 @@ SELECT id, env, pepper, error_base_url,
        extract(epoch FROM stale_after)::double precision AS stale_after,
        extract(epoch FROM grace_after)::double precision AS grace_after,
        extract(epoch FROM block_after)::double precision AS block_after,
-       extract(epoch FROM loan_horizon)::double precision AS loan_horizon
+       extract(epoch FROM loan_horizon)::double precision AS loan_horizon,
+       offline_start
 FROM fleet
 `
 
@@ -102,6 +105,7 @@ type FleetRow struct {
 	GraceAfter   float64
 	BlockAfter   float64
 	LoanHorizon  float64
+	OfflineStart bool
 }
 
 func (q *Queries) Fleet(ctx context.Context) (FleetRow, error) {
@@ -116,6 +120,7 @@ func (q *Queries) Fleet(ctx context.Context) (FleetRow, error) {
 		&i.GraceAfter,
 		&i.BlockAfter,
 		&i.LoanHorizon,
+		&i.OfflineStart,
 	)
 	return i, err
 }
@@ -448,7 +453,7 @@ SET error_base_url = $1,
     stale_after = make_interval(secs => $2::double precision),
     grace_after = make_interval(secs => $3::double precision),
     block_after = make_interval(secs => $4::double precision),
-    loan_horizon = make_interval(secs => $5::double precision)
+    loan_horizon = make_interval(secs => $5::double precision), offline_start = $6
 `
 
 type UpdateFleetParams struct {
@@ -457,6 +462,7 @@ type UpdateFleetParams struct {
 	GraceAfter   float64
 	BlockAfter   float64
 	LoanHorizon  float64
+	OfflineStart bool
 }
 
 func (q *Queries) UpdateFleet(ctx context.Context, arg UpdateFleetParams) error {
@@ -466,6 +472,7 @@ func (q *Queries) UpdateFleet(ctx context.Context, arg UpdateFleetParams) error 
 		arg.GraceAfter,
 		arg.BlockAfter,
 		arg.LoanHorizon,
+		arg.OfflineStart,
 	)
 	return err
 }

@@ -40,8 +40,12 @@ type FleetSettings struct {
 	BlockAfter *durationpb.Duration `protobuf:"bytes,5,opt,name=block_after,json=blockAfter,proto3" json:"block_after,omitempty"`
 	// How long an outage of the lender hard quotas should ride out: nodes borrow ahead
 	// for that long.
-	LoanHorizon   *durationpb.Duration `protobuf:"bytes,6,opt,name=loan_horizon,json=loanHorizon,proto3" json:"loan_horizon,omitempty"`
-	Etag          string               `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
+	LoanHorizon *durationpb.Duration `protobuf:"bytes,6,opt,name=loan_horizon,json=loanHorizon,proto3" json:"loan_horizon,omitempty"`
+	Etag        string               `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Whether a node that did not end as it should (a crash, a power cut) serves by the
+	// rules on its disk before it has heard that they are current. They may be older than
+	// what it enforced, where its host has rolled the disk back.
+	OfflineStart  bool `protobuf:"varint,8,opt,name=offline_start,json=offlineStart,proto3" json:"offline_start,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -123,6 +127,13 @@ func (x *FleetSettings) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *FleetSettings) GetOfflineStart() bool {
+	if x != nil {
+		return x.OfflineStart
+	}
+	return false
 }
 
 type GetFleetSettingsRequest struct {
@@ -208,7 +219,7 @@ func (x *GetFleetSettingsResponse) GetSettings() *FleetSettings {
 type UpdateFleetSettingsRequest struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Settings *FleetSettings         `protobuf:"bytes,1,opt,name=settings,proto3" json:"settings,omitempty"`
-	// Of stale_after, grace_after, block_after, loan_horizon. Empty: all.
+	// Of stale_after, grace_after, block_after, loan_horizon, offline_start. Empty: all.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Chosen by the caller: the same call again with the same id has one effect, and
 	// the same answer, for 24 hours.
@@ -554,7 +565,7 @@ var File_tollgate_admin_v1_fleet_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\n" +
-	"%tollgate/admin/v1/fleet_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ctollgate/admin/v1/node.proto\x1a\"tollgate/admin/v1/permission.proto\"\x99\x03\n" +
+	"%tollgate/admin/v1/fleet_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ctollgate/admin/v1/node.proto\x1a\"tollgate/admin/v1/permission.proto\"\xbe\x03\n" +
 	"\rFleetSettings\x12\x1d\n" +
 	"\x05fleet\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05fleet\x12\x19\n" +
 	"\x03env\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\x03env\x12M\n" +
@@ -565,7 +576,8 @@ const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\vblock_after\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x05\b\x80\x9a\x9e\x012\x02\b\x01R\n" +
 	"blockAfter\x12M\n" +
 	"\floan_horizon\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x03\b\x90\x1c2\x02\b\x01R\vloanHorizon\x12\x12\n" +
-	"\x04etag\x18\a \x01(\tR\x04etag\"\x19\n" +
+	"\x04etag\x18\a \x01(\tR\x04etag\x12#\n" +
+	"\roffline_start\x18\b \x01(\bR\fofflineStart\"\x19\n" +
 	"\x17GetFleetSettingsRequest\"X\n" +
 	"\x18GetFleetSettingsResponse\x12<\n" +
 	"\bsettings\x18\x01 \x01(\v2 .tollgate.admin.v1.FleetSettingsR\bsettings\"\xf7\x01\n" +

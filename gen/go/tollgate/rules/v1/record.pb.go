@@ -696,7 +696,10 @@ type Settings struct {
 	GraceAfter *durationpb.Duration `protobuf:"bytes,5,opt,name=grace_after,json=graceAfter,proto3" json:"grace_after,omitempty"`
 	BlockAfter *durationpb.Duration `protobuf:"bytes,6,opt,name=block_after,json=blockAfter,proto3" json:"block_after,omitempty"`
 	// How long an outage of the lender hard quotas should ride out.
-	LoanHorizon   *durationpb.Duration `protobuf:"bytes,7,opt,name=loan_horizon,json=loanHorizon,proto3" json:"loan_horizon,omitempty"`
+	LoanHorizon *durationpb.Duration `protobuf:"bytes,7,opt,name=loan_horizon,json=loanHorizon,proto3" json:"loan_horizon,omitempty"`
+	// Whether a node serves by the rules on its disk after an unclean end, before it has
+	// heard that they are current.
+	OfflineStart  bool `protobuf:"varint,8,opt,name=offline_start,json=offlineStart,proto3" json:"offline_start,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -778,6 +781,13 @@ func (x *Settings) GetLoanHorizon() *durationpb.Duration {
 		return x.LoanHorizon
 	}
 	return nil
+}
+
+func (x *Settings) GetOfflineStart() bool {
+	if x != nil {
+		return x.OfflineStart
+	}
+	return false
 }
 
 type Service struct {
@@ -2222,7 +2232,7 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\x05value\"F\n" +
 	"\aRemoval\x12+\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x17.tollgate.rules.v1.KindR\x04kind\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\"\xcc\x02\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"\xf1\x02\n" +
 	"\bSettings\x12\x10\n" +
 	"\x03env\x18\x01 \x01(\tR\x03env\x12\x16\n" +
 	"\x06pepper\x18\x02 \x01(\fR\x06pepper\x12$\n" +
@@ -2233,7 +2243,8 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"graceAfter\x12:\n" +
 	"\vblock_after\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"blockAfter\x12<\n" +
-	"\floan_horizon\x18\a \x01(\v2\x19.google.protobuf.DurationR\vloanHorizon\"\x7f\n" +
+	"\floan_horizon\x18\a \x01(\v2\x19.google.protobuf.DurationR\vloanHorizon\x12#\n" +
+	"\roffline_start\x18\b \x01(\bR\fofflineStart\"\x7f\n" +
 	"\aService\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1c\n" +
 	"\tendpoints\x18\x02 \x03(\tR\tendpoints\x12D\n" +

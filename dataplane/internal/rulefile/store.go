@@ -1,0 +1,409 @@
+package rulefile
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"tollgate/dataplane/decision"
+)
+
+// The files that are no snapshots.
+const (
+	logName       = "log"
+	heartbeatName = "heartbeat"
+	cleanName     = "clean"
+	tempEnd       = ".tmp"
+)
+
+// Config is what a Store works with.
+type Config struct {
+	Dir string
+	// Key seals what is written. Empty: it is not sealed.
+	Key []byte
+}
+
+// Store is the rules on disk. See the package comment.
+type Store struct {
+	dir string
+	box box
+	// clean is the epoch that the process before enforced, where it ended as it should.
+	clean decision.Epoch
+
+	mu  sync.Mutex
+	log *os.File
+	// end is where the log's whole frames end; kept are the epochs that they lead to, with their places.
+	end  int64
+	kept []place
+	// missing is the newest epoch that could not be appended; zero: none.
+	missing decision.Epoch
+}
+
+// place is where a change set stands in the log.
+type place struct {
+	to           decision.Epoch
+	offset, size int64
+}
+
+// Open takes stock of a folder, and makes it where it is missing. What was left in the middle of being written is cut off.
+func Open(cfg Config) (*Store, error) {
+	s := &Store{dir: cfg.Dir}
+	var err error
+	if s.box, err = newBox(cfg.Key); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of the rules: %w", err)
+	}
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the folder of the rules: %w", err)
+	}
+	for _, e := range entries {
+		switch {
+		case strings.HasSuffix(e.Name(), tempEnd):
+			err = errors.Join(err, os.Remove(s.path(e.Name())))
+		case e.Name() == cleanName:
+			if raw, failed := s.readFile(cleanName); failed == nil && len(raw) == epochSize {
+				s.clean = epochOf(raw)
+			}
+			// From now on this process may enforce more than it leaves.
+			err = errors.Join(err, os.Remove(s.path(cleanName)))
+		}
+	}
+	if err == nil {
+		err = syncDir(s.dir)
+	}
+	if err == nil {
+		err = s.openLog()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the rules on disk: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Store) path(name string) string { return filepath.Join(s.dir, name) }
+
+// openLog finds the log's change sets, and cuts a torn one off. One that cannot be opened at all ends the log, too: whoever loads it sees that
+// it ends too early, where it does.
+func (s *Store) openLog() error {
+	f, err := os.OpenFile(s.path(logName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	s.log, s.end, s.kept = f, 0, nil
+	r := bufio.NewReaderSize(f, 1<<20)
+	for {
+		payload, size, err := s.box.next(logName, r)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil && len(payload) < epochSize {
+			err = errTorn
+		}
+		if err != nil {
+			if !errors.Is(err, errTorn) {
+				s.missing = decision.Epoch{Generation: 1<<64 - 1} // What follows is not known.
+			}
+			return f.Truncate(s.end)
+		}
+		s.kept = append(s.kept, place{epochOf(payload), s.end, size})
+		s.end += size
+	}
+}
+
+// A change set is kept behind the epoch that it leads to, so that the log can be cut without reading what was signed.
+const epochSize = 16
+
+func epochOf(payload []byte) decision.Epoch {
+	return decision.Epoch{Generation: binary.LittleEndian.Uint64(payload), Number: binary.LittleEndian.Uint64(payload[8:])}
+}
+
+func withEpoch(e decision.Epoch, raw []byte) []byte {
+	out := make([]byte, epochSize, epochSize+len(raw))
+	binary.LittleEndian.PutUint64(out, e.Generation)
+	binary.LittleEndian.PutUint64(out[8:], e.Number)
+	return append(out, raw...)
+}
+
+// errHole is why nothing is appended after a change set that could not be.
+var errHole = errors.New("a change set is missing on disk: waiting for a snapshot after it")
+
+// Append keeps a change set that leads to an epoch. durable: it is on disk when Append returns; otherwise when a later durable one has.
+func (s *Store) Append(to decision.Epoch, raw []byte, durable bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.missing != (decision.Epoch{}) {
+		s.missing = later(s.missing, to)
+		return errHole
+	}
+	frame := s.box.frame(logName, withEpoch(to, raw))
+	_, err := s.log.WriteAt(frame, s.end)
+	if err == nil && durable {
+		err = s.log.Sync()
+	}
+	if err != nil {
+		s.missing = to
+		s.forget()
+		return fmt.Errorf("append a change set: %w", err)
+	}
+	s.kept = append(s.kept, place{to, s.end, int64(len(frame))})
+	s.end += int64(len(frame))
+	return nil
+}
+
+func later(a, b decision.Epoch) decision.Epoch {
+	if a.Compare(b) > 0 {
+		return a
+	}
+	return b
+}
+
+// forget removes what is older than what was enforced. Where that fails, at least the process does not end clean.
+func (s *Store) forget() {
+	names, err := s.names()
+	if err != nil {
+		return
+	}
+	for _, n := range append(names, heartbeatName) {
+		_ = os.Remove(s.path(n))
+	}
+	_ = s.log.Truncate(0)
+	s.end, s.kept, s.clean = 0, nil, decision.Epoch{}
+}
+
+// Forget removes everything: it is not to be trusted.
+func (s *Store) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget()
+}
+
+// ChangeSets hands over what was appended, in order, until yield returns false.
+func (s *Store) ChangeSets(yield func(raw []byte) bool) error {
+	s.mu.Lock()
+	end := s.end
+	s.mu.Unlock()
+	r := bufio.NewReaderSize(io.NewSectionReader(s.log, 0, end), 1<<20)
+	for {
+		payload, _, err := s.box.next(logName, r)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read the change sets on disk: %w", err)
+		}
+		if !yield(payload[epochSize:]) {
+			return nil
+		}
+	}
+}
+
+// Newest is the epoch to which what is on disk leads, by its own account; zero where there is nothing. whole: nothing is missing up to there, nor up
+// to where the process before said that it left it.
+func (s *Store) Newest() (newest decision.Epoch, whole bool) {
+	names, err := s.names()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range names {
+		newest = later(newest, epochNamed(n))
+	}
+	if n := len(s.kept); n > 0 {
+		newest = later(newest, s.kept[n-1].to)
+	}
+	return newest, err == nil && s.missing == (decision.Epoch{}) && s.clean.Compare(newest) <= 0
+}
+
+// Logged is how much the log holds.
+func (s *Store) Logged() (bytes int64, changeSets int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end, len(s.kept)
+}
+
+// Snapshots are the names of all objects of snapshots.
+func (s *Store) Snapshots(context.Context) ([]string, error) { return s.names() }
+
+func (s *Store) names() ([]string, error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, fmt.Errorf("list the snapshots on disk: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if epochNamed(e.Name()) != (decision.Epoch{}) {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// epochNamed is the epoch of a snapshot's object; zero where the name is another's.
+func epochNamed(name string) decision.Epoch {
+	parts := strings.Split(name, ".")
+	if len(parts) < 2 {
+		return decision.Epoch{}
+	}
+	g, err1 := strconv.ParseUint(parts[0], 10, 64)
+	n, err2 := strconv.ParseUint(parts[1], 10, 64)
+	if err1 != nil || err2 != nil {
+		return decision.Epoch{}
+	}
+	return decision.Epoch{Generation: g, Number: n}
+}
+
+// Snapshot is one object of a snapshot.
+func (s *Store) Snapshot(_ context.Context, name string) ([]byte, error) {
+	if epochNamed(name) == (decision.Epoch{}) || strings.ContainsRune(name, filepath.Separator) {
+		return nil, fmt.Errorf("%q is no snapshot's object", name)
+	}
+	return s.readFile(name)
+}
+
+// Put keeps one object of a snapshot: it is on disk when Put returns. The manifest comes last.
+func (s *Store) Put(name string, object []byte) error {
+	if epochNamed(name) == (decision.Epoch{}) || strings.ContainsRune(name, filepath.Separator) {
+		return fmt.Errorf("%q is no snapshot's object", name)
+	}
+	return s.writeFile(name, object, true)
+}
+
+// Begin drops what is older than a snapshot that was put whole: other snapshots, and the change sets up to it.
+func (s *Store) Begin(at decision.Epoch) error {
+	names, err := s.names()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.missing.Compare(at) > 0 && s.missing.Generation != 1<<64-1 {
+		return errHole
+	}
+	if err := s.cutLog(at); err != nil {
+		return fmt.Errorf("cut the change sets on disk: %w", err)
+	}
+	s.missing = decision.Epoch{}
+	for _, n := range names {
+		if epochNamed(n) != at {
+			err = errors.Join(err, os.Remove(s.path(n)))
+		}
+	}
+	return err
+}
+
+// cutLog makes a log of the change sets after an epoch.
+func (s *Store) cutLog(at decision.Epoch) error {
+	from := len(s.kept)
+	for from > 0 && s.kept[from-1].to.Compare(at) > 0 {
+		from--
+	}
+	f, err := os.OpenFile(s.path(logName+tempEnd), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	var kept []place
+	var end int64
+	if from < len(s.kept) {
+		offset := s.kept[from].offset
+		if end, err = io.Copy(f, io.NewSectionReader(s.log, offset, s.end-offset)); err != nil {
+			return errors.Join(err, f.Close())
+		}
+		for _, p := range s.kept[from:] {
+			p.offset -= offset
+			kept = append(kept, p)
+		}
+	}
+	err = errors.Join(f.Sync(), os.Rename(s.path(logName+tempEnd), s.path(logName)))
+	if err == nil {
+		err = syncDir(s.dir)
+	}
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	_ = s.log.Close() // All that it holds is elsewhere.
+	s.log, s.end, s.kept = f, end, kept
+	return nil
+}
+
+// Seen keeps the last heartbeat that said that the rules are current. It survives the process, and not a power cut.
+func (s *Store) Seen(raw []byte) error { return s.writeFile(heartbeatName, raw, false) }
+
+// LastSeen is the last heartbeat that was kept, nil where there is none. clean: the process that kept it ended as it should, and left all that it enforced.
+func (s *Store) LastSeen() (raw []byte, clean bool) {
+	raw, err := s.readFile(heartbeatName)
+	if err != nil {
+		return nil, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return raw, s.clean != (decision.Epoch{})
+}
+
+// Close ends the use. last is the last heartbeat, if there was one. Where clean is set and nothing is missing, the next process finds that this one
+// ended as it should.
+func (s *Store) Close(last []byte, clean bool) error {
+	newest, whole := s.Newest()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.log.Sync()
+	if last != nil {
+		err = errors.Join(err, s.writeFile(heartbeatName, last, true))
+	}
+	if err == nil && clean && whole {
+		err = s.writeFile(cleanName, withEpoch(newest, nil), true)
+	}
+	return errors.Join(err, s.log.Close())
+}
+
+func (s *Store) readFile(name string) ([]byte, error) {
+	f, err := os.Open(s.path(name))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	payload, _, err := s.box.next(name, bufio.NewReader(f))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return payload, nil
+}
+
+// writeFile replaces a file whole.
+func (s *Store) writeFile(name string, payload []byte, durable bool) error {
+	temp := s.path(name + tempEnd)
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(s.box.frame(name, payload))
+	if err == nil && durable {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(temp, s.path(name))
+	}
+	if err == nil && durable {
+		err = syncDir(s.dir)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

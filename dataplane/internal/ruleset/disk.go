@@ -1,0 +1,236 @@
+package ruleset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tollgate/dataplane/decision"
+)
+
+// kept is what a Follower has on disk, if it has one.
+type kept struct {
+	disk Disk
+	// restoring: what is applied comes from there.
+	restoring bool
+	failing   bool
+	// seen is the last heartbeat that counted; proven: one did in this process, or an earlier one's holds still. What is left may then be
+	// believed by the next process.
+	seen   atomic.Pointer[[]byte]
+	proven atomic.Bool
+	// copying is held while a snapshot is written.
+	copying sync.Mutex
+}
+
+// restore brings into force what the last process left, verified like anything else. What does not fit together is dropped whole.
+func (f *Follower) restore(ctx context.Context) {
+	d := f.disk.disk
+	if d == nil {
+		return
+	}
+	f.disk.restoring = true
+	defer func() { f.disk.restoring = false }()
+	newest, whole := d.Newest()
+	if newest == (decision.Epoch{}) {
+		return
+	}
+	err := f.loadSnapshot(ctx, d)
+	if err == nil {
+		err = d.ChangeSets(func(raw []byte) bool { return f.take(raw, true, true) && ctx.Err() == nil })
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	at := f.Epoch()
+	switch {
+	case err == nil && at != newest:
+		err = fmt.Errorf("it leads to %d.%d, and not to %d.%d", at.Generation, at.Number, newest.Generation, newest.Number)
+	case err == nil && !whole:
+		err = errors.New("a part of it cannot be read")
+	}
+	if err != nil {
+		f.log.Error("the rules on disk are not whole: waiting for the control plane's", "error", err)
+		d.Forget()
+		f.current.Store(nil)
+		f.frozen.Store(0)
+		clear(f.known)
+		f.metrics.epoch.Set(0)
+		return
+	}
+	raw, clean := d.LastSeen()
+	if raw == nil {
+		return
+	}
+	now := time.Now()
+	h := f.openHeartbeat(raw, now)
+	if h == nil {
+		return
+	}
+	state, _ := f.Current()
+	trusted := clean || state.Settings().OfflineStart
+	f.fresh.resume(h.GetTime().AsTime(), trusted, now)
+	f.disk.seen.Store(&raw)
+	f.disk.proven.Store(trusted)
+	f.log.Info("took the rules on disk", "generation", at.Generation, "number", at.Number, "seen", h.GetTime().AsTime(), "serves_offline", trusted)
+}
+
+// appendToDisk keeps a change set before it is enforced. Where that fails it is enforced all the same: a revocation must not wait for a disk.
+func (f *Follower) appendToDisk(to decision.Epoch, raw []byte, durable bool) {
+	if f.disk.disk != nil && !f.disk.restoring {
+		f.diskDid(f.disk.disk.Append(to, raw, durable))
+	}
+}
+
+// diskDid notes how the disk does, and says so when that changes.
+func (f *Follower) diskDid(err error) {
+	switch {
+	case err != nil && !f.disk.failing:
+		f.log.Error("the rules cannot be kept on disk: after a restart this node waits for the control plane", "error", err)
+	case err == nil && f.disk.failing:
+		f.log.Info("the rules are kept on disk again")
+	}
+	f.disk.failing = err != nil
+	kept := 1.0
+	if err != nil {
+		kept = 0
+	}
+	f.metrics.kept.Set(kept)
+}
+
+// snapshotCopy is a snapshot on its way to the disk. The zero one goes nowhere.
+type snapshotCopy struct {
+	k    *kept
+	at   decision.Epoch
+	name string
+	err  error
+}
+
+// copySnapshot begins a copy; end it or not, release it.
+func (f *Follower) copySnapshot(at decision.Epoch) *snapshotCopy {
+	if f.disk.disk == nil || f.disk.restoring {
+		return &snapshotCopy{}
+	}
+	f.disk.copying.Lock()
+	return &snapshotCopy{k: &f.disk, at: at, name: fmt.Sprintf("%d.%020d", at.Generation, at.Number)}
+}
+
+func (c *snapshotCopy) release() {
+	if c.k != nil {
+		c.k.copying.Unlock()
+	}
+}
+
+func (c *snapshotCopy) chunk(i int, chunk []byte) {
+	if c.k != nil && c.err == nil {
+		c.err = c.k.disk.Put(c.name+"."+strconv.Itoa(i), chunk)
+	}
+}
+
+// end makes the copy what the disk begins with.
+func (c *snapshotCopy) end(manifest []byte) error {
+	if c.k == nil {
+		return nil
+	}
+	if c.err == nil {
+		c.err = c.k.disk.Put(c.name, manifest)
+	}
+	if c.err == nil {
+		c.err = c.k.disk.Begin(c.at)
+	}
+	return c.err
+}
+
+// How often the disk is looked after, and when the log of change sets is long enough for a newer snapshot to take its place.
+const (
+	keepEvery    = time.Second
+	shortenEvery = 30 * time.Second
+	longBytes    = 16 << 20
+	longChanges  = 1024
+)
+
+// keep writes heartbeats, and keeps the log short, until ctx ends.
+func (f *Follower) keep(ctx context.Context) {
+	if f.disk.disk == nil {
+		return
+	}
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	var written *[]byte
+	var shortened time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if last := f.disk.seen.Load(); last != nil && last != written {
+			if err := f.disk.disk.Seen(*last); err == nil {
+				written = last
+			}
+		}
+		if bytes, changes := f.disk.disk.Logged(); (bytes >= longBytes || changes >= longChanges) && time.Since(shortened) >= shortenEvery {
+			shortened = time.Now()
+			if err := f.shorten(ctx); err != nil && ctx.Err() == nil {
+				f.log.Info("no newer snapshot was kept on disk: trying again", "error", err)
+			}
+		}
+	}
+}
+
+// shorten keeps the newest snapshot that is not ahead of what is enforced, in place of the change sets up to it.
+func (f *Follower) shorten(ctx context.Context) error {
+	names, err := f.source.Snapshots(ctx)
+	if err != nil {
+		return err
+	}
+	own, err := f.disk.disk.Snapshots(ctx)
+	if err != nil {
+		return err
+	}
+	base := decision.Epoch{}
+	if own = newestFirst(own); len(own) > 0 {
+		base = manifestEpoch(own[0])
+	}
+	for _, name := range newestFirst(names) {
+		at := manifestEpoch(name)
+		if at.Compare(f.Epoch()) > 0 {
+			continue
+		}
+		if at.Compare(base) <= 0 {
+			return nil
+		}
+		raw, m, err := f.manifest(ctx, f.source, name)
+		if err != nil {
+			return err
+		}
+		if said := (decision.Epoch{Generation: m.GetGeneration(), Number: m.GetNumber()}); said != at {
+			return fmt.Errorf("snapshot %s holds %d.%d", name, said.Generation, said.Number)
+		}
+		c := f.copySnapshot(at)
+		defer c.release()
+		err = chunks(ctx, f.source, name, m, func(i int, chunk []byte) error { c.chunk(i, chunk); return c.err })
+		if err != nil {
+			return err
+		}
+		return c.end(raw)
+	}
+	return nil
+}
+
+// closeDisk leaves what the next process begins with.
+func (f *Follower) closeDisk() {
+	if f.disk.disk == nil {
+		return
+	}
+	var last []byte
+	if p := f.disk.seen.Load(); p != nil {
+		last = *p
+	}
+	if err := f.disk.disk.Close(last, f.disk.proven.Load()); err != nil {
+		f.log.Warn("the rules on disk are not closed: the next start waits for the control plane", "error", err)
+	}
+}
