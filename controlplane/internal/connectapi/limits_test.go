@@ -16,7 +16,7 @@ func TestProtos_LimitWhatCallersCanMakeLong(t *testing.T) {
 	seen := map[protoreflect.FullName]bool{}
 	var check func(m protoreflect.MessageDescriptor)
 	check = func(m protoreflect.MessageDescriptor) {
-		if seen[m.FullName()] || !strings.HasPrefix(string(m.FullName()), "tollgate.") {
+		if slices.Contains(judged, m.Name()) || seen[m.FullName()] || !strings.HasPrefix(string(m.FullName()), "tollgate.") {
 			return
 		}
 		seen[m.FullName()] = true
@@ -41,6 +41,9 @@ func TestProtos_LimitWhatCallersCanMakeLong(t *testing.T) {
 		t.Error("there are no requests")
 	}
 }
+
+// judged are messages whose values are answered one by one: a limit in the proto would refuse all of a call for one of them.
+var judged = []protoreflect.Name{"UsageEvent"}
 
 // answered are messages within requests' objects that only answers fill in.
 var answered = []protoreflect.Name{"LicensePhase", "Override", "Grant", "Attachment"}
