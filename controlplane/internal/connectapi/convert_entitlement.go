@@ -10,7 +10,7 @@ import (
 func toEntitled(e *licensing.Entitled) *adminv1.EffectiveEntitlement {
 	to := &adminv1.EffectiveEntitlement{
 		Feature: e.Feature.Key, Value: structpb.NewBoolValue(e.Granted), Source: e.Source, ExpiresAt: toTime(e.ExpiresAt),
-		Used: e.Used, ResetsAt: toTime(e.ResetsAt), AsOf: toTime(e.AsOf), Quota: toQuota(e.Quota),
+		CarriedOver: e.CarriedOver, Used: e.Used, ResetsAt: toTime(e.ResetsAt), AsOf: toTime(e.AsOf), Quota: toQuota(e.Quota),
 	}
 	if e.Value.Kind != licensing.NoValue {
 		to.Value = toValue(&e.Value)

@@ -102,11 +102,11 @@ func TestGrant_BurnsInItsOrder(t *testing.T) {
 type fataler interface{ Fatal(...any) }
 
 func drawn(t fataler, db *postgres.DB, grant string) int64 {
-	units, err := db.Licensing().Drawn(context.Background(), []string{grant})
+	units, err := db.Licensing().Drawn(context.Background(), []string{grant}, decision.Span{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return units[grant]
+	return units[grant].Units
 }
 
 // A grant is beside the quota while it lasts, for the lender and for nodes; one that burns first leaves the quota whole.
@@ -131,5 +131,62 @@ func TestGrant_IsLentBesideTheQuota(t *testing.T) {
 	}
 	if got := lend(t, l.Cold, bootID("a"), ask(key, 50, 50))[0]; got.GetGranted() != 14 {
 		t.Errorf("%v, want all 14", got)
+	}
+}
+
+// What is shown is what there is to have: the lender lends all of the limit that GetEntitlements says, and not a unit more.
+func TestI7_TheLimitShownIsWhatIsLent(t *testing.T) {
+	t.Parallel()
+	w := setup(t, licensing.Quota{Limit: 10, Period: licensing.Month, Mode: licensing.Hard, Rollover: 6})
+	ctx := t.Context()
+	api, err := licensing.New(licensing.Config{Store: w.db.Licensing(), Encoder: rulefeed.Encoder{}})
+	must(t, err)
+	fresh, err := api.GetLicense(ctx, w.license)
+	must(t, err)
+	now := time.Now()
+	l, _, err := api.IssueLicense(ctx, licensing.License{Customer: fresh.Customer, Plan: "free", StartsAt: now.AddDate(0, -3, 0)})
+	must(t, err)
+	grant, _, err := api.CreateGrant(ctx, licensing.Grant{License: l.ID, Feature: "calls", Units: 7, StartsAt: now.AddDate(0, -2, 0)})
+	must(t, err)
+	zone, err := time.LoadLocation("Europe/Berlin")
+	must(t, err)
+	this := decision.SpanAt(decision.Month, zone, time.Time{}, now)
+	last := decision.SpanAt(decision.Month, zone, time.Time{}, this.Start.Add(-time.Nanosecond))
+	// Last month 12 were lent, two of them of the grant, and 3 came back: both of the grant, and one of the quota, which is left over.
+	boot := bootID("last")
+	start, end := last.Unix()
+	lent := lending.Ask{
+		Ask:    decision.Ask{Key: decision.LoanKey{Kind: decision.QuotaLoan, License: l.ID, Limit: "requests", PeriodStart: start, PeriodEnd: end, Generation: 1}, Want: 12, Waiting: 12},
+		Quota:  lending.Quota{Units: 10},
+		Grants: []lending.Grant{{Grant: decision.Grant{ID: grant.ID, Feature: "calls", Units: 7}}},
+	}
+	loans, err := w.db.Lending().Lend(ctx, boot, 1, []lending.Ask{lent})
+	if err != nil || loans[0].Granted != 12 {
+		t.Fatalf("%+v, %v", loans, err)
+	}
+	lent.Want, lent.Waiting, lent.Spent, lent.Returned = 0, 0, 9, 3
+	_, err = w.db.Lending().Lend(ctx, boot, 1, []lending.Ask{lent})
+	must(t, err)
+
+	shown := func() licensing.Entitled {
+		t.Helper()
+		e, err := api.GetEntitlements(ctx, l.ID, time.Time{})
+		if err != nil || len(e.Features) != 1 {
+			t.Fatalf("%+v, %v", e, err)
+		}
+		return e.Features[0]
+	}
+	before := shown()
+	if before.CarriedOver != 1 || before.Limit != 10+1+7 {
+		t.Errorf("limit %d, %d of it carried over", before.Limit, before.CarriedOver)
+	}
+	start, end = this.Unix()
+	key := &lendv1.LoanKey{Kind: lendv1.LoanKind_LOAN_KIND_QUOTA, License: l.ID, Limit: "requests", PeriodStart: start, PeriodEnd: end, CounterGeneration: 1}
+	got := lend(t, w.lender().Cold, bootID("this"), ask(key, 500, 500))[0]
+	if got.GetGranted() != before.Limit {
+		t.Errorf("lent %d, shown %d", got.GetGranted(), before.Limit)
+	}
+	if after := shown(); after.Limit != before.Limit || after.Grants[0].Drawn != 7 {
+		t.Errorf("after all is lent: limit %d, %d drawn of the grant", after.Limit, after.Grants[0].Drawn)
 	}
 }

@@ -17,9 +17,9 @@ type Entitled struct {
 	Value   Value // Of a static feature.
 	// Quota is a metered feature's; nil: unlimited. Its Limit is without grants.
 	Quota *Quota
-	// Limit is the quota's and what is left, or was used in this period, of grants. Used is what is counted in the period, and complete up
-	// to AsOf.
-	Limit, Used int64
+	// Limit is what there is in the period: the quota's, what was CarriedOver from the period before, and what is left, or was drawn in this period,
+	// of grants. Used is what is counted in the period, and complete up to AsOf.
+	Limit, CarriedOver, Used int64
 	// ResetsAt is when the period ends; zero: never.
 	ResetsAt time.Time
 	AsOf     time.Time
@@ -130,27 +130,15 @@ func (e *explainer) features(ctx context.Context) ([]Entitled, error) {
 		}
 	}
 	ordered, _ := BurnOrder(e.license.Grants)
-	var ids []string
 	for i := range ordered {
 		if g := &ordered[i]; !e.at.Before(g.StartsAt) && !begun(g.ExpiresAt, e.at) {
 			if byKey[g.Feature] == nil {
 				byKey[g.Feature] = &Entitled{Source: "grant:" + g.ID, ExpiresAt: g.ExpiresAt}
 			}
 			byKey[g.Feature].Grants = append(byKey[g.Feature].Grants, GrantLeft{Grant: *g})
-			ids = append(ids, g.ID)
-		}
-	}
-	drawn := map[string]int64{}
-	if len(ids) > 0 {
-		var err error
-		if drawn, err = e.svc.store.Drawn(ctx, ids); err != nil {
-			return nil, err
 		}
 	}
 	for key, en := range byKey {
-		for i := range en.Grants {
-			en.Grants[i].Drawn = drawn[en.Grants[i].ID]
-		}
 		f := e.grounds.features[key]
 		if f == nil {
 			return nil, fmt.Errorf("licence %s refers to feature %s, which is not there", e.license.ID, key)
@@ -214,22 +202,77 @@ func (e *explainer) count(ctx context.Context, en *Entitled) error {
 		return nil
 	}
 	from, to := e.license.StartsAt, endOfTime
+	var span decision.Span
+	var err error
 	if en.Quota != nil {
-		span := decision.SpanAt(en.Quota.Period.Rule(), e.zone, e.license.Anchor, e.at)
-		from, en.Limit = span.Start, en.Quota.Limit
+		span = decision.SpanAt(en.Quota.Period.Rule(), e.zone, e.license.Anchor, e.at)
+		from = span.Start
 		if !span.End.IsZero() {
 			to, en.ResetsAt = span.End, span.End.UTC()
 		}
-		for _, g := range en.Grants {
-			en.Limit += g.Units
+		if en.CarriedOver, err = e.carried(ctx, en, span); err != nil {
+			return err
 		}
+		en.Limit = en.Quota.Limit + en.CarriedOver
 	}
-	var err error
+	if err := e.drawn(ctx, en, span); err != nil {
+		return err
+	}
 	en.Used, en.AsOf, err = e.svc.store.Used(ctx, e.license.ID, en.Feature.Meter, e.phase.CounterGeneration, from, to)
 	if err != nil {
 		return fmt.Errorf("what is used of %s: %w", en.Feature.Key, err)
 	}
 	return nil
+}
+
+// drawn fills in what is drawn of grants, and adds to a quota's limit what the period has of them.
+func (e *explainer) drawn(ctx context.Context, en *Entitled, span decision.Span) error {
+	if len(en.Grants) == 0 {
+		return nil
+	}
+	ids := make([]string, len(en.Grants))
+	for i := range en.Grants {
+		ids[i] = en.Grants[i].ID
+	}
+	drawn, err := e.svc.store.Drawn(ctx, ids, span)
+	if err != nil {
+		return err
+	}
+	for i := range en.Grants {
+		g := &en.Grants[i]
+		d := drawn[g.ID]
+		g.Drawn = d.Units
+		if en.Quota != nil {
+			en.Limit += max(0, g.Units-(d.Units-d.InPeriod))
+		}
+	}
+	return nil
+}
+
+// carried is what the period before has left for the current one, as the lender has it; what it will leave for one to come is not known.
+func (e *explainer) carried(ctx context.Context, en *Entitled, span decision.Span) (int64, error) {
+	now, last := e.svc.now(), span.Start.Add(-time.Nanosecond)
+	current := !now.Before(span.Start) && (span.End.IsZero() || now.Before(span.End))
+	if en.Quota.Rollover <= 0 || !current || last.Before(e.license.StartsAt) {
+		return 0, nil
+	}
+	phase, grounds := e.license.PhaseAt(last), e.grounds
+	if phase.Plan != e.phase.Plan || phase.Version != e.phase.Version {
+		v, err := e.svc.store.PlanVersion(ctx, phase.Plan, phase.Version)
+		if err != nil {
+			return 0, err
+		}
+		if grounds, err = e.license.grounds(ctx, e.svc.store, &v); err != nil {
+			return 0, err
+		}
+	}
+	rule := e.license.Rule()
+	was, ok := rule.Counts(grounds, en.Feature.Meter, last)
+	if !ok || was.Quota == nil || !was.Quota.Hard || was.Quota.Period != en.Quota.Period.Rule() {
+		return 0, nil
+	}
+	from := decision.SpanAt(was.Quota.Period, e.zone, e.license.Anchor, last)
+	return e.svc.store.Carried(ctx, e.license.ID, en.Feature.Meter, e.phase.CounterGeneration, Quota{Limit: was.Quota.Limit, Rollover: en.Quota.Rollover}, from)
 }
 
 // phaseEnd is when another phase begins; zero: never.

@@ -12,6 +12,7 @@ import (
 
 	"tollgate/controlplane/internal/licensing"
 	"tollgate/controlplane/internal/postgres/query"
+	"tollgate/dataplane/decision"
 )
 
 // LockLicense implements licensing.Tx.
@@ -215,16 +216,33 @@ func (r reader) OpenMigration(ctx context.Context) (licensing.PlanMigration, err
 }
 
 // Drawn implements licensing.Reader.
-func (r reader) Drawn(ctx context.Context, grants []string) (map[string]int64, error) {
-	rows, err := get(ctx, r, func(ctx context.Context, q *query.Queries) ([]query.DrawnRow, error) { return q.Drawn(ctx, grants) })
-	out := make(map[string]int64, len(rows))
+func (r reader) Drawn(ctx context.Context, grants []string, in decision.Span) (map[string]licensing.Draw, error) {
+	start, end := in.Unix()
+	rows, err := get(ctx, r, func(ctx context.Context, q *query.Queries) ([]query.DrawnRow, error) {
+		return q.Drawn(ctx, query.DrawnParams{Grants: grants, PeriodStart: start, PeriodEnd: periodEnd(end)})
+	})
+	out := make(map[string]licensing.Draw, len(rows))
 	for _, row := range rows {
-		out[row.GrantID] = row.Units
+		out[row.GrantID] = licensing.Draw{Units: row.Units, InPeriod: row.InPeriod}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read what is drawn of grants: %w", err)
 	}
 	return out, nil
+}
+
+// Carried implements licensing.Reader.
+func (r reader) Carried(ctx context.Context, license, meter string, generation uint64, q licensing.Quota, from decision.Span) (int64, error) {
+	start, end := from.Unix()
+	units, err := get(ctx, r, func(ctx context.Context, queries *query.Queries) (int64, error) {
+		return queries.Carried(ctx, query.CarriedParams{
+			License: license, Meter: meter, Generation: int64(generation), PeriodStart: start, PeriodEnd: periodEnd(end), Quota: q.Limit, Rollover: q.Rollover,
+		})
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read what is carried over: %w", err)
+	}
+	return units, nil
 }
 
 // Used implements licensing.Reader. Up to when it is complete is read first: what is committed later may be counted, but what that promises is.

@@ -20,4 +20,10 @@ FROM lend_rate(@boot::text, @license::text, @rate_limit::text, @per_second::doub
 SELECT count(*) FROM node WHERE last_seen > now() - interval '5 seconds';
 
 -- name: Drawn :many
-SELECT grant_id, sum(units)::bigint AS units FROM quota_draw WHERE grant_id = ANY(@grants::text[]) GROUP BY grant_id;
+-- In all, and in one period.
+SELECT grant_id, sum(units)::bigint AS units,
+       coalesce(sum(units) FILTER (WHERE period_start = @period_start::bigint AND period_end = @period_end::bigint), 0)::bigint AS in_period
+FROM quota_draw WHERE grant_id = ANY(@grants::text[]) GROUP BY grant_id;
+
+-- name: Carried :one
+SELECT quota_carried(@license::text, @meter::text, @generation::bigint, @period_start::bigint, @period_end::bigint, @quota::bigint, @rollover::bigint)::bigint AS units;

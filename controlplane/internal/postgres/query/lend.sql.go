@@ -9,17 +9,56 @@ import (
 	"context"
 )
 
-const drawn = `-- name: Drawn :many
-SELECT grant_id, sum(units)::bigint AS units FROM quota_draw WHERE grant_id = ANY($1::text[]) GROUP BY grant_id
+const carried = `-- name: Carried :one
+SELECT quota_carried($1::text, $2::text, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::bigint)::bigint AS units
 `
 
-type DrawnRow struct {
-	GrantID string
-	Units   int64
+type CarriedParams struct {
+	License     string
+	Meter       string
+	Generation  int64
+	PeriodStart int64
+	PeriodEnd   int64
+	Quota       int64
+	Rollover    int64
 }
 
-func (q *Queries) Drawn(ctx context.Context, grants []string) ([]DrawnRow, error) {
-	rows, err := q.db.Query(ctx, drawn, grants)
+func (q *Queries) Carried(ctx context.Context, arg CarriedParams) (int64, error) {
+	row := q.db.QueryRow(ctx, carried,
+		arg.License,
+		arg.Meter,
+		arg.Generation,
+		arg.PeriodStart,
+		arg.PeriodEnd,
+		arg.Quota,
+		arg.Rollover,
+	)
+	var units int64
+	err := row.Scan(&units)
+	return units, err
+}
+
+const drawn = `-- name: Drawn :many
+SELECT grant_id, sum(units)::bigint AS units,
+       coalesce(sum(units) FILTER (WHERE period_start = $1::bigint AND period_end = $2::bigint), 0)::bigint AS in_period
+FROM quota_draw WHERE grant_id = ANY($3::text[]) GROUP BY grant_id
+`
+
+type DrawnParams struct {
+	PeriodStart int64
+	PeriodEnd   int64
+	Grants      []string
+}
+
+type DrawnRow struct {
+	GrantID  string
+	Units    int64
+	InPeriod int64
+}
+
+// In all, and in one period.
+func (q *Queries) Drawn(ctx context.Context, arg DrawnParams) ([]DrawnRow, error) {
+	rows, err := q.db.Query(ctx, drawn, arg.PeriodStart, arg.PeriodEnd, arg.Grants)
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +66,7 @@ func (q *Queries) Drawn(ctx context.Context, grants []string) ([]DrawnRow, error
 	var items []DrawnRow
 	for rows.Next() {
 		var i DrawnRow
-		if err := rows.Scan(&i.GrantID, &i.Units); err != nil {
+		if err := rows.Scan(&i.GrantID, &i.Units, &i.InPeriod); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/entitlement.proto.
  */
 export const file_tollgate_admin_v1_entitlement: GenFile = /*@__PURE__*/
-  fileDesc("CiN0b2xsZ2F0ZS9hZG1pbi92MS9lbnRpdGxlbWVudC5wcm90bxIRdG9sbGdhdGUuYWRtaW4udjEi8AIKFEVmZmVjdGl2ZUVudGl0bGVtZW50Eg8KB2ZlYXR1cmUYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSEgoFbGltaXQYAyABKANIAIgBARIMCgR1c2VkGAQgASgDEi0KCXJlc2V0c19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc291cmNlGAYgASgJEi4KCmV4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBWFzX29mGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgVxdW90YRgJIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlF1b3RhEjEKBmdyYW50cxgKIAMoCzIhLnRvbGxnYXRlLmFkbWluLnYxLkVmZmVjdGl2ZUdyYW50QggKBl9saW1pdCJ8Cg5FZmZlY3RpdmVHcmFudBIKCgJpZBgBIAEoCRINCgV1bml0cxgCIAEoAxINCgVkcmF3bhgDIAEoAxIQCghwcmlvcml0eRgEIAEoBRIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKGAQoSRWZmZWN0aXZlUmF0ZUxpbWl0EjAKCnJhdGVfbGltaXQYASABKAsyHC50b2xsZ2F0ZS5hZG1pbi52MS5SYXRlTGltaXQSDgoGc291cmNlGAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQroBChVjb20udG9sbGdhdGUuYWRtaW4udjFCEEVudGl0bGVtZW50UHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_tollgate_admin_v1_plan]);
+  fileDesc("CiN0b2xsZ2F0ZS9hZG1pbi92MS9lbnRpdGxlbWVudC5wcm90bxIRdG9sbGdhdGUuYWRtaW4udjEihgMKFEVmZmVjdGl2ZUVudGl0bGVtZW50Eg8KB2ZlYXR1cmUYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSEgoFbGltaXQYAyABKANIAIgBARIMCgR1c2VkGAQgASgDEi0KCXJlc2V0c19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc291cmNlGAYgASgJEi4KCmV4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBWFzX29mGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgVxdW90YRgJIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLlF1b3RhEjEKBmdyYW50cxgKIAMoCzIhLnRvbGxnYXRlLmFkbWluLnYxLkVmZmVjdGl2ZUdyYW50EhQKDGNhcnJpZWRfb3ZlchgLIAEoA0IICgZfbGltaXQifAoORWZmZWN0aXZlR3JhbnQSCgoCaWQYASABKAkSDQoFdW5pdHMYAiABKAMSDQoFZHJhd24YAyABKAMSEAoIcHJpb3JpdHkYBCABKAUSLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAihgEKEkVmZmVjdGl2ZVJhdGVMaW1pdBIwCgpyYXRlX2xpbWl0GAEgASgLMhwudG9sbGdhdGUuYWRtaW4udjEuUmF0ZUxpbWl0Eg4KBnNvdXJjZRgCIAEoCRIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEK6AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhBFbnRpdGxlbWVudFByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_tollgate_admin_v1_plan]);
 
 /**
  * EffectiveEntitlement is what a licence is granted of one feature at one moment, and
@@ -39,7 +39,8 @@ export type EffectiveEntitlement = Message<"tollgate.admin.v1.EffectiveEntitleme
   value?: Value | undefined;
 
   /**
-   * Units in the period, grants included. Unset: not metered, or unlimited.
+   * Units in the period: the quota's, those that were carried over, and what the period
+   * has of grants. Unset: not metered, or unlimited.
    *
    * @generated from field: optional int64 limit = 3;
    */
@@ -91,6 +92,14 @@ export type EffectiveEntitlement = Message<"tollgate.admin.v1.EffectiveEntitleme
    * @generated from field: repeated tollgate.admin.v1.EffectiveGrant grants = 10;
    */
   grants: EffectiveGrant[];
+
+  /**
+   * Units of the limit that the period before has left. Those that nodes still hold of
+   * it may come yet.
+   *
+   * @generated from field: int64 carried_over = 11;
+   */
+  carriedOver: bigint;
 };
 
 /**

@@ -32,7 +32,8 @@ type EffectiveEntitlement struct {
 	Feature string `protobuf:"bytes,1,opt,name=feature,proto3" json:"feature,omitempty"`
 	// Of a boolean or metered feature whether it is granted; of a static one its value.
 	Value *structpb.Value `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
-	// Units in the period, grants included. Unset: not metered, or unlimited.
+	// Units in the period: the quota's, those that were carried over, and what the period
+	// has of grants. Unset: not metered, or unlimited.
 	Limit *int64 `protobuf:"varint,3,opt,name=limit,proto3,oneof" json:"limit,omitempty"`
 	// Units counted in the period; complete up to `as_of`.
 	Used int64 `protobuf:"varint,4,opt,name=used,proto3" json:"used,omitempty"`
@@ -46,7 +47,10 @@ type EffectiveEntitlement struct {
 	// The quota that the limit is made of, without grants.
 	Quota *Quota `protobuf:"bytes,9,opt,name=quota,proto3" json:"quota,omitempty"`
 	// In burn order.
-	Grants        []*EffectiveGrant `protobuf:"bytes,10,rep,name=grants,proto3" json:"grants,omitempty"`
+	Grants []*EffectiveGrant `protobuf:"bytes,10,rep,name=grants,proto3" json:"grants,omitempty"`
+	// Units of the limit that the period before has left. Those that nodes still hold of
+	// it may come yet.
+	CarriedOver   int64 `protobuf:"varint,11,opt,name=carried_over,json=carriedOver,proto3" json:"carried_over,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -149,6 +153,13 @@ func (x *EffectiveEntitlement) GetGrants() []*EffectiveGrant {
 		return x.Grants
 	}
 	return nil
+}
+
+func (x *EffectiveEntitlement) GetCarriedOver() int64 {
+	if x != nil {
+		return x.CarriedOver
+	}
+	return 0
 }
 
 // EffectiveGrant is a grant that holds.
@@ -294,7 +305,7 @@ var File_tollgate_admin_v1_entitlement_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_entitlement_proto_rawDesc = "" +
 	"\n" +
-	"#tollgate/admin/v1/entitlement.proto\x12\x11tollgate.admin.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctollgate/admin/v1/plan.proto\"\xbf\x03\n" +
+	"#tollgate/admin/v1/entitlement.proto\x12\x11tollgate.admin.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctollgate/admin/v1/plan.proto\"\xe2\x03\n" +
 	"\x14EffectiveEntitlement\x12\x18\n" +
 	"\afeature\x18\x01 \x01(\tR\afeature\x12,\n" +
 	"\x05value\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\x05value\x12\x19\n" +
@@ -307,7 +318,8 @@ const file_tollgate_admin_v1_entitlement_proto_rawDesc = "" +
 	"\x05as_of\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12.\n" +
 	"\x05quota\x18\t \x01(\v2\x18.tollgate.admin.v1.QuotaR\x05quota\x129\n" +
 	"\x06grants\x18\n" +
-	" \x03(\v2!.tollgate.admin.v1.EffectiveGrantR\x06grantsB\b\n" +
+	" \x03(\v2!.tollgate.admin.v1.EffectiveGrantR\x06grants\x12!\n" +
+	"\fcarried_over\x18\v \x01(\x03R\vcarriedOverB\b\n" +
 	"\x06_limit\"\xa3\x01\n" +
 	"\x0eEffectiveGrant\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
