@@ -21,6 +21,7 @@ const (
 	logName       = "log"
 	heartbeatName = "heartbeat"
 	cleanName     = "clean"
+	frozenName    = "frozen"
 	tempEnd       = ".tmp"
 )
 
@@ -135,30 +136,47 @@ func withEpoch(e decision.Epoch, raw []byte) []byte {
 	return append(out, raw...)
 }
 
-// errHole is why nothing is appended after a change set that could not be.
+// errHole is why what is appended after a change set that could not be does not count.
 var errHole = errors.New("a change set is missing on disk: waiting for a snapshot after it")
 
 // Append keeps a change set that leads to an epoch. durable: it is on disk when Append returns; otherwise when a later durable one has.
 func (s *Store) Append(to decision.Epoch, raw []byte, durable bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.missing != (decision.Epoch{}) {
-		s.missing = later(s.missing, to)
-		return errHole
-	}
 	frame := s.box.frame(logName, withEpoch(to, raw))
 	_, err := s.log.WriteAt(frame, s.end)
 	if err == nil && durable {
 		err = s.log.Sync()
 	}
 	if err != nil {
-		s.missing = to
-		s.forget()
+		s.lost(to)
 		return fmt.Errorf("append a change set: %w", err)
 	}
 	s.kept = append(s.kept, place{to, s.end, int64(len(frame))})
 	s.end += int64(len(frame))
+	if s.missing != (decision.Epoch{}) {
+		return errHole // It counts once a snapshot covers what is missing before it.
+	}
 	return nil
+}
+
+// Lost says that an epoch is enforced, and not here: what is here is older.
+func (s *Store) Lost(at decision.Epoch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost(at)
+}
+
+func (s *Store) lost(at decision.Epoch) {
+	s.missing = later(s.missing, at)
+	s.forget()
+}
+
+// Missing is the newest epoch that is enforced and of which this is not known to be here; zero: there is none. A snapshot at it or after it mends that.
+func (s *Store) Missing() decision.Epoch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.missing
 }
 
 func later(a, b decision.Epoch) decision.Epoch {
@@ -185,6 +203,7 @@ func (s *Store) forget() {
 func (s *Store) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.missing = decision.Epoch{}
 	s.forget()
 }
 
@@ -215,7 +234,10 @@ func (s *Store) Newest() (newest decision.Epoch, whole bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, n := range names {
-		newest = later(newest, epochNamed(n))
+		// Chunks without their manifest are of a copy that broke off, and was not enforced; where it was all the same, Lost was called.
+		if isManifest(n) {
+			newest = later(newest, epochNamed(n))
+		}
 	}
 	if n := len(s.kept); n > 0 {
 		newest = later(newest, s.kept[n-1].to)
@@ -247,6 +269,9 @@ func (s *Store) names() ([]string, error) {
 	return names, nil
 }
 
+// isManifest tells a snapshot's manifest from its chunks.
+func isManifest(name string) bool { return strings.Count(name, ".") == 1 }
+
 // epochNamed is the epoch of a snapshot's object; zero where the name is another's.
 func epochNamed(name string) decision.Epoch {
 	parts := strings.Split(name, ".")
@@ -277,7 +302,11 @@ func (s *Store) Put(name string, object []byte) error {
 	return s.writeFile(name, object, true)
 }
 
-// Begin drops what is older than a snapshot that was put whole: other snapshots, and the change sets up to it.
+// errBehind is why a snapshot is not what the next process begins with.
+var errBehind = errors.New("the snapshot is older than what was enforced")
+
+// Begin drops what is older than a snapshot that was put whole: other snapshots, and the change sets up to it. One that is older than what was
+// enforced is dropped itself.
 func (s *Store) Begin(at decision.Epoch) error {
 	names, err := s.names()
 	if err != nil {
@@ -285,8 +314,17 @@ func (s *Store) Begin(at decision.Epoch) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.missing.Compare(at) > 0 && s.missing.Generation != 1<<64-1 {
-		return errHole
+	ahead := s.missing.Compare(at) > 0 && s.missing.Generation != 1<<64-1
+	for _, n := range names {
+		ahead = ahead || isManifest(n) && epochNamed(n).Compare(at) > 0
+	}
+	if ahead {
+		for _, n := range names {
+			if epochNamed(n) == at {
+				_ = os.Remove(s.path(n)) // It must not be what the next process begins with.
+			}
+		}
+		return errBehind
 	}
 	if err := s.cutLog(at); err != nil {
 		return fmt.Errorf("cut the change sets on disk: %w", err)
@@ -348,6 +386,20 @@ func (s *Store) LastSeen() (raw []byte, clean bool) {
 	return raw, s.clean != (decision.Epoch{})
 }
 
+// Freeze keeps that nothing more of a generation is to be taken. It outlives what is dropped.
+func (s *Store) Freeze(generation uint64) error {
+	return s.writeFile(frozenName, withEpoch(decision.Epoch{Generation: generation}, nil), true)
+}
+
+// Frozen is the generation for which Freeze was last called; 0: it never was.
+func (s *Store) Frozen() uint64 {
+	raw, err := s.readFile(frozenName)
+	if err != nil || len(raw) != epochSize {
+		return 0
+	}
+	return epochOf(raw).Generation
+}
+
 // Close ends the use. last is the last heartbeat, if there was one. Where clean is set and nothing is missing, the next process finds that this one
 // ended as it should.
 func (s *Store) Close(last []byte, clean bool) error {
@@ -390,6 +442,9 @@ func (s *Store) writeFile(name string, payload []byte, durable bool) error {
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(temp, s.path(name))
+	}
+	if err != nil {
+		_ = os.Remove(temp) // A full disk would stay full.
 	}
 	if err == nil && durable {
 		err = syncDir(s.dir)

@@ -160,6 +160,9 @@ func (f *Follower) openHeartbeat(raw []byte, now time.Time) *rulesv1.Heartbeat {
 
 // Heartbeat takes a heartbeat as it came. It never blocks.
 func (f *Follower) Heartbeat(raw []byte) {
+	if !f.disk.restored.Load() {
+		return // There is another one each second.
+	}
 	now := time.Now()
 	h := f.openHeartbeat(raw, now)
 	if h == nil {
