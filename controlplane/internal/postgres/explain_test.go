@@ -143,8 +143,11 @@ func TestQueries_LookAtWhatTheyReturn(t *testing.T) {
 		"of a status that is none": {status("nothing"), 0, 0},
 		"past due ones of a plan":  {licenses(func(p *query.LicensesParams) { p.Status, p.Plan = new("past_due"), new("big") }), 20, 200},
 		"a licence":                {func() (int, error) { _, err := q.License(ctx, license); return 1, err }, 1, 1},
-		"licences by id":           {func() (int, error) { r, err := q.LicensesNamed(ctx, query.LicensesNamedParams{Ids: []string{license}, ExternalIds: []string{}}); return len(r), err }, 1, 1},
-		"a customer":               {func() (int, error) { _, err := q.Customer(ctx, "cus_7"); return 1, err }, 1, 1},
+		"licences by id": {func() (int, error) {
+			r, err := q.LicensesNamed(ctx, query.LicensesNamedParams{Ids: []string{license}, ExternalIds: []string{}})
+			return len(r), err
+		}, 1, 1},
+		"a customer": {func() (int, error) { _, err := q.Customer(ctx, "cus_7"); return 1, err }, 1, 1},
 		"customers": {func() (int, error) {
 			r, err := q.Customers(ctx, query.CustomersParams{PageSize: page})
 			return len(r), err
