@@ -79,6 +79,7 @@ func (f *Follower) restore(ctx context.Context) {
 		f.metrics.epoch.Set(0)
 		return
 	}
+	f.diskDid(nil)
 	raw, clean := d.LastSeen()
 	if raw == nil {
 		return

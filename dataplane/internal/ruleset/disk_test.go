@@ -135,6 +135,9 @@ func TestI8_ANodeStartsAndServesWithEverythingElseDown(t *testing.T) {
 		if _, stale := n.Current(); stale {
 			t.Error("nothing is forwarded")
 		}
+		if kept := n.family("tollgate_rules_kept")[0].GetGauge().GetValue(); kept != 1 {
+			t.Error("what is enforced is on disk, and that is not said")
+		}
 		n.Stop()
 	}
 }
