@@ -4,7 +4,7 @@
 //
 //	<dir>/<generation>.<number>     a snapshot's signed manifest; <name>.<index> are its chunks
 //	<dir>/log                       the change sets after it, as they came
-//	<dir>/heartbeat                 the last heartbeat that said that the rules were current
+//	<dir>/heartbeat                 the last heartbeat that said that the rules were current, behind its age when that was last looked at
 //	<dir>/frozen                    the generation of which nothing more is to be taken
 //	<dir>/clean                     what the last process enforced, where it ended as it should and all that is here
 //

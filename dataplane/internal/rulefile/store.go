@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"tollgate/dataplane/decision"
 )
@@ -372,18 +373,27 @@ func (s *Store) cutLog(at decision.Epoch) error {
 	return nil
 }
 
-// Seen keeps the last heartbeat that said that the rules are current. It survives the process, and not a power cut.
-func (s *Store) Seen(raw []byte) error { return s.writeFile(heartbeatName, raw, false) }
+// Seen keeps the last heartbeat that said that the rules are current, and how old it is by now: a clock that is set back later does not make it
+// younger. It survives the process, and not a power cut.
+func (s *Store) Seen(raw []byte, age time.Duration) error { return s.seen(raw, age, false) }
 
-// LastSeen is the last heartbeat that was kept, nil where there is none. clean: the process that kept it ended as it should, and left all that it enforced.
-func (s *Store) LastSeen() (raw []byte, clean bool) {
-	raw, err := s.readFile(heartbeatName)
-	if err != nil {
-		return nil, false
+func (s *Store) seen(raw []byte, age time.Duration, durable bool) error {
+	return s.writeFile(heartbeatName, append(binary.LittleEndian.AppendUint64(nil, uint64(age)), raw...), durable)
+}
+
+// ageSize is what stands before a heartbeat: its age in nanoseconds.
+const ageSize = 8
+
+// LastSeen is the last heartbeat that was kept, and how old it was then; nil where there is none. clean: the process that kept it ended as it should, and
+// left all that it enforced.
+func (s *Store) LastSeen() (raw []byte, age time.Duration, clean bool) {
+	kept, err := s.readFile(heartbeatName)
+	if err != nil || len(kept) < ageSize {
+		return nil, 0, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return raw, s.clean != (decision.Epoch{})
+	return kept[ageSize:], time.Duration(binary.LittleEndian.Uint64(kept)), s.clean != (decision.Epoch{})
 }
 
 // Freeze keeps that nothing more of a generation is to be taken. It outlives what is dropped.
@@ -400,15 +410,15 @@ func (s *Store) Frozen() uint64 {
 	return epochOf(raw).Generation
 }
 
-// Close ends the use. last is the last heartbeat, if there was one. Where clean is set and nothing is missing, the next process finds that this one
+// Close ends the use. last is the last heartbeat, if there was one, of that age. Where clean is set and nothing is missing, the next process finds that this one
 // ended as it should.
-func (s *Store) Close(last []byte, clean bool) error {
+func (s *Store) Close(last []byte, age time.Duration, clean bool) error {
 	newest, whole := s.Newest()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.log.Sync()
 	if last != nil {
-		err = errors.Join(err, s.writeFile(heartbeatName, last, true))
+		err = errors.Join(err, s.seen(last, age, true))
 	}
 	if err == nil && clean && whole {
 		err = s.writeFile(cleanName, withEpoch(newest, nil), true)

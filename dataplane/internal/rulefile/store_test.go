@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"tollgate/dataplane/decision"
 	"tollgate/dataplane/internal/rulefile"
@@ -62,7 +63,7 @@ func TestStore_LeavesWhatWasPut(t *testing.T) {
 				t.Errorf("nothing is there, and yet %v, %t", e, whole)
 			}
 			fill(t, s)
-			must(t, s.Seen([]byte("early")), s.Close([]byte("late"), true))
+			must(t, s.Seen([]byte("early"), time.Second), s.Close([]byte("late"), time.Minute, true))
 
 			s = open(t, dir, key)
 			if e, whole := s.Newest(); e != epoch(15) || !whole {
@@ -74,21 +75,21 @@ func TestStore_LeavesWhatWasPut(t *testing.T) {
 			if got, err := s.Snapshot(t.Context(), "1.00000000000000000010.1"); err != nil || string(got) != "chunk 1" {
 				t.Errorf("chunk %q, %v", got, err)
 			}
-			if raw, clean := s.LastSeen(); string(raw) != "late" || !clean {
-				t.Errorf("heartbeat %q, %t", raw, clean)
+			if raw, age, clean := s.LastSeen(); string(raw) != "late" || age != time.Minute || !clean {
+				t.Errorf("heartbeat %q of %v, %t", raw, age, clean)
 			}
 			// This one is killed: the next knows.
 			must(t, s.Append(epoch(16), []byte("change 16"), true))
 			s = open(t, dir, key)
-			if raw, clean := s.LastSeen(); string(raw) != "late" || clean {
-				t.Errorf("after a kill: heartbeat %q, %t", raw, clean)
+			if raw, age, clean := s.LastSeen(); string(raw) != "late" || age != time.Minute || clean {
+				t.Errorf("after a kill: heartbeat %q of %v, %t", raw, age, clean)
 			}
 			if e, _ := s.Newest(); e != epoch(16) {
 				t.Errorf("after a kill: newest %v", e)
 			}
-			must(t, s.Close(nil, false))
+			must(t, s.Close(nil, 0, false))
 			s = open(t, dir, key)
-			if _, clean := s.LastSeen(); clean {
+			if _, _, clean := s.LastSeen(); clean {
 				t.Error("what is not to be believed is clean")
 			}
 			if key == nil {
@@ -197,7 +198,7 @@ func TestStore_NothingIsAppendedBehindAHole(t *testing.T) {
 	if got := changes(t, s); !slices.Equal(got, []string{"change 18"}) {
 		t.Errorf("change sets %q", got)
 	}
-	must(t, s.Close(nil, true))
+	must(t, s.Close(nil, 0, true))
 	s = open(t, dir, nil)
 	if e, whole := s.Newest(); e != epoch(18) || !whole {
 		t.Errorf("newest %v, %t", e, whole)
@@ -215,9 +216,9 @@ func TestStore_AnUnfinishedCopyCostsNothing(t *testing.T) {
 		if e, whole := s.Newest(); e != epoch(15) || !whole {
 			t.Errorf("newest %v, %t", e, whole)
 		}
-		must(t, s.Close([]byte("seen"), true))
+		must(t, s.Close([]byte("seen"), 0, true))
 		s = open(t, dir, nil)
-		if _, clean := s.LastSeen(); !clean {
+		if _, _, clean := s.LastSeen(); !clean {
 			t.Error("it ended as it should")
 		}
 	}

@@ -22,8 +22,10 @@ type kept struct {
 	failing  atomic.Bool
 	// seen is the last heartbeat that counted; proven: one did in this process, or an earlier one's holds still. What is left may then be
 	// believed by the next process.
-	seen   atomic.Pointer[[]byte]
-	proven atomic.Bool
+	seen atomic.Pointer[[]byte]
+	// resumed is how old the heartbeat was that an earlier process left.
+	resumed atomic.Int64
+	proven  atomic.Bool
 	// froze asks keep to write down that a generation is frozen.
 	froze chan struct{}
 	// copying is held while a snapshot is written.
@@ -58,7 +60,7 @@ func (f *Follower) restore(ctx context.Context) {
 	}
 	if ctx.Err() != nil {
 		// Nothing has changed: it is as clean as it was.
-		_, clean := d.LastSeen()
+		_, _, clean := d.LastSeen()
 		f.disk.proven.Store(clean)
 		return
 	}
@@ -80,7 +82,7 @@ func (f *Follower) restore(ctx context.Context) {
 		return
 	}
 	f.diskDid(nil)
-	raw, clean := d.LastSeen()
+	raw, age, clean := d.LastSeen()
 	if raw == nil {
 		return
 	}
@@ -91,7 +93,8 @@ func (f *Follower) restore(ctx context.Context) {
 	}
 	state, _ := f.Current()
 	trusted := clean || state.Settings().OfflineStart
-	f.fresh.resume(h.GetTime().AsTime(), trusted, now)
+	f.fresh.resume(h.GetTime().AsTime(), age, trusted, now)
+	f.disk.resumed.Store(int64(age))
 	f.disk.seen.Store(&raw)
 	f.disk.proven.Store(trusted)
 	f.log.Info("took the rules on disk", "generation", at.Generation, "number", at.Number, "seen", h.GetTime().AsTime(), "serves_offline", trusted)
@@ -177,7 +180,6 @@ func (f *Follower) keep(ctx context.Context) {
 	}
 	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()
-	var written *[]byte
 	var shortened time.Time
 	for {
 		select {
@@ -187,10 +189,8 @@ func (f *Follower) keep(ctx context.Context) {
 		case <-f.disk.froze:
 		}
 		f.keepFrozen()
-		if last := f.disk.seen.Load(); last != nil && last != written {
-			if err := f.disk.disk.Seen(*last); err == nil {
-				written = last
-			}
+		if last := f.disk.seen.Load(); last != nil {
+			_ = f.disk.disk.Seen(*last, f.seenAge()) // Once more in a second.
 		}
 		bytes, changes := f.disk.disk.Logged()
 		long := bytes >= longBytes || changes >= longChanges || f.disk.disk.Missing() != (decision.Epoch{})
@@ -249,6 +249,14 @@ func (f *Follower) shorten(ctx context.Context) error {
 	return nil
 }
 
+// seenAge is how old the heartbeat is that is kept.
+func (f *Follower) seenAge() time.Duration {
+	if age, known := f.fresh.age(); known {
+		return age
+	}
+	return time.Duration(f.disk.resumed.Load())
+}
+
 // keepFrozen writes down which generation is frozen, once.
 func (f *Follower) keepFrozen() {
 	g := f.frozen.Load()
@@ -270,7 +278,7 @@ func (f *Follower) closeDisk() {
 	if p := f.disk.seen.Load(); p != nil {
 		last = *p
 	}
-	if err := f.disk.disk.Close(last, f.disk.proven.Load()); err != nil {
+	if err := f.disk.disk.Close(last, f.seenAge(), f.disk.proven.Load()); err != nil {
 		f.log.Warn("the rules on disk are not closed: the next start waits for the control plane", "error", err)
 	}
 }

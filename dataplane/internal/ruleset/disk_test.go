@@ -181,6 +181,11 @@ func TestI6_RulesOnDiskGrowOld(t *testing.T) {
 		n.isIn(state)
 	}
 	n.Stop()
+	// How old they are is not left to the clock.
+	raw, age, _ := s.open(copyOf(t, dir)).LastSeen()
+	if raw == nil || age < 3*time.Second {
+		t.Errorf("%v old on disk", age)
+	}
 	n = s.nodeOn(dir)
 	n.enforces(1, 4)
 	if n.State() != "block" {

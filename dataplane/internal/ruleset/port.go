@@ -2,6 +2,7 @@ package ruleset
 
 import (
 	"context"
+	"time"
 
 	"tollgate/dataplane/decision"
 )
@@ -47,9 +48,9 @@ type Disk interface {
 	// Freeze keeps that nothing more of a generation is to be taken; Frozen is that generation, 0: none.
 	Freeze(generation uint64) error
 	Frozen() uint64
-	// Seen keeps the last heartbeat that counted; LastSeen is the one that the last process kept, and whether that ended as it should.
-	Seen(raw []byte) error
-	LastSeen() (raw []byte, clean bool)
+	// Seen keeps the last heartbeat that counted, and its age by now; LastSeen is what the last process kept, and whether that ended as it should.
+	Seen(raw []byte, age time.Duration) error
+	LastSeen() (raw []byte, age time.Duration, clean bool)
 	// Close ends the use, with the last heartbeat that counted. clean: what is left may be believed.
-	Close(last []byte, clean bool) error
+	Close(last []byte, age time.Duration, clean bool) error
 }
