@@ -125,18 +125,19 @@ func (n *node) build() error {
 		return fmt.Errorf("nats_url: %w; set it and nats_creds %s", err, where("nats_url"))
 	}
 	n.onClose(n.bus.Close)
+	// First: it holds the data dir for this process.
+	n.log, err = spool.Open(spool.Config{
+		Dir: filepath.Join(s.DataDir, spoolDir), Node: s.NodeName, Boot: n.boot, Fleet: fleet,
+		Signer: envelope.NewSigner(s.key, s.certificate), Verifier: verifier, Sender: n.bus, Logger: n.logger,
+	})
+	if err != nil {
+		return err
+	}
 	disk, err := rulefile.Open(rulefile.Config{Dir: filepath.Join(s.DataDir, rulesDir), Key: s.stateKey})
 	if err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
 	n.rules, err = ruleset.New(ruleset.Config{Source: n.bus, Verifier: verifier, Disk: disk, Logger: n.logger, Metrics: n.registry})
-	if err != nil {
-		return err
-	}
-	n.log, err = spool.Open(spool.Config{
-		Dir: filepath.Join(s.DataDir, spoolDir), Node: s.NodeName, Boot: n.boot, Fleet: fleet,
-		Signer: envelope.NewSigner(s.key, s.certificate), Verifier: verifier, Sender: n.bus, Logger: n.logger,
-	})
 	if err != nil {
 		return err
 	}

@@ -248,3 +248,27 @@ func TestI4_LogThatCouldNotBeSentIsSentByTheNextBoot(t *testing.T) {
 		return len(boots) == 2
 	})
 }
+
+// Of two processes on one data dir the second is refused, before it touches what the first one writes.
+func TestRun_ASecondProcessTouchesNothing(t *testing.T) {
+	t.Parallel()
+	l := newLand(t)
+	l.run()
+	rules := filepath.Join(l.cfg.DataDir, "rules")
+	bustest.Eventually(t, "the first one holds its rules", func() bool { _, err := os.Stat(filepath.Join(rules, "log")); return err == nil })
+	writing := filepath.Join(rules, "heartbeat.tmp")
+	if err := os.WriteFile(writing, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second := *l
+	second.cfg.ProxyAddr, second.cfg.OpsAddr = freeAddr(t), freeAddr(t)
+	r := second.run()
+	err := <-r.done
+	r.done <- err
+	if err == nil || !strings.Contains(err.Error(), "in use by another process") {
+		t.Errorf("the second one: %v", err)
+	}
+	if _, err := os.Stat(writing); err != nil {
+		t.Errorf("what the first one was writing is gone: %v", err)
+	}
+}

@@ -39,6 +39,16 @@ func (r *recorder) note(kind Kind, id string, before, after any) {
 	r.err = err
 }
 
+// size is how long that is which is noted of an object.
+func (r *recorder) size(kind Kind, id string) int {
+	name := string(kind) + "/" + id
+	b, err := json.Marshal([]any{r.before[name], r.after[name]})
+	if err != nil && r.err == nil {
+		r.err = fmt.Errorf("record: %w", err)
+	}
+	return len(b)
+}
+
 // changed are the fields that differ. An object that is written twice keeps what it was first and is last.
 func changed(firstWas, was, is, lastIs map[string]any) (before, after map[string]any) {
 	before, after = firstWas, lastIs

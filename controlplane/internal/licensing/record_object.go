@@ -107,18 +107,25 @@ func (r *recorder) UpdateCustomers(ctx context.Context, all []Customer) ([]Custo
 	if err != nil || len(out) == 0 {
 		return nil, err
 	}
-	if len(out) >= manyObjects {
-		r.note(KindCustomer, out[0].ID, nil, map[string]any{"Changed": len(out), "IDs": idsOf(out, id)})
-		return out, nil
+	// What a customer was stands nowhere else, so it is told of as many as fit.
+	size, told := 0, 0
+	for told < len(out) && (len(out) < manyObjects || size < maxNoted) {
+		c := &out[told]
+		r.note(KindCustomer, c.ID, old[c.ID], *c)
+		size += r.size(KindCustomer, c.ID)
+		told++
 	}
-	for i := range out {
-		r.note(KindCustomer, out[i].ID, old[out[i].ID], out[i])
+	if rest := out[told:]; len(rest) > 0 {
+		r.note(KindCustomer, rest[0].ID, nil, map[string]any{"Changed": len(rest), "IDs": idsOf(rest, id)})
 	}
 	return out, nil
 }
 
+// maxNoted is how many bytes of differences an event tells of objects that were changed together.
+const maxNoted = 64 << 10
+
 // manyObjects is from how many on an event says which objects were written together, and not what became of each: an event
-// has to stay a size that can be listed. Of licences, each has a licence event of its own.
+// has to stay a size that can be listed. Of licences, each has a licence event of its own; of customers, see maxNoted.
 const manyObjects = 10
 
 func (r *recorder) UpdateLicenses(ctx context.Context, all []License) ([]License, error) {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"tollgate/controlplane/internal/audit"
 	"tollgate/controlplane/internal/licensing"
 	"tollgate/controlplane/internal/metering"
@@ -295,6 +297,47 @@ func TestIngest_DoesNotWaitForRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A lender locks counters in their order and makes those that are not there on its way. Events wait for it, and hold nothing that it comes to later.
+func TestIngest_WaitsForALenderAndNotTheOtherWayRound(t *testing.T) {
+	t.Parallel()
+	f, l := measured(t)
+	lender, err := pgx.Connect(t.Context(), f.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	do := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := lender.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	const made = "INSERT INTO quota_counter (license, meter) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+	do(made, l.ID, "requests")
+	do("BEGIN")
+	do("SELECT FROM quota_counter WHERE license = $1 AND meter = $2 FOR UPDATE", l.ID, "requests")
+	var counting sync.WaitGroup
+	t.Cleanup(func() {
+		lender.Close(context.WithoutCancel(t.Context()))
+		counting.Wait()
+	})
+	counting.Go(func() {
+		request := tokens(&l, "a", f.clock.Now(), "")
+		request.Type = "requests"
+		if got := outcomes(f.ingest(request, tokens(&l, "b", f.clock.Now(), "5"))); got[licensing.Accepted] != 2 {
+			t.Errorf("%v", got)
+		}
+	})
+	for waits := 0; waits == 0; {
+		if err := lender.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()").Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("SET LOCAL lock_timeout = '500ms'")
+	do(made, l.ID, "tokens")
+	do("COMMIT")
+	counting.Wait()
 }
 
 func TestIngest_ACallThatNamesItselfHasOneAnswer(t *testing.T) {

@@ -112,9 +112,6 @@ func (t *licensingTx) count(ctx context.Context, usage map[metering.UsageKey]int
 		return err
 	}
 	licenses, meters := countersOf(usage)
-	if err := t.q.MakeCounters(ctx, query.MakeCountersParams{Licenses: licenses, Meters: meters}); err != nil {
-		return err
-	}
 	if err := t.q.LockCounters(ctx, query.LockCountersParams{Licenses: licenses, Meters: meters}); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"tollgate/dataplane/decision"
 )
@@ -21,6 +22,7 @@ const (
 	logName       = "log"
 	heartbeatName = "heartbeat"
 	cleanName     = "clean"
+	frozenName    = "frozen"
 	tempEnd       = ".tmp"
 )
 
@@ -135,30 +137,47 @@ func withEpoch(e decision.Epoch, raw []byte) []byte {
 	return append(out, raw...)
 }
 
-// errHole is why nothing is appended after a change set that could not be.
+// errHole is why what is appended after a change set that could not be does not count.
 var errHole = errors.New("a change set is missing on disk: waiting for a snapshot after it")
 
 // Append keeps a change set that leads to an epoch. durable: it is on disk when Append returns; otherwise when a later durable one has.
 func (s *Store) Append(to decision.Epoch, raw []byte, durable bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.missing != (decision.Epoch{}) {
-		s.missing = later(s.missing, to)
-		return errHole
-	}
 	frame := s.box.frame(logName, withEpoch(to, raw))
 	_, err := s.log.WriteAt(frame, s.end)
 	if err == nil && durable {
 		err = s.log.Sync()
 	}
 	if err != nil {
-		s.missing = to
-		s.forget()
+		s.lost(to)
 		return fmt.Errorf("append a change set: %w", err)
 	}
 	s.kept = append(s.kept, place{to, s.end, int64(len(frame))})
 	s.end += int64(len(frame))
+	if s.missing != (decision.Epoch{}) {
+		return errHole // It counts once a snapshot covers what is missing before it.
+	}
 	return nil
+}
+
+// Lost says that an epoch is enforced, and not here: what is here is older.
+func (s *Store) Lost(at decision.Epoch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost(at)
+}
+
+func (s *Store) lost(at decision.Epoch) {
+	s.missing = later(s.missing, at)
+	s.forget()
+}
+
+// Missing is the newest epoch that is enforced and of which this is not known to be here; zero: there is none. A snapshot at it or after it mends that.
+func (s *Store) Missing() decision.Epoch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.missing
 }
 
 func later(a, b decision.Epoch) decision.Epoch {
@@ -185,6 +204,7 @@ func (s *Store) forget() {
 func (s *Store) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.missing = decision.Epoch{}
 	s.forget()
 }
 
@@ -215,7 +235,10 @@ func (s *Store) Newest() (newest decision.Epoch, whole bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, n := range names {
-		newest = later(newest, epochNamed(n))
+		// Chunks without their manifest are of a copy that broke off, and was not enforced; where it was all the same, Lost was called.
+		if isManifest(n) {
+			newest = later(newest, epochNamed(n))
+		}
 	}
 	if n := len(s.kept); n > 0 {
 		newest = later(newest, s.kept[n-1].to)
@@ -247,6 +270,9 @@ func (s *Store) names() ([]string, error) {
 	return names, nil
 }
 
+// isManifest tells a snapshot's manifest from its chunks.
+func isManifest(name string) bool { return strings.Count(name, ".") == 1 }
+
 // epochNamed is the epoch of a snapshot's object; zero where the name is another's.
 func epochNamed(name string) decision.Epoch {
 	parts := strings.Split(name, ".")
@@ -277,7 +303,11 @@ func (s *Store) Put(name string, object []byte) error {
 	return s.writeFile(name, object, true)
 }
 
-// Begin drops what is older than a snapshot that was put whole: other snapshots, and the change sets up to it.
+// errBehind is why a snapshot is not what the next process begins with.
+var errBehind = errors.New("the snapshot is older than what was enforced")
+
+// Begin drops what is older than a snapshot that was put whole: other snapshots, and the change sets up to it. One that is older than what was
+// enforced is dropped itself.
 func (s *Store) Begin(at decision.Epoch) error {
 	names, err := s.names()
 	if err != nil {
@@ -285,8 +315,17 @@ func (s *Store) Begin(at decision.Epoch) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.missing.Compare(at) > 0 && s.missing.Generation != 1<<64-1 {
-		return errHole
+	ahead := s.missing.Compare(at) > 0 && s.missing.Generation != 1<<64-1
+	for _, n := range names {
+		ahead = ahead || isManifest(n) && epochNamed(n).Compare(at) > 0
+	}
+	if ahead {
+		for _, n := range names {
+			if epochNamed(n) == at {
+				_ = os.Remove(s.path(n)) // It must not be what the next process begins with.
+			}
+		}
+		return errBehind
 	}
 	if err := s.cutLog(at); err != nil {
 		return fmt.Errorf("cut the change sets on disk: %w", err)
@@ -334,29 +373,52 @@ func (s *Store) cutLog(at decision.Epoch) error {
 	return nil
 }
 
-// Seen keeps the last heartbeat that said that the rules are current. It survives the process, and not a power cut.
-func (s *Store) Seen(raw []byte) error { return s.writeFile(heartbeatName, raw, false) }
+// Seen keeps the last heartbeat that said that the rules are current, and how old it is by now: a clock that is set back later does not make it
+// younger. It survives the process, and not a power cut.
+func (s *Store) Seen(raw []byte, age time.Duration) error { return s.seen(raw, age, false) }
 
-// LastSeen is the last heartbeat that was kept, nil where there is none. clean: the process that kept it ended as it should, and left all that it enforced.
-func (s *Store) LastSeen() (raw []byte, clean bool) {
-	raw, err := s.readFile(heartbeatName)
-	if err != nil {
-		return nil, false
+func (s *Store) seen(raw []byte, age time.Duration, durable bool) error {
+	return s.writeFile(heartbeatName, append(binary.LittleEndian.AppendUint64(nil, uint64(age)), raw...), durable)
+}
+
+// ageSize is what stands before a heartbeat: its age in nanoseconds.
+const ageSize = 8
+
+// LastSeen is the last heartbeat that was kept, and how old it was then; nil where there is none. clean: the process that kept it ended as it should, and
+// left all that it enforced.
+func (s *Store) LastSeen() (raw []byte, age time.Duration, clean bool) {
+	kept, err := s.readFile(heartbeatName)
+	if err != nil || len(kept) < ageSize {
+		return nil, 0, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return raw, s.clean != (decision.Epoch{})
+	return kept[ageSize:], time.Duration(binary.LittleEndian.Uint64(kept)), s.clean != (decision.Epoch{})
 }
 
-// Close ends the use. last is the last heartbeat, if there was one. Where clean is set and nothing is missing, the next process finds that this one
+// Freeze keeps that nothing more of a generation is to be taken. It outlives what is dropped.
+func (s *Store) Freeze(generation uint64) error {
+	return s.writeFile(frozenName, withEpoch(decision.Epoch{Generation: generation}, nil), true)
+}
+
+// Frozen is the generation for which Freeze was last called; 0: it never was.
+func (s *Store) Frozen() uint64 {
+	raw, err := s.readFile(frozenName)
+	if err != nil || len(raw) != epochSize {
+		return 0
+	}
+	return epochOf(raw).Generation
+}
+
+// Close ends the use. last is the last heartbeat, if there was one, of that age. Where clean is set and nothing is missing, the next process finds that this one
 // ended as it should.
-func (s *Store) Close(last []byte, clean bool) error {
+func (s *Store) Close(last []byte, age time.Duration, clean bool) error {
 	newest, whole := s.Newest()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.log.Sync()
 	if last != nil {
-		err = errors.Join(err, s.writeFile(heartbeatName, last, true))
+		err = errors.Join(err, s.seen(last, age, true))
 	}
 	if err == nil && clean && whole {
 		err = s.writeFile(cleanName, withEpoch(newest, nil), true)
@@ -390,6 +452,9 @@ func (s *Store) writeFile(name string, payload []byte, durable bool) error {
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(temp, s.path(name))
+	}
+	if err != nil {
+		_ = os.Remove(temp) // A full disk would stay full.
 	}
 	if err == nil && durable {
 		err = syncDir(s.dir)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"tollgate/dataplane/decision"
 	"tollgate/dataplane/internal/rulefile"
@@ -62,7 +63,7 @@ func TestStore_LeavesWhatWasPut(t *testing.T) {
 				t.Errorf("nothing is there, and yet %v, %t", e, whole)
 			}
 			fill(t, s)
-			must(t, s.Seen([]byte("early")), s.Close([]byte("late"), true))
+			must(t, s.Seen([]byte("early"), time.Second), s.Close([]byte("late"), time.Minute, true))
 
 			s = open(t, dir, key)
 			if e, whole := s.Newest(); e != epoch(15) || !whole {
@@ -74,21 +75,21 @@ func TestStore_LeavesWhatWasPut(t *testing.T) {
 			if got, err := s.Snapshot(t.Context(), "1.00000000000000000010.1"); err != nil || string(got) != "chunk 1" {
 				t.Errorf("chunk %q, %v", got, err)
 			}
-			if raw, clean := s.LastSeen(); string(raw) != "late" || !clean {
-				t.Errorf("heartbeat %q, %t", raw, clean)
+			if raw, age, clean := s.LastSeen(); string(raw) != "late" || age != time.Minute || !clean {
+				t.Errorf("heartbeat %q of %v, %t", raw, age, clean)
 			}
 			// This one is killed: the next knows.
 			must(t, s.Append(epoch(16), []byte("change 16"), true))
 			s = open(t, dir, key)
-			if raw, clean := s.LastSeen(); string(raw) != "late" || clean {
-				t.Errorf("after a kill: heartbeat %q, %t", raw, clean)
+			if raw, age, clean := s.LastSeen(); string(raw) != "late" || age != time.Minute || clean {
+				t.Errorf("after a kill: heartbeat %q of %v, %t", raw, age, clean)
 			}
 			if e, _ := s.Newest(); e != epoch(16) {
 				t.Errorf("after a kill: newest %v", e)
 			}
-			must(t, s.Close(nil, false))
+			must(t, s.Close(nil, 0, false))
 			s = open(t, dir, key)
-			if _, clean := s.LastSeen(); clean {
+			if _, _, clean := s.LastSeen(); clean {
 				t.Error("what is not to be believed is clean")
 			}
 			if key == nil {
@@ -197,9 +198,107 @@ func TestStore_NothingIsAppendedBehindAHole(t *testing.T) {
 	if got := changes(t, s); !slices.Equal(got, []string{"change 18"}) {
 		t.Errorf("change sets %q", got)
 	}
-	must(t, s.Close(nil, true))
+	must(t, s.Close(nil, 0, true))
 	s = open(t, dir, nil)
 	if e, whole := s.Newest(); e != epoch(18) || !whole {
 		t.Errorf("newest %v, %t", e, whole)
+	}
+}
+
+// A copy that broke off was not enforced: what was is all there.
+func TestStore_AnUnfinishedCopyCostsNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir, nil)
+	fill(t, s)
+	must(t, s.Put("1.00000000000000000020.0", []byte("chunk")))
+	for range 2 {
+		if e, whole := s.Newest(); e != epoch(15) || !whole {
+			t.Errorf("newest %v, %t", e, whole)
+		}
+		must(t, s.Close([]byte("seen"), 0, true))
+		s = open(t, dir, nil)
+		if _, _, clean := s.LastSeen(); !clean {
+			t.Error("it ended as it should")
+		}
+	}
+	must(t, s.Put("1.00000000000000000021", []byte("m")), s.Begin(epoch(21)))
+	if names, err := s.Snapshots(t.Context()); err != nil || !slices.Equal(names, []string{"1.00000000000000000021"}) {
+		t.Errorf("snapshots %q, %v", names, err)
+	}
+}
+
+// What was enforced and is not here makes what is here older: it is dropped, and nothing counts until a snapshot covers it.
+func TestStore_WhatIsOlderThanALostEpochGoes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir, nil)
+	fill(t, s)
+	s.Lost(epoch(20))
+	if e, whole := s.Newest(); e != (decision.Epoch{}) || whole {
+		t.Errorf("newest %v, %t", e, whole)
+	}
+	if err := s.Append(epoch(21), []byte("change 21"), true); err == nil {
+		t.Error("what is behind a hole counts")
+	}
+	must(t, s.Put("1.00000000000000000019", []byte("m")))
+	if s.Begin(epoch(19)) == nil {
+		t.Error("begins with what is older")
+	}
+	if names, err := s.Snapshots(t.Context()); err != nil || len(names) != 0 {
+		t.Errorf("snapshots %q, %v", names, err)
+	}
+	if s.Missing() != epoch(20) {
+		t.Errorf("%v is missing", s.Missing())
+	}
+	// The change sets behind it were not in vain.
+	must(t, s.Put("1.00000000000000000020", []byte("m")), s.Begin(epoch(20)), s.Append(epoch(22), []byte("change 22"), true))
+	if got := changes(t, s); !slices.Equal(got, []string{"change 21", "change 22"}) {
+		t.Errorf("change sets %q", got)
+	}
+	if e, whole := s.Newest(); e != epoch(22) || !whole || s.Missing() != (decision.Epoch{}) {
+		t.Errorf("newest %v, %t; %v is missing", e, whole, s.Missing())
+	}
+}
+
+// Two may copy snapshots: the older one must not take the newer one's place.
+func TestStore_ANewerSnapshotStays(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir(), nil)
+	fill(t, s)
+	must(t, s.Put("1.00000000000000000030", []byte("m")), s.Begin(epoch(30)), s.Put("1.00000000000000000013", []byte("m")))
+	if s.Begin(epoch(13)) == nil {
+		t.Error("begins with what is older")
+	}
+	if names, err := s.Snapshots(t.Context()); err != nil || !slices.Equal(names, []string{"1.00000000000000000030"}) {
+		t.Errorf("snapshots %q, %v", names, err)
+	}
+}
+
+func TestStore_WhatCannotBeWrittenTakesNoRoom(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir, nil)
+	const name = "1.00000000000000000020"
+	must(t, os.MkdirAll(filepath.Join(dir, name, "in the way"), 0o700))
+	if s.Put(name, []byte("manifest")) == nil {
+		t.Fatal("a folder was replaced")
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*.tmp")); err != nil || len(left) != 0 {
+		t.Errorf("%q are left, %v", left, err)
+	}
+}
+
+func TestStore_AFreezeOutlivesWhatIsDropped(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir, bytes.Repeat([]byte{7}, 32))
+	if g := s.Frozen(); g != 0 {
+		t.Errorf("%d is frozen", g)
+	}
+	must(t, s.Freeze(3))
+	s.Forget()
+	if g := open(t, dir, bytes.Repeat([]byte{7}, 32)).Frozen(); g != 3 {
+		t.Errorf("%d is frozen", g)
 	}
 }

@@ -117,13 +117,13 @@ func (f *Follower) place(env *rulesv1.Envelope, hash []byte) place {
 	switch {
 	case env.GetGeneration() < at.Generation:
 		return older
+	case f.frozen.Load() == env.GetGeneration():
+		return same
 	case env.GetGeneration() > at.Generation:
 		if env.GetFrom() == 0 {
 			return whole
 		}
 		return gap
-	case f.frozen.Load() == env.GetGeneration():
-		return same
 	}
 	if known, ok := f.known[env.GetTo()]; ok && !bytes.Equal(known, hash) {
 		return forked
@@ -209,6 +209,10 @@ func (f *Follower) freeze(at decision.Epoch) {
 	f.metrics.rejected.WithLabelValues(refusedFork).Inc()
 	f.log.Error("two change sets have the same epoch: keeping the rules as they are until a higher generation",
 		"generation", at.Generation, "number", at.Number)
+	select {
+	case f.disk.froze <- struct{}{}:
+	default:
+	}
 }
 
 // logEvery is the least time between two lines about refusals for one reason: whoever can publish must not fill the node's disk.

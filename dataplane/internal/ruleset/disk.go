@@ -15,13 +15,19 @@ import (
 // kept is what a Follower has on disk, if it has one.
 type kept struct {
 	disk Disk
-	// restoring: what is applied comes from there.
+	// restoring: what is applied comes from there. Only the following goroutine uses it, and keep does not run meanwhile.
 	restoring bool
-	failing   bool
+	// restored: heartbeats may count. One that names an epoch on the way to the last one must not.
+	restored atomic.Bool
+	failing  atomic.Bool
 	// seen is the last heartbeat that counted; proven: one did in this process, or an earlier one's holds still. What is left may then be
 	// believed by the next process.
-	seen   atomic.Pointer[[]byte]
-	proven atomic.Bool
+	seen atomic.Pointer[[]byte]
+	// resumed is how old the heartbeat was that an earlier process left.
+	resumed atomic.Int64
+	proven  atomic.Bool
+	// froze asks keep to write down that a generation is frozen.
+	froze chan struct{}
 	// copying is held while a snapshot is written.
 	copying sync.Mutex
 }
@@ -33,9 +39,19 @@ func (f *Follower) restore(ctx context.Context) {
 		return
 	}
 	f.disk.restoring = true
-	defer func() { f.disk.restoring = false }()
+	defer func() {
+		f.disk.restoring = false
+		// Only now: what is on disk was enforced before the fork was seen.
+		if g := d.Frozen(); g != 0 && g >= f.Epoch().Generation {
+			f.freeze(decision.Epoch{Generation: g, Number: f.Epoch().Number})
+		}
+		f.disk.restored.Store(true)
+	}()
 	newest, whole := d.Newest()
 	if newest == (decision.Epoch{}) {
+		if !whole {
+			d.Forget()
+		}
 		return
 	}
 	err := f.loadSnapshot(ctx, d)
@@ -43,6 +59,9 @@ func (f *Follower) restore(ctx context.Context) {
 		err = d.ChangeSets(func(raw []byte) bool { return f.take(raw, true, true) && ctx.Err() == nil })
 	}
 	if ctx.Err() != nil {
+		// Nothing has changed: it is as clean as it was.
+		_, _, clean := d.LastSeen()
+		f.disk.proven.Store(clean)
 		return
 	}
 	at := f.Epoch()
@@ -58,10 +77,12 @@ func (f *Follower) restore(ctx context.Context) {
 		f.current.Store(nil)
 		f.frozen.Store(0)
 		clear(f.known)
+		f.fresh.enforced(decision.Epoch{})
 		f.metrics.epoch.Set(0)
 		return
 	}
-	raw, clean := d.LastSeen()
+	f.diskDid(nil)
+	raw, age, clean := d.LastSeen()
 	if raw == nil {
 		return
 	}
@@ -72,7 +93,8 @@ func (f *Follower) restore(ctx context.Context) {
 	}
 	state, _ := f.Current()
 	trusted := clean || state.Settings().OfflineStart
-	f.fresh.resume(h.GetTime().AsTime(), trusted, now)
+	f.fresh.resume(h.GetTime().AsTime(), age, trusted, now)
+	f.disk.resumed.Store(int64(age))
 	f.disk.seen.Store(&raw)
 	f.disk.proven.Store(trusted)
 	f.log.Info("took the rules on disk", "generation", at.Generation, "number", at.Number, "seen", h.GetTime().AsTime(), "serves_offline", trusted)
@@ -87,13 +109,12 @@ func (f *Follower) appendToDisk(to decision.Epoch, raw []byte, durable bool) {
 
 // diskDid notes how the disk does, and says so when that changes.
 func (f *Follower) diskDid(err error) {
-	switch {
-	case err != nil && !f.disk.failing:
+	switch was := f.disk.failing.Swap(err != nil); {
+	case err != nil && !was:
 		f.log.Error("the rules cannot be kept on disk: after a restart this node waits for the control plane", "error", err)
-	case err == nil && f.disk.failing:
+	case err == nil && was:
 		f.log.Info("the rules are kept on disk again")
 	}
-	f.disk.failing = err != nil
 	kept := 1.0
 	if err != nil {
 		kept = 0
@@ -159,20 +180,21 @@ func (f *Follower) keep(ctx context.Context) {
 	}
 	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()
-	var written *[]byte
 	var shortened time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-f.disk.froze:
 		}
-		if last := f.disk.seen.Load(); last != nil && last != written {
-			if err := f.disk.disk.Seen(*last); err == nil {
-				written = last
-			}
+		f.keepFrozen()
+		if last := f.disk.seen.Load(); last != nil {
+			_ = f.disk.disk.Seen(*last, f.seenAge()) // Once more in a second.
 		}
-		if bytes, changes := f.disk.disk.Logged(); (bytes >= longBytes || changes >= longChanges) && time.Since(shortened) >= shortenEvery {
+		bytes, changes := f.disk.disk.Logged()
+		long := bytes >= longBytes || changes >= longChanges || f.disk.disk.Missing() != (decision.Epoch{})
+		if long && time.Since(shortened) >= shortenEvery {
 			shortened = time.Now()
 			if err := f.shorten(ctx); err != nil && ctx.Err() == nil {
 				f.log.Info("no newer snapshot was kept on disk: trying again", "error", err)
@@ -181,26 +203,20 @@ func (f *Follower) keep(ctx context.Context) {
 	}
 }
 
-// shorten keeps the newest snapshot that is not ahead of what is enforced, in place of the change sets up to it.
+// shorten keeps the newest snapshot that is not ahead of what is enforced, in place of the change sets up to it, and of those that could not be
+// kept.
 func (f *Follower) shorten(ctx context.Context) error {
 	names, err := f.source.Snapshots(ctx)
 	if err != nil {
 		return err
-	}
-	own, err := f.disk.disk.Snapshots(ctx)
-	if err != nil {
-		return err
-	}
-	base := decision.Epoch{}
-	if own = newestFirst(own); len(own) > 0 {
-		base = manifestEpoch(own[0])
 	}
 	for _, name := range newestFirst(names) {
 		at := manifestEpoch(name)
 		if at.Compare(f.Epoch()) > 0 {
 			continue
 		}
-		if at.Compare(base) <= 0 {
+		// In a generation with two contents it may be the other one.
+		if at.Generation == f.frozen.Load() || at.Compare(f.disk.disk.Missing()) < 0 {
 			return nil
 		}
 		raw, m, err := f.manifest(ctx, f.source, name)
@@ -212,13 +228,44 @@ func (f *Follower) shorten(ctx context.Context) error {
 		}
 		c := f.copySnapshot(at)
 		defer c.release()
+		// Only now: while this waited, one that is ahead may have been put.
+		own, err := f.disk.disk.Snapshots(ctx)
+		if err != nil {
+			return err
+		}
+		if own = newestFirst(own); len(own) > 0 && at.Compare(manifestEpoch(own[0])) <= 0 {
+			return nil
+		}
 		err = chunks(ctx, f.source, name, m, func(i int, chunk []byte) error { c.chunk(i, chunk); return c.err })
 		if err != nil {
 			return err
 		}
-		return c.end(raw)
+		if err := c.end(raw); err != nil {
+			return err
+		}
+		f.diskDid(nil)
+		return nil
 	}
 	return nil
+}
+
+// seenAge is how old the heartbeat is that is kept.
+func (f *Follower) seenAge() time.Duration {
+	if age, known := f.fresh.age(); known {
+		return age
+	}
+	return time.Duration(f.disk.resumed.Load())
+}
+
+// keepFrozen writes down which generation is frozen, once.
+func (f *Follower) keepFrozen() {
+	g := f.frozen.Load()
+	if g == 0 || g == f.disk.disk.Frozen() {
+		return
+	}
+	if err := f.disk.disk.Freeze(g); err != nil {
+		f.log.Warn("that the rules are frozen is not on disk: trying again", "generation", g, "error", err)
+	}
 }
 
 // closeDisk leaves what the next process begins with.
@@ -226,11 +273,12 @@ func (f *Follower) closeDisk() {
 	if f.disk.disk == nil {
 		return
 	}
+	f.keepFrozen()
 	var last []byte
 	if p := f.disk.seen.Load(); p != nil {
 		last = *p
 	}
-	if err := f.disk.disk.Close(last, f.disk.proven.Load()); err != nil {
+	if err := f.disk.disk.Close(last, f.seenAge(), f.disk.proven.Load()); err != nil {
 		f.log.Warn("the rules on disk are not closed: the next start waits for the control plane", "error", err)
 	}
 }

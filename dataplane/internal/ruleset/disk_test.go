@@ -9,7 +9,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,10 +30,24 @@ import (
 // nodeOn is one life of a node that keeps its rules in dir; it is killed, or stopped, by its test.
 func (s *setup) nodeOn(dir string) *node {
 	s.t.Helper()
+	n := s.nodeWith(s.open(dir))
+	n.Start()
+	s.t.Cleanup(n.Stop)
+	return n
+}
+
+func (s *setup) open(dir string) *rulefile.Store {
+	s.t.Helper()
 	disk, err := rulefile.Open(rulefile.Config{Dir: dir})
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return disk
+}
+
+// nodeWith does not follow yet.
+func (s *setup) nodeWith(disk ruleset.Disk) *node {
+	s.t.Helper()
 	reg := prometheus.NewRegistry()
 	var source ruleset.Source = nowhere{}
 	if !s.down {
@@ -43,10 +60,7 @@ func (s *setup) nodeOn(dir string) *node {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	n := &node{f, s.t, reg}
-	n.Start()
-	s.t.Cleanup(n.Stop)
-	return n
+	return &node{f, s.t, reg}
 }
 
 // nowhere is where rules come from with everything else down.
@@ -121,6 +135,9 @@ func TestI8_ANodeStartsAndServesWithEverythingElseDown(t *testing.T) {
 		if _, stale := n.Current(); stale {
 			t.Error("nothing is forwarded")
 		}
+		if kept := n.family("tollgate_rules_kept")[0].GetGauge().GetValue(); kept != 1 {
+			t.Error("what is enforced is on disk, and that is not said")
+		}
 		n.Stop()
 	}
 }
@@ -164,6 +181,11 @@ func TestI6_RulesOnDiskGrowOld(t *testing.T) {
 		n.isIn(state)
 	}
 	n.Stop()
+	// How old they are is not left to the clock.
+	raw, age, _ := s.open(copyOf(t, dir)).LastSeen()
+	if raw == nil || age < 3*time.Second {
+		t.Errorf("%v old on disk", age)
+	}
 	n = s.nodeOn(dir)
 	n.enforces(1, 4)
 	if n.State() != "block" {
@@ -277,5 +299,179 @@ func TestDisk_ALongLogGivesWayToASnapshot(t *testing.T) {
 	}
 	if _, changes := disk.Logged(); changes != last-whole {
 		t.Errorf("%d change sets are left, want %d", changes, last-whole)
+	}
+}
+
+// wayward is a disk that can be full, and whose reader can be met on the way.
+type wayward struct {
+	*rulefile.Store
+	full atomic.Bool
+	// met is called after each change set that was read.
+	met func(yield func([]byte) bool, raw []byte) bool
+}
+
+var errFull = errors.New("no space left on device")
+
+func (w *wayward) Put(name string, object []byte) error {
+	if w.full.Load() {
+		return errFull
+	}
+	return w.Store.Put(name, object)
+}
+
+func (w *wayward) Append(to decision.Epoch, raw []byte, durable bool) error {
+	if w.full.Load() {
+		w.Lost(to)
+		return errFull
+	}
+	return w.Store.Append(to, raw, durable)
+}
+
+func (w *wayward) ChangeSets(yield func(raw []byte) bool) error {
+	return w.Store.ChangeSets(func(raw []byte) bool {
+		if w.met == nil {
+			return yield(raw)
+		}
+		return w.met(yield, raw)
+	})
+}
+
+// A snapshot that a full disk did not take is enforced all the same. What the disk holds is older than that, and nobody begins with it.
+func TestI6_WhatASnapshotOvertookIsNotServedAgain(t *testing.T) {
+	t.Parallel()
+	s, dir := lived(t, func(s *rulesv1.Settings) { s.OfflineStart = true }, true)
+	s.down = false
+	s.nats.Wipe(t)
+	s.control = s.nats.Control(t)
+	s.control.MakeStreams()
+	for i := uint64(5); i < 9; i++ {
+		s.extend(i, service("d", "http://d"))
+	}
+	s.snapshot(8, settings(nil), service("d", "http://d"))
+	disk := &wayward{Store: s.open(dir)}
+	disk.full.Store(true)
+	n := s.nodeWith(disk)
+	n.Start()
+	s.t.Cleanup(n.Stop)
+	n.enforces(1, 8)
+	n.Heartbeat(s.heartbeat(8))
+	n.isIn("fresh")
+	killed := copyOf(t, dir)
+	disk.full.Store(false)
+	n.Stop()
+	s.down = true
+	for _, left := range []string{killed, dir} {
+		n := s.nodeWith(s.open(left))
+		n.Start()
+		bustest.Eventually(t, "the disk was read", func() bool { return len(listed(t, left)) == 0 })
+		if state, stale := n.Current(); state != nil || !stale {
+			t.Errorf("%v is enforced again", n.Epoch())
+		}
+		n.Stop()
+	}
+}
+
+// A disk that was full for a while holds the rules again, though change sets went on.
+func TestDisk_AFullDiskIsMended(t *testing.T) {
+	t.Parallel()
+	s, dir := lived(t, nil, true)
+	s.down = false
+	disk := &wayward{Store: s.open(dir)}
+	n := s.nodeWith(disk)
+	n.Start()
+	s.t.Cleanup(n.Stop)
+	n.enforces(1, 4)
+	disk.full.Store(true)
+	s.publish(5, service("d", "http://d"))
+	n.enforces(1, 5)
+	disk.full.Store(false)
+	s.publish(6, service("e", "http://e"))
+	n.enforces(1, 6)
+	s.snapshot(5, settings(nil), service("b", "http://b"), service("c", "http://c"), service("d", "http://d"))
+	bustest.Eventually(t, "nothing is missing", func() bool { return disk.Missing() == decision.Epoch{} })
+	n.Heartbeat(s.heartbeat(6))
+	n.isIn("fresh")
+	n.Stop()
+	s.down = true
+	n = s.nodeOn(dir)
+	n.enforces(1, 6)
+	n.isIn("fresh")
+	n.has(map[string]string{"b": "http://b", "c": "http://c", "d": "http://d", "e": "http://e"})
+}
+
+// On the way to what it enforced last, a node is fresh by no heartbeat: a broker may have kept one of then.
+func TestI6_ARestartingNodeServesNothingOnTheWay(t *testing.T) {
+	t.Parallel()
+	s, dir := lived(t, nil, false)
+	var n *node
+	var met []string
+	n = s.nodeWith(&wayward{Store: s.open(dir), met: func(yield func([]byte) bool, raw []byte) bool {
+		more := yield(raw)
+		n.Heartbeat(s.heartbeat(n.Epoch().Number))
+		met = append(met, fmt.Sprint(n.Epoch().Number, " ", n.State()))
+		return more
+	}})
+	n.Start()
+	n.enforces(1, 4)
+	n.Stop()
+	if want := []string{"3 block", "4 block"}; !slices.Equal(met, want) {
+		t.Errorf("on the way %q, want %q", met, want)
+	}
+}
+
+// Who is stopped before he has read his disk leaves it as he found it.
+func TestI8_ANodeThatIsStoppedWhileItStartsStartsAgain(t *testing.T) {
+	t.Parallel()
+	s, dir := lived(t, nil, true)
+	begun := make(chan struct{})
+	var once sync.Once
+	n := s.nodeWith(&wayward{Store: s.open(dir), met: func(yield func([]byte) bool, raw []byte) bool {
+		once.Do(func() { close(begun) })
+		for yield(raw) { // Until it is stopped: the same again changes nothing.
+		}
+		return false
+	}})
+	n.Start()
+	<-begun
+	n.Stop()
+	n.Stop()
+	n = s.nodeOn(dir)
+	n.enforces(1, 4)
+	n.isIn("fresh")
+}
+
+// A freeze is not forgotten by a restart: the other content may be all that is to be had by then.
+func TestI6_ARestartedNodeStaysFrozen(t *testing.T) {
+	t.Parallel()
+	for name, kill := range map[string]bool{"stopped": false, "killed": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, dir := lived(t, nil, true)
+			s.down = false
+			s.nats.Wipe(t)
+			s.control = s.nats.Control(t)
+			s.control.MakeStreams()
+			n := s.nodeOn(dir)
+			n.enforces(1, 4)
+			s.extend(4, service("a", "http://evil"))
+			n.Heartbeat(s.heartbeat(4))
+			n.refuses(map[string]float64{"fork": 1})
+			bustest.Eventually(t, "that is on disk", func() bool { _, err := os.Stat(filepath.Join(dir, "frozen")); return err == nil })
+			if kill {
+				dir = copyOf(t, dir)
+			}
+			n.Stop()
+			s.extend(5, service("a", "http://evil"))
+			s.snapshot(5, settings(nil), service("a", "http://evil"))
+			s.publish(6, service("b", "http://evil"))
+			n = s.nodeOn(dir)
+			n.refuses(map[string]float64{"fork": 1})
+			n.enforces(1, 4)
+			s.generation = 2
+			s.hashes[0] = nil
+			s.publishOther(7, func(e *rulesv1.Envelope) { e.From, e.PreviousHash = 0, nil }, settings(nil), service("good", "http://good"))
+			n.enforces(2, 7)
+			n.has(map[string]string{"good": "http://good"})
+		})
 	}
 }

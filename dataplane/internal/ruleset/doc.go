@@ -32,10 +32,13 @@
 //
 // Where there is a Disk, a snapshot and each change set is durable before it is enforced, but for those of a stream's past, which are with the next
 // one. A new process begins with what is there, verified like anything else, and dropped whole where it does not fit together or ends before where
-// the last process said that it left. The last heartbeat that counted is there, too: no older one counts again. After a process that
+// the last process said that it left. The last heartbeat that counted is there, too, with its age: no older one counts again, and a clock that was set
+// back makes it no younger. After a process that
 // ended as it should, the rules are as old as it says, and the node serves by them as their age allows. After any other end it may be that more
 // was enforced than is left, on a disk that its host has rolled back: the node waits for one heartbeat, unless the fleet's settings allow an offline start.
-// A disk that fails is said and counted, and stops no change from being enforced.
+// While it reads its disk no heartbeat counts. A generation that was frozen stays so.
+// A disk that fails is said and counted, and stops no change from being enforced. When it takes what is written again, the next snapshot that holds
+// all that it missed makes it whole.
 //
 // Current, Epoch, State and Age may be called from anywhere and never block. Heartbeat may be called from anywhere; it holds a
 // mutex for arithmetic alone.

@@ -74,9 +74,10 @@ func (e *enforced) epoch() decision.Epoch {
 // New makes a Follower that enforces nothing yet. Call Start.
 func New(cfg Config) (*Follower, error) {
 	f := &Follower{
-		source: cfg.Source, verifier: cfg.Verifier, log: cfg.Logger, disk: kept{disk: cfg.Disk},
+		source: cfg.Source, verifier: cfg.Verifier, log: cfg.Logger, disk: kept{disk: cfg.Disk, froze: make(chan struct{}, 1)},
 		wake: make(chan struct{}, 1), zones: zones{}, known: map[uint64][]byte{}, refused: map[string]bool{}, logged: map[string]time.Time{},
 	}
+	f.disk.restored.Store(cfg.Disk == nil)
 	f.fresh.start(time.Now())
 	var err error
 	if f.metrics, err = newMetrics(cfg.Metrics, f); err != nil {
@@ -138,6 +139,7 @@ func (f *Follower) Start() {
 	f.cancel, f.done = cancel, make(chan struct{})
 	go func(done chan struct{}) {
 		defer close(done)
+		f.restore(ctx)
 		var keeping sync.WaitGroup
 		keeping.Go(func() { f.keep(ctx) })
 		f.follow(ctx)
@@ -177,7 +179,6 @@ const (
 )
 
 func (f *Follower) follow(ctx context.Context) {
-	f.restore(ctx)
 	need, pause, interrupted := snapshot, firstPause, false
 	for ctx.Err() == nil {
 		before := f.Epoch()

@@ -80,9 +80,9 @@ func (f *freshness) age() (time.Duration, bool) {
 	return time.Since(f.started) - time.Duration(at), true
 }
 
-// resume goes on from a heartbeat that an earlier process took: none that is older counts again. trusted: what it said still holds, and it is as
-// old as it says; not so where the clock was set back behind it.
-func (f *freshness) resume(signed time.Time, trusted bool, now time.Time) {
+// resume goes on from a heartbeat that an earlier process took, and that was of an age, least, when that ended: none that is older counts again.
+// trusted: what it said still holds, and it is as old as it says, if not older; not so where the clock was set back behind it.
+func (f *freshness) resume(signed time.Time, least time.Duration, trusted bool, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if signed.After(f.signed) {
@@ -90,7 +90,7 @@ func (f *freshness) resume(signed time.Time, trusted bool, now time.Time) {
 	}
 	age := now.Sub(signed)
 	if trusted && age >= 0 {
-		f.at.Store(max(f.at.Load(), f.since(now)-int64(age)))
+		f.at.Store(max(f.at.Load(), f.since(now)-int64(max(age, least))))
 	}
 }
 
@@ -160,6 +160,9 @@ func (f *Follower) openHeartbeat(raw []byte, now time.Time) *rulesv1.Heartbeat {
 
 // Heartbeat takes a heartbeat as it came. It never blocks.
 func (f *Follower) Heartbeat(raw []byte) {
+	if !f.disk.restored.Load() {
+		return // There is another one each second.
+	}
 	now := time.Now()
 	h := f.openHeartbeat(raw, now)
 	if h == nil {

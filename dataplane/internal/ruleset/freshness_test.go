@@ -262,7 +262,7 @@ func TestI6_AReplayedHeartbeatDoesNotReviveADisk(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *clockwork) {
 		c.bring(1, decision.Settings{})
 		heard := time.Now()
-		c.fresh.resume(heard, false, heard)
+		c.fresh.resume(heard, 0, false, heard)
 		time.Sleep(time.Hour)
 		at := decision.Epoch{Generation: 1, Number: 1}
 		if counts, _ := c.fresh.heartbeat(at, heard.Add(5*time.Minute), defaultAges.stale, defaultAges.grace, time.Now()); counts {
@@ -278,11 +278,16 @@ func TestI6_AReplayedHeartbeatDoesNotReviveADisk(t *testing.T) {
 func TestI6_AClockSetBackDoesNotReviveADisk(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *clockwork) {
 		c.bring(1, decision.Settings{})
-		c.fresh.resume(time.Now().Add(time.Hour), true, time.Now())
+		c.fresh.resume(time.Now().Add(time.Hour), 0, true, time.Now())
 		if c.State() != stateBlock {
 			t.Errorf("the rules are %s", c.State())
 		}
-		c.fresh.resume(time.Now().Add(-time.Minute), true, time.Now())
+		// Nor does one that was set back by less: the last process knew how old it was.
+		c.fresh.resume(time.Now().Add(-time.Second), 20*time.Minute, true, time.Now())
+		if c.State() != stateGrace {
+			t.Errorf("heard 20 minutes before the clock was set back, and the rules are %s", c.State())
+		}
+		c.fresh.resume(time.Now().Add(-time.Minute), 0, true, time.Now())
 		if c.State() != stateStale {
 			t.Errorf("heard a minute ago, and the rules are %s", c.State())
 		}

@@ -2,6 +2,7 @@ package ruleset
 
 import (
 	"context"
+	"time"
 
 	"tollgate/dataplane/decision"
 )
@@ -30,19 +31,26 @@ type Disk interface {
 	Put(name string, object []byte) error
 	// Begin drops what is older than a snapshot that was put whole.
 	Begin(at decision.Epoch) error
-	// Append keeps a change set that leads to an epoch: durable on return, or with a later one that is.
+	// Append keeps a change set that leads to an epoch: durable on return, or with a later one that is. Where it fails, that epoch is lost.
 	Append(to decision.Epoch, raw []byte, durable bool) error
 	// ChangeSets hands over what was appended, in order, until yield returns false.
 	ChangeSets(yield func(raw []byte) bool) error
 	// Newest is the epoch to which it all leads by its own account; zero where there is nothing. whole: nothing is missing.
 	Newest() (newest decision.Epoch, whole bool)
+	// Lost says that an epoch is enforced, and not here. Missing is the newest such one, of change sets too, until a snapshot at it or after it was
+	// put; zero: none.
+	Lost(at decision.Epoch)
+	Missing() decision.Epoch
 	// Logged is how much was appended since the snapshot.
 	Logged() (bytes int64, changeSets int)
 	// Forget drops everything.
 	Forget()
-	// Seen keeps the last heartbeat that counted; LastSeen is the one that the last process kept, and whether that ended as it should.
-	Seen(raw []byte) error
-	LastSeen() (raw []byte, clean bool)
+	// Freeze keeps that nothing more of a generation is to be taken; Frozen is that generation, 0: none.
+	Freeze(generation uint64) error
+	Frozen() uint64
+	// Seen keeps the last heartbeat that counted, and its age by now; LastSeen is what the last process kept, and whether that ended as it should.
+	Seen(raw []byte, age time.Duration) error
+	LastSeen() (raw []byte, age time.Duration, clean bool)
 	// Close ends the use, with the last heartbeat that counted. clean: what is left may be believed.
-	Close(last []byte, clean bool) error
+	Close(last []byte, age time.Duration, clean bool) error
 }

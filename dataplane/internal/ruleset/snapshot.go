@@ -152,6 +152,9 @@ func (f *Follower) takeSnapshot(ctx context.Context, from Snapshots, name string
 		return &refusal{refusedMalformed, err}
 	}
 	if err := copied.end(raw); f.disk.disk != nil && !f.disk.restoring {
+		if err != nil {
+			f.disk.disk.Lost(at)
+		}
 		f.diskDid(err)
 	}
 	// The hashes of what the snapshot skips are not known.

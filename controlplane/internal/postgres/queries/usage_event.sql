@@ -14,18 +14,12 @@ SELECT unnest(@sources::text[]), unnest(@ids::text[]), unnest(@licenses::text[])
 ON CONFLICT (source, id) DO NOTHING
 RETURNING source, id;
 
--- name: MakeCounters :exec
--- So that there is something to lock: who lends makes the row, too.
+-- name: LockCounters :exec
+-- In the order in which lenders lock counters; those that are not there are made on the way, as lenders make them. A row that is there is locked, and
+-- not written.
 INSERT INTO quota_counter (license, meter)
 SELECT unnest(@licenses::text[]), unnest(@meters::text[])
-ON CONFLICT DO NOTHING;
-
--- name: LockCounters :exec
--- In the order in which lenders lock counters.
-SELECT 1 FROM quota_counter c
-JOIN (SELECT unnest(@licenses::text[]) AS license, unnest(@meters::text[]) AS meter) k ON k.license = c.license AND k.meter = c.meter
-ORDER BY c.license COLLATE "C", c.meter COLLATE "C"
-FOR UPDATE OF c;
+ON CONFLICT (license, meter) DO UPDATE SET meter = excluded.meter WHERE false;
 
 -- name: UnitsOfMinutes :many
 SELECT u.license, u.meter, u.counter_generation, u.minute, u.units FROM usage_minute u

@@ -127,10 +127,9 @@ func (q *Queries) InsertUsageEvents(ctx context.Context, arg InsertUsageEventsPa
 }
 
 const lockCounters = `-- name: LockCounters :exec
-SELECT 1 FROM quota_counter c
-JOIN (SELECT unnest($1::text[]) AS license, unnest($2::text[]) AS meter) k ON k.license = c.license AND k.meter = c.meter
-ORDER BY c.license COLLATE "C", c.meter COLLATE "C"
-FOR UPDATE OF c
+INSERT INTO quota_counter (license, meter)
+SELECT unnest($1::text[]), unnest($2::text[])
+ON CONFLICT (license, meter) DO UPDATE SET meter = excluded.meter WHERE false
 `
 
 type LockCountersParams struct {
@@ -138,26 +137,10 @@ type LockCountersParams struct {
 	Meters   []string
 }
 
-// In the order in which lenders lock counters.
+// In the order in which lenders lock counters; those that are not there are made on the way, as lenders make them. A row that is there is locked, and
+// not written.
 func (q *Queries) LockCounters(ctx context.Context, arg LockCountersParams) error {
 	_, err := q.db.Exec(ctx, lockCounters, arg.Licenses, arg.Meters)
-	return err
-}
-
-const makeCounters = `-- name: MakeCounters :exec
-INSERT INTO quota_counter (license, meter)
-SELECT unnest($1::text[]), unnest($2::text[])
-ON CONFLICT DO NOTHING
-`
-
-type MakeCountersParams struct {
-	Licenses []string
-	Meters   []string
-}
-
-// So that there is something to lock: who lends makes the row, too.
-func (q *Queries) MakeCounters(ctx context.Context, arg MakeCountersParams) error {
-	_, err := q.db.Exec(ctx, makeCounters, arg.Licenses, arg.Meters)
 	return err
 }
 
