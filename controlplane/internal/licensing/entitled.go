@@ -20,7 +20,7 @@ type Entitled struct {
 	// Limit is the quota's and what is left, or was used in this period, of grants. Used is what is counted in the period, and complete up
 	// to AsOf.
 	Limit, Used int64
-	// ResetsAt is when the period ends; zero: never.
+	// ResetsAt is when the period ends; zero: never, or after the year 9999.
 	ResetsAt time.Time
 	AsOf     time.Time
 	// Source says what the value comes from: "plan_version:free@1", "add_on:extra", "override:ovr_…", "grant:grt_…". Of a metered feature
@@ -219,6 +219,9 @@ func (e *explainer) count(ctx context.Context, en *Entitled) error {
 		from, en.Limit = span.Start, en.Quota.Limit
 		if !span.End.IsZero() {
 			to, en.ResetsAt = span.End, span.End.UTC()
+			if en.ResetsAt.After(endOfTime) {
+				en.ResetsAt = time.Time{} // It could not be written.
+			}
 		}
 		for _, g := range en.Grants {
 			en.Limit += g.Units

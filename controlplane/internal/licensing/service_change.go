@@ -174,6 +174,9 @@ func (s *Service) RenewLicense(ctx context.Context, id string, end time.Time) (L
 		if !next.After(w.now) || !next.After(l.EndsAt) {
 			return false, nil, invalid("ends_at", "has to be in the future, and after %s", l.EndsAt.Format(time.RFC3339))
 		}
+		if err := checkTime("ends_at", next); err != nil {
+			return false, nil, err
+		}
 		if err := w.checkRevival(ctx, l); err != nil {
 			return false, nil, err
 		}
