@@ -28,7 +28,7 @@ type Entitled struct {
 	Source string
 	// ExpiresAt is when the source ends, or another takes over; zero: never.
 	ExpiresAt time.Time
-	// Grants are in burn order.
+	// Grants are in burn order: all on the feature's meter, for they are spent under whichever entitlement it is counted under.
 	Grants []GrantLeft
 	// replaced: an add-on or an override may take over before ExpiresAt.
 	replaced bool
@@ -38,6 +38,13 @@ type Entitled struct {
 type GrantLeft struct {
 	Grant
 	Drawn int64
+}
+
+// Pool is what units of a hard quota are lent from: a licence's, of one meter, in one period.
+type Pool struct {
+	License, Meter string
+	Span           decision.Span
+	Generation     uint64
 }
 
 // EntitledRate is a rate limit of a licence at one moment, and where it comes from.
@@ -129,27 +136,20 @@ func (e *explainer) features(ctx context.Context) ([]Entitled, error) {
 			byKey[o.Feature] = &Entitled{Granted: o.Enabled, Value: o.Value, Quota: o.Quota, Source: "override:" + o.ID, ExpiresAt: o.EndsAt}
 		}
 	}
-	ordered, _ := BurnOrder(e.license.Grants)
-	var ids []string
-	for i := range ordered {
-		if g := &ordered[i]; !e.at.Before(g.StartsAt) && !begun(g.ExpiresAt, e.at) {
-			if byKey[g.Feature] == nil {
-				byKey[g.Feature] = &Entitled{Source: "grant:" + g.ID, ExpiresAt: g.ExpiresAt}
-			}
-			byKey[g.Feature].Grants = append(byKey[g.Feature].Grants, GrantLeft{Grant: *g})
-			ids = append(ids, g.ID)
-		}
+	grants, err := e.grants(ctx)
+	if err != nil {
+		return nil, err
 	}
-	drawn := map[string]int64{}
-	if len(ids) > 0 {
-		var err error
-		if drawn, err = e.svc.store.Drawn(ctx, ids); err != nil {
-			return nil, err
+	for i := range grants {
+		if g := &grants[i]; byKey[g.Feature] == nil {
+			byKey[g.Feature] = &Entitled{Source: "grant:" + g.ID, ExpiresAt: g.ExpiresAt}
 		}
 	}
 	for key, en := range byKey {
-		for i := range en.Grants {
-			en.Grants[i].Drawn = drawn[en.Grants[i].ID]
+		for i := range grants {
+			if m := e.grounds.MeterOf(key); m != "" && m == e.grounds.MeterOf(grants[i].Feature) {
+				en.Grants = append(en.Grants, grants[i])
+			}
 		}
 		f := e.grounds.features[key]
 		if f == nil {
@@ -172,6 +172,25 @@ func (e *explainer) features(ctx context.Context) ([]Entitled, error) {
 	}
 	slices.SortFunc(out, func(a, b Entitled) int { return cmp.Compare(a.Feature.Key, b.Feature.Key) })
 	return out, nil
+}
+
+// grants are those that hold, in burn order.
+func (e *explainer) grants(ctx context.Context) (out []GrantLeft, err error) {
+	ordered, _ := BurnOrder(e.license.Grants)
+	var ids []string
+	for i := range ordered {
+		if g := &ordered[i]; !e.at.Before(g.StartsAt) && !begun(g.ExpiresAt, e.at) {
+			out, ids = append(out, GrantLeft{Grant: *g}), append(ids, g.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	drawn, err := e.svc.store.Drawn(ctx, ids)
+	for i := range out {
+		out[i].Drawn = drawn[out[i].ID]
+	}
+	return out, err
 }
 
 // takenOver is when what an add-on or the plan says of a feature ends: at end, or when a later add-on or an override takes over.
@@ -223,14 +242,34 @@ func (e *explainer) count(ctx context.Context, en *Entitled) error {
 				en.ResetsAt = time.Time{} // It could not be written.
 			}
 		}
-		for _, g := range en.Grants {
-			en.Limit += g.Units
+		if en.Quota.Mode != Soft && len(en.Grants) > 0 {
+			pool := Pool{License: e.license.ID, Meter: en.Feature.Meter, Span: span, Generation: e.phase.CounterGeneration}
+			if err := e.addGrants(ctx, en, pool); err != nil {
+				return err
+			}
 		}
 	}
 	var err error
 	en.Used, en.AsOf, err = e.svc.store.Used(ctx, e.license.ID, en.Feature.Meter, e.phase.CounterGeneration, from, to)
 	if err != nil {
 		return fmt.Errorf("what is used of %s: %w", en.Feature.Key, err)
+	}
+	return nil
+}
+
+// addGrants adds to a limit what is left of grants, and what was taken of them in the period itself. What an earlier period took is gone.
+func (e *explainer) addGrants(ctx context.Context, en *Entitled, pool Pool) error {
+	var ids []string
+	for i := range en.Grants {
+		ids = append(ids, en.Grants[i].ID)
+	}
+	here, err := e.svc.store.DrawnIn(ctx, ids, pool)
+	if err != nil {
+		return err
+	}
+	for i := range en.Grants {
+		g := &en.Grants[i]
+		en.Limit += max(0, g.Units-g.Drawn) + here[g.ID]
 	}
 	return nil
 }

@@ -68,6 +68,8 @@ type Reader interface {
 	Used(ctx context.Context, license, meter string, generation uint64, from, to time.Time) (units int64, asOf time.Time, err error)
 	// Drawn is how many units of grants are lent or used.
 	Drawn(ctx context.Context, grants []string) (map[string]int64, error)
+	// DrawnIn is how many of them were so in one period of a hard quota.
+	DrawnIn(ctx context.Context, grants []string, p Pool) (map[string]int64, error)
 	// LicenseEvents are those after a number, oldest first; license may be empty.
 	LicenseEvents(ctx context.Context, license string, after int64, limit int) ([]LicenseEvent, error)
 	Migration(ctx context.Context, plan string, version uint32) (PlanMigration, error)

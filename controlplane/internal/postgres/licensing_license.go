@@ -227,6 +227,24 @@ func (r reader) Drawn(ctx context.Context, grants []string) (map[string]int64, e
 	return out, nil
 }
 
+// DrawnIn implements licensing.Reader.
+func (r reader) DrawnIn(ctx context.Context, grants []string, p licensing.Pool) (map[string]int64, error) {
+	start, end := p.Span.Unix()
+	rows, err := get(ctx, r, func(ctx context.Context, q *query.Queries) ([]query.DrawnInRow, error) {
+		return q.DrawnIn(ctx, query.DrawnInParams{
+			Grants: grants, License: p.License, Meter: p.Meter, Generation: int64(p.Generation), PeriodStart: start, PeriodEnd: periodEnd(end),
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what is drawn of grants in a period: %w", err)
+	}
+	out := make(map[string]int64, len(rows))
+	for _, row := range rows {
+		out[row.GrantID] = row.Units
+	}
+	return out, nil
+}
+
 // Used implements licensing.Reader. Up to when it is complete is read first: what is committed later may be counted, but what that promises is.
 func (r reader) Used(ctx context.Context, license, meter string, generation uint64, from, to time.Time) (int64, time.Time, error) {
 	var asOf time.Time

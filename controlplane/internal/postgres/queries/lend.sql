@@ -19,5 +19,10 @@ FROM lend_rate(@boot::text, @license::text, @rate_limit::text, @per_second::doub
 -- name: LiveNodes :one
 SELECT count(*) FROM node WHERE last_seen > now() - interval '5 seconds';
 
+-- name: DrawnIn :many
+SELECT grant_id, units FROM quota_draw
+WHERE grant_id = ANY(@grants::text[]) AND license = @license AND meter = @meter AND counter_generation = @generation
+    AND period_start = @period_start AND period_end = @period_end;
+
 -- name: Drawn :many
 SELECT grant_id, sum(units)::bigint AS units FROM quota_draw WHERE grant_id = ANY(@grants::text[]) GROUP BY grant_id;

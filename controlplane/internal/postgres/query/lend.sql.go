@@ -38,6 +38,53 @@ func (q *Queries) Drawn(ctx context.Context, grants []string) ([]DrawnRow, error
 	return items, nil
 }
 
+const drawnIn = `-- name: DrawnIn :many
+SELECT grant_id, units FROM quota_draw
+WHERE grant_id = ANY($1::text[]) AND license = $2 AND meter = $3 AND counter_generation = $4
+    AND period_start = $5 AND period_end = $6
+`
+
+type DrawnInParams struct {
+	Grants      []string
+	License     string
+	Meter       string
+	Generation  int64
+	PeriodStart int64
+	PeriodEnd   int64
+}
+
+type DrawnInRow struct {
+	GrantID string
+	Units   int64
+}
+
+func (q *Queries) DrawnIn(ctx context.Context, arg DrawnInParams) ([]DrawnInRow, error) {
+	rows, err := q.db.Query(ctx, drawnIn,
+		arg.Grants,
+		arg.License,
+		arg.Meter,
+		arg.Generation,
+		arg.PeriodStart,
+		arg.PeriodEnd,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DrawnInRow
+	for rows.Next() {
+		var i DrawnInRow
+		if err := rows.Scan(&i.GrantID, &i.Units); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lendQuota = `-- name: LendQuota :one
 SELECT f.closed::boolean AS closed, f.granted::bigint AS granted, f.added::bigint AS added,
        f.remaining::bigint AS remaining, f.idle::bigint AS idle
