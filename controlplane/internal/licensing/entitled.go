@@ -15,9 +15,9 @@ type Entitled struct {
 	Feature Feature
 	Granted bool
 	Value   Value // Of a static feature.
-	// Quota is a metered feature's; nil: unlimited. Its Limit is without grants.
+	// Quota is a metered feature's; nil: unlimited. Its Limit is without grants and what was carried over.
 	Quota *Quota
-	// Limit is the quota's and what is left, or was used in this period, of grants. Used is what is counted in the period, and complete up
+	// Limit is the quota's, what was carried over as far as the lender knows, and what is left, or was used in this period, of grants. Used is what is counted in the period, and complete up
 	// to AsOf.
 	Limit, Used int64
 	// ResetsAt is when the period ends; zero: never, or after the year 9999.
@@ -242,11 +242,9 @@ func (e *explainer) count(ctx context.Context, en *Entitled) error {
 				en.ResetsAt = time.Time{} // It could not be written.
 			}
 		}
-		if en.Quota.Mode != Soft && len(en.Grants) > 0 {
-			pool := Pool{License: e.license.ID, Meter: en.Feature.Meter, Span: span, Generation: e.phase.CounterGeneration}
-			if err := e.addGrants(ctx, en, pool); err != nil {
-				return err
-			}
+		pool := Pool{License: e.license.ID, Meter: en.Feature.Meter, Span: span, Generation: e.phase.CounterGeneration}
+		if err := e.addUnits(ctx, en, pool); err != nil {
+			return err
 		}
 	}
 	var err error
@@ -257,8 +255,22 @@ func (e *explainer) count(ctx context.Context, en *Entitled) error {
 	return nil
 }
 
-// addGrants adds to a limit what is left of grants, and what was taken of them in the period itself. What an earlier period took is gone.
-func (e *explainer) addGrants(ctx context.Context, en *Entitled, pool Pool) error {
+// addUnits adds to a hard quota's limit what was carried over, what is left of grants, and what was taken of them in the period itself. What an
+// earlier period took of them is gone.
+func (e *explainer) addUnits(ctx context.Context, en *Entitled, pool Pool) error {
+	if en.Quota.Mode == Soft {
+		return nil
+	}
+	if en.Quota.Rollover > 0 {
+		rolled, err := e.svc.store.Rolled(ctx, pool)
+		if err != nil {
+			return err
+		}
+		en.Limit += rolled
+	}
+	if len(en.Grants) == 0 {
+		return nil
+	}
 	var ids []string
 	for i := range en.Grants {
 		ids = append(ids, en.Grants[i].ID)

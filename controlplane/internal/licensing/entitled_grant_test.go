@@ -77,3 +77,31 @@ func TestI7_EntitlementsShowGrantsWhereTheyAreSpent(t *testing.T) {
 		t.Errorf("the soft limit is %d: want 5", got)
 	}
 }
+
+// What the period before left is lent as well, so it is part of what is shown.
+func TestI7_EntitlementsShowWhatWasCarriedOver(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	c := sample(10)
+	c.Plans[0].Entitlements[0].Quota.Rollover = 4
+	f.apply(c)
+	l := f.license("acme")
+	was := decision.SpanAt(decision.Month, nil, l.Anchor, f.clock.Now())
+	is := decision.SpanAt(decision.Month, nil, l.Anchor, was.End)
+	start, end := is.Unix()
+	before, until := was.Unix()
+	key := decision.LoanKey{License: l.ID, Kind: decision.QuotaLoan, Limit: "requests", PeriodStart: start, PeriodEnd: end, Generation: 1}
+	_, err := f.db.Lending().Lend(t.Context(), "boot", 1, []lending.Ask{{
+		Ask:   decision.Ask{Key: key, Waiting: 1, Want: 1},
+		Quota: lending.Quota{Units: 10, Rollover: 4, Before: lending.Before{PeriodStart: before, PeriodEnd: until, Units: 10}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.limit(l.ID, "calls", is.Start); got != 14 {
+		t.Errorf("the limit is %d: want 10 and the 4 that were carried over", got)
+	}
+	if got := f.limit(l.ID, "calls", was.Start); got != 10 {
+		t.Errorf("the limit of the period before is %d: want 10", got)
+	}
+}

@@ -70,6 +70,8 @@ type Reader interface {
 	Drawn(ctx context.Context, grants []string) (map[string]int64, error)
 	// DrawnIn is how many of them were so in one period of a hard quota.
 	DrawnIn(ctx context.Context, grants []string, p Pool) (map[string]int64, error)
+	// Rolled is how many units of the period before a pool has, as of its last loan.
+	Rolled(ctx context.Context, p Pool) (int64, error)
 	// LicenseEvents are those after a number, oldest first; license may be empty.
 	LicenseEvents(ctx context.Context, license string, after int64, limit int) ([]LicenseEvent, error)
 	Migration(ctx context.Context, plan string, version uint32) (PlanMigration, error)

@@ -245,6 +245,20 @@ func (r reader) DrawnIn(ctx context.Context, grants []string, p licensing.Pool) 
 	return out, nil
 }
 
+// Rolled implements licensing.Reader.
+func (r reader) Rolled(ctx context.Context, p licensing.Pool) (int64, error) {
+	start, end := p.Span.Unix()
+	units, err := get(ctx, r, func(ctx context.Context, q *query.Queries) (int64, error) {
+		return q.Rolled(ctx, query.RolledParams{
+			License: p.License, Meter: p.Meter, Generation: int64(p.Generation), PeriodStart: start, PeriodEnd: periodEnd(end),
+		})
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read what was carried over: %w", err)
+	}
+	return units, nil
+}
+
 // Used implements licensing.Reader. Up to when it is complete is read first: what is committed later may be counted, but what that promises is.
 func (r reader) Used(ctx context.Context, license, meter string, generation uint64, from, to time.Time) (int64, time.Time, error) {
 	var asOf time.Time

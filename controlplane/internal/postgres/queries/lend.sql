@@ -24,5 +24,9 @@ SELECT grant_id, units FROM quota_draw
 WHERE grant_id = ANY(@grants::text[]) AND license = @license AND meter = @meter AND counter_generation = @generation
     AND period_start = @period_start AND period_end = @period_end;
 
+-- name: Rolled :one
+SELECT coalesce(sum(rolled), 0)::bigint FROM quota_pool
+WHERE license = @license AND meter = @meter AND counter_generation = @generation AND period_start = @period_start AND period_end = @period_end;
+
 -- name: Drawn :many
 SELECT grant_id, sum(units)::bigint AS units FROM quota_draw WHERE grant_id = ANY(@grants::text[]) GROUP BY grant_id;

@@ -265,3 +265,29 @@ func (q *Queries) LiveNodes(ctx context.Context) (int64, error) {
 	err := row.Scan(&count)
 	return count, err
 }
+
+const rolled = `-- name: Rolled :one
+SELECT coalesce(sum(rolled), 0)::bigint FROM quota_pool
+WHERE license = $1 AND meter = $2 AND counter_generation = $3 AND period_start = $4 AND period_end = $5
+`
+
+type RolledParams struct {
+	License     string
+	Meter       string
+	Generation  int64
+	PeriodStart int64
+	PeriodEnd   int64
+}
+
+func (q *Queries) Rolled(ctx context.Context, arg RolledParams) (int64, error) {
+	row := q.db.QueryRow(ctx, rolled,
+		arg.License,
+		arg.Meter,
+		arg.Generation,
+		arg.PeriodStart,
+		arg.PeriodEnd,
+	)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}

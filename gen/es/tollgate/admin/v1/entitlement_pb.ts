@@ -39,7 +39,8 @@ export type EffectiveEntitlement = Message<"tollgate.admin.v1.EffectiveEntitleme
   value?: Value | undefined;
 
   /**
-   * Units in the period, grants included. Unset: not metered, or unlimited.
+   * Units in the period: the quota, and of a hard one what was carried over and what
+   * grants have left. Unset: not metered, or unlimited.
    *
    * @generated from field: optional int64 limit = 3;
    */

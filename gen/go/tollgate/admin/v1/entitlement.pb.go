@@ -32,7 +32,8 @@ type EffectiveEntitlement struct {
 	Feature string `protobuf:"bytes,1,opt,name=feature,proto3" json:"feature,omitempty"`
 	// Of a boolean or metered feature whether it is granted; of a static one its value.
 	Value *structpb.Value `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
-	// Units in the period, grants included. Unset: not metered, or unlimited.
+	// Units in the period: the quota, and of a hard one what was carried over and what
+	// grants have left. Unset: not metered, or unlimited.
 	Limit *int64 `protobuf:"varint,3,opt,name=limit,proto3,oneof" json:"limit,omitempty"`
 	// Units counted in the period; complete up to `as_of`.
 	Used int64 `protobuf:"varint,4,opt,name=used,proto3" json:"used,omitempty"`
