@@ -18,9 +18,9 @@ type details struct {
 	asked         int
 }
 
-func (d *details) Header() map[string][]string { d.asked++; return d.header }
-func (d *details) Query() map[string][]string  { d.asked++; return d.query }
-func (d *details) ClientIP() string            { d.asked++; return d.ip }
+func (d *details) Header() map[string][]string         { d.asked++; return d.header }
+func (d *details) Query() (map[string][]string, error) { d.asked++; return d.query, nil }
+func (d *details) ClientIP() string                    { d.asked++; return d.ip }
 
 // holds decides one request of a free route by one blocking term.
 func holds(t *testing.T, w *world, r decision.Request, when string) decision.Code {
