@@ -3,17 +3,23 @@ package decision
 import (
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/checker"
+	"cel.dev/cel-go/common"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/interpreter"
 )
 
 // What a condition may be, and cost: enough for a few dozen comparisons and a walk through headers. Estimates assume the sizes that
@@ -126,7 +132,7 @@ func compile(text string) (program cel.Program, err error) {
 	if estimate.Max > maxConditionCost {
 		return nil, &ConditionError{Message: fmt.Sprintf("may cost %d units on a large request: at most %d", estimate.Max, maxConditionCost)}
 	}
-	program, err = env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxConditionCost))
+	program, err = env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxConditionCost), tracked(checked))
 	if err != nil {
 		return nil, &ConditionError{Message: err.Error()}
 	}
@@ -290,7 +296,54 @@ func (sizes) EstimateSize(element checker.AstNode) *checker.SizeEstimate {
 	return nil
 }
 
-// EstimateCallCost implements checker.CostEstimator.
-func (sizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
-	return nil
+// EstimateCallCost implements checker.CostEstimator. It is asked of matches alone: see matchCost.
+func (s sizes) EstimateCallCost(_, overload string, target *checker.AstNode, args []checker.AstNode) *checker.CallEstimate {
+	if overload == overloads.MatchesString && target != nil {
+		args = append([]checker.AstNode{*target}, args...)
+	}
+	if overload != overloads.Matches && overload != overloads.MatchesString || len(args) != 2 || args[1].Expr().Kind() != ast.LiteralKind {
+		return nil
+	}
+	pattern, _ := args[1].Expr().AsLiteral().Value().(string)
+	text := args[0].ComputedSize()
+	if text == nil {
+		text = s.EstimateSize(args[0])
+	}
+	if text == nil {
+		return nil
+	}
+	states := instructions(pattern)
+	return &checker.CallEstimate{CostEstimate: checker.CostEstimate{
+		Min: matchCost(text.Min, len(pattern), states), Max: matchCost(text.Max, len(pattern), states),
+	}}
+}
+
+// matchCost is what it costs to match a text of a length, as CEL counts it, but by how large the pattern is when it is compiled: CEL goes by
+// the length in which it is written, and "(a|b){100}" is short.
+func matchCost(text uint64, pattern, states int) uint64 {
+	return uint64(math.Ceil((float64(text)+1)*common.StringTraversalCostFactor)) *
+		uint64(math.Ceil(float64(max(pattern, states))*common.RegexStringLengthCostFactor))
+}
+
+// tracked counts at run time what sizes estimates: what matches costs, by the patterns that are written in a.
+func tracked(a *cel.Ast) cel.ProgramOption {
+	states := map[string]int{}
+	ast.PreOrderVisit(a.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != "matches" || len(e.AsCall().Args()) == 0 {
+			return
+		}
+		if last := e.AsCall().Args()[len(e.AsCall().Args())-1]; last.Kind() == ast.LiteralKind {
+			pattern, _ := last.AsLiteral().Value().(string)
+			states[pattern] = instructions(pattern)
+		}
+	}))
+	cost := func(args []ref.Val, _ ref.Val) *uint64 {
+		text, isText := args[0].(types.String)
+		pattern, isPattern := args[1].(types.String)
+		if !isText || !isPattern {
+			return nil
+		}
+		return new(matchCost(uint64(utf8.RuneCountInString(string(text))), len(pattern), states[string(pattern)]))
+	}
+	return cel.CostTrackerOptions(interpreter.OverloadCostTracker(overloads.Matches, cost), interpreter.OverloadCostTracker(overloads.MatchesString, cost))
 }

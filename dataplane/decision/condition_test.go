@@ -18,9 +18,9 @@ type details struct {
 	asked         int
 }
 
-func (d *details) Header() map[string][]string { d.asked++; return d.header }
-func (d *details) Query() map[string][]string  { d.asked++; return d.query }
-func (d *details) ClientIP() string            { d.asked++; return d.ip }
+func (d *details) Header() map[string][]string         { d.asked++; return d.header }
+func (d *details) Query() (map[string][]string, error) { d.asked++; return d.query, nil }
+func (d *details) ClientIP() string                    { d.asked++; return d.ip }
 
 // holds decides one request of a free route by one blocking term.
 func holds(t *testing.T, w *world, r decision.Request, when string) decision.Code {
@@ -219,6 +219,8 @@ func TestCheckCondition_SaysWhatIsWrongAndWhere(t *testing.T) {
 		{`request.path.matches("(")`, 1, 0, "invalid"},
 		{`request.path.matches(request.headers["x"])`, 1, 0, "has to be written out"},
 		{`request.path.matches("^(a{1,600})$")`, 1, 0, "instructions: at most 1000"},
+		{`request.path.matches("(a|aa|aaa){100}b")`, 0, 0, "may cost"},
+		{`matches(request.path, "(a|aa|aaa){100}b")`, 0, 0, "may cost"},
 		{`now.getHours("Europe/Berlin") > 8`, 1, 0, `fixed offset`},
 		{`now.getHours(request.headers["tz"]) > 8`, 1, 0, `fixed offset`},
 		{`now > timestamp("tomorrow")`, 1, 0, "timestamp"},

@@ -17,8 +17,8 @@ import (
 type Details interface {
 	// Header is the request's header, by name in any spelling.
 	Header() map[string][]string
-	// Query is the request's query, decoded.
-	Query() map[string][]string
+	// Query is the request's query, decoded. An error: it cannot be told what an upstream reads in it.
+	Query() (map[string][]string, error)
 	// ClientIP is who sent the request; empty where that is not known.
 	ClientIP() string
 }
@@ -147,12 +147,16 @@ func hyphens(r rune) rune {
 	return '-'
 }
 
-// query: the first value of each name.
+// query: the first value of each name. One that cannot be read is an error to whatever looks at it.
 func (in *termInput) query() ref.Val {
 	return in.once(1, func() ref.Val {
 		m := map[string]string{}
 		if d := in.request.Details; d != nil {
-			for name, values := range d.Query() {
+			all, err := d.Query()
+			if err != nil {
+				return types.WrapErr(err)
+			}
+			for name, values := range all {
 				if len(values) > 0 {
 					m[name] = values[0]
 				}

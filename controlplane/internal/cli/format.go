@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strconv"
@@ -60,6 +61,8 @@ func one(fd protoreflect.FieldDescriptor, v protoreflect.Value) string {
 		return bareWord(fd.Enum(), v.Enum())
 	case protoreflect.MessageKind:
 		return message(v.Message().Interface())
+	case protoreflect.BytesKind:
+		return base64.StdEncoding.EncodeToString(v.Bytes()) // As in JSON.
 	case protoreflect.DoubleKind:
 		return strconv.FormatFloat(v.Float(), 'f', 1, 64)
 	default:

@@ -49,7 +49,8 @@ func TestAPI_SupportGivesWhatEndsSoon(t *testing.T) {
 		{"override for a day", "CreateOverride", `"feature": "reports", "value": true, "reason": "r", "endsAt": "$day"`, "", ""},
 		{"override for good", "CreateOverride", `"feature": "seats", "value": 5, "reason": "r"`, "permission_denied", "ends_at"},
 		{"override for a month", "CreateOverride", `"feature": "seats", "value": 5, "reason": "r", "endsAt": "$month"`, "permission_denied", "ends_at"},
-		{"grant for a month", "CreateGrant", `"feature": "calls", "units": "1000", "expiresAt": "$month"`, "", ""},
+		{"grant for a month", "CreateGrant", `"feature": "calls", "units": "995", "expiresAt": "$month"`, "", ""}, // 5 were given before.
+		{"grant beyond a month's quota", "CreateGrant", `"feature": "calls", "units": "1", "expiresAt": "$month"`, "permission_denied", "units"},
 		{"grant for good", "CreateGrant", `"feature": "calls", "units": "5"`, "permission_denied", "expires_at"},
 		{"grant of more than a month's quota", "CreateGrant", `"feature": "calls", "units": "1001", "expiresAt": "$month"`, "permission_denied", "units"},
 		{"grant of what has no quota", "CreateGrant", `"feature": "calls2", "units": "5", "expiresAt": "$month"`, "permission_denied", "feature"},

@@ -102,11 +102,11 @@ func TestGrant_BurnsInItsOrder(t *testing.T) {
 type fataler interface{ Fatal(...any) }
 
 func drawn(t fataler, db *postgres.DB, grant string) int64 {
-	units, err := db.Licensing().Drawn(context.Background(), []string{grant}, decision.Span{})
+	units, err := db.Licensing().Drawn(context.Background(), []string{grant})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return units[grant].Units
+	return units[grant]
 }
 
 // A grant is beside the quota while it lasts, for the lender and for nodes; one that burns first leaves the quota whole.

@@ -25,8 +25,9 @@ func (w *write) mayOverride(o *Override) error {
 	return nil
 }
 
-// mayGrant refuses a role to give more than the quota that the licence's plan has for one period, or for long.
-func (w *write) mayGrant(g *Grant, v *PlanVersion) error {
+// mayGrant refuses a role to give more than the quota that the licence's plan has for one period, or for long. What the licence was given
+// lately counts, whoever gave it: else the bound would be one of each call, and not of what support gives.
+func (w *write) mayGrant(l *License, g *Grant, v *PlanVersion) error {
 	if w.call.Role != Support {
 		return nil
 	}
@@ -37,8 +38,15 @@ func (w *write) mayGrant(g *Grant, v *PlanVersion) error {
 	if i < 0 {
 		return beyondSupport("feature", "support grants units of a quota, and the plan %s has none of %q", VersionID(v.Plan, v.Version), g.Feature)
 	}
-	if most := v.Entitlements[i].Quota.Limit; g.Units > most {
-		return beyondSupport("units", "support grants at most what the plan's quota has, %d: ask an editor for more", most)
+	most, given := v.Entitlements[i].Quota.Limit, int64(0)
+	for i := range l.Grants {
+		if o := &l.Grants[i]; o.Feature == g.Feature && w.now.Sub(o.CreateTime) < SupportGrantFor {
+			given += o.Units
+		}
+	}
+	if g.Units > most-given {
+		return beyondSupport("units", "support grants at most what the plan's quota has, %d in %d days, of which %d were given: ask an editor for more",
+			most, SupportGrantFor/(24*time.Hour), given)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package licensing
 
 import (
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -47,6 +48,20 @@ func checkText(field, text string, longest int) error {
 func checkTime(field string, t time.Time) error {
 	if !t.IsZero() && (t.Year() < 1970 || t.Year() > 9999) {
 		return invalid(field, "is not between the years 1970 and 9999")
+	}
+	return nil
+}
+
+// checkZone: a zone that every node finds under that name. What is found here may be a file of this machine alone, as its own zone and the
+// variants that packages put beside the database are; a node without it would refuse the customer, and all rules that follow.
+func checkZone(field, name string) error {
+	if name == "Local" || name == "localtime" || name == "posixrules" {
+		return invalid(field, "%q is not the name of a place", name)
+	}
+	_, err := time.LoadLocation(name)
+	variant := strings.HasPrefix(name, "posix/") || strings.HasPrefix(name, "right/")
+	if err != nil || variant || name != "" && path.Clean(name) != name {
+		return invalid(field, "%q is not a time zone of the IANA database", name)
 	}
 	return nil
 }

@@ -1,9 +1,6 @@
 package licensing
 
-import (
-	"maps"
-	"time"
-)
+import "maps"
 
 // Customer is who pays.
 type Customer struct {
@@ -32,11 +29,8 @@ func (c *Customer) Validate() error {
 	if len(c.TimeZone) > 64 {
 		return invalid("time_zone", "is longer than 64 bytes")
 	}
-	if c.TimeZone == "Local" {
-		return invalid("time_zone", `"Local" is not the name of a place`)
-	}
-	if _, err := time.LoadLocation(c.TimeZone); err != nil {
-		return invalid("time_zone", "%q is not a time zone of the IANA database", c.TimeZone)
+	if err := checkZone("time_zone", c.TimeZone); err != nil {
+		return err
 	}
 	if len(c.Metadata) > 64 {
 		return invalid("metadata", "has more than 64 entries")

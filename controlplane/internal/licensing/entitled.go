@@ -15,12 +15,12 @@ type Entitled struct {
 	Feature Feature
 	Granted bool
 	Value   Value // Of a static feature.
-	// Quota is a metered feature's; nil: unlimited. Its Limit is without grants.
+	// Quota is a metered feature's; nil: unlimited. Its Limit is without grants and what was carried over.
 	Quota *Quota
 	// Limit is what there is in the period: the quota's, what was CarriedOver from the period before, and what is left, or was drawn in this period,
 	// of grants. Used is what is counted in the period, and complete up to AsOf.
 	Limit, CarriedOver, Used int64
-	// ResetsAt is when the period ends; zero: never.
+	// ResetsAt is when the period ends; zero: never, or after the year 9999.
 	ResetsAt time.Time
 	AsOf     time.Time
 	// Source says what the value comes from: "plan_version:free@1", "add_on:extra", "override:ovr_…", "grant:grt_…". Of a metered feature
@@ -28,7 +28,7 @@ type Entitled struct {
 	Source string
 	// ExpiresAt is when the source ends, or another takes over; zero: never.
 	ExpiresAt time.Time
-	// Grants are in burn order.
+	// Grants are in burn order: all on the feature's meter, for they are spent under whichever entitlement it is counted under.
 	Grants []GrantLeft
 	// replaced: an add-on or an override may take over before ExpiresAt.
 	replaced bool
@@ -38,6 +38,13 @@ type Entitled struct {
 type GrantLeft struct {
 	Grant
 	Drawn int64
+}
+
+// Pool is what units of a hard quota are lent from: a licence's, of one meter, in one period.
+type Pool struct {
+	License, Meter string
+	Span           decision.Span
+	Generation     uint64
 }
 
 // EntitledRate is a rate limit of a licence at one moment, and where it comes from.
@@ -129,16 +136,21 @@ func (e *explainer) features(ctx context.Context) ([]Entitled, error) {
 			byKey[o.Feature] = &Entitled{Granted: o.Enabled, Value: o.Value, Quota: o.Quota, Source: "override:" + o.ID, ExpiresAt: o.EndsAt}
 		}
 	}
-	ordered, _ := BurnOrder(e.license.Grants)
-	for i := range ordered {
-		if g := &ordered[i]; !e.at.Before(g.StartsAt) && !begun(g.ExpiresAt, e.at) {
-			if byKey[g.Feature] == nil {
-				byKey[g.Feature] = &Entitled{Source: "grant:" + g.ID, ExpiresAt: g.ExpiresAt}
-			}
-			byKey[g.Feature].Grants = append(byKey[g.Feature].Grants, GrantLeft{Grant: *g})
+	grants, err := e.grants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range grants {
+		if g := &grants[i]; byKey[g.Feature] == nil {
+			byKey[g.Feature] = &Entitled{Source: "grant:" + g.ID, ExpiresAt: g.ExpiresAt}
 		}
 	}
 	for key, en := range byKey {
+		for i := range grants {
+			if m := e.grounds.MeterOf(key); m != "" && m == e.grounds.MeterOf(grants[i].Feature) {
+				en.Grants = append(en.Grants, grants[i])
+			}
+		}
 		f := e.grounds.features[key]
 		if f == nil {
 			return nil, fmt.Errorf("licence %s refers to feature %s, which is not there", e.license.ID, key)
@@ -160,6 +172,25 @@ func (e *explainer) features(ctx context.Context) ([]Entitled, error) {
 	}
 	slices.SortFunc(out, func(a, b Entitled) int { return cmp.Compare(a.Feature.Key, b.Feature.Key) })
 	return out, nil
+}
+
+// grants are those that hold, in burn order.
+func (e *explainer) grants(ctx context.Context) (out []GrantLeft, err error) {
+	ordered, _ := BurnOrder(e.license.Grants)
+	var ids []string
+	for i := range ordered {
+		if g := &ordered[i]; !e.at.Before(g.StartsAt) && !begun(g.ExpiresAt, e.at) {
+			out, ids = append(out, GrantLeft{Grant: *g}), append(ids, g.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	drawn, err := e.svc.store.Drawn(ctx, ids)
+	for i := range out {
+		out[i].Drawn = drawn[out[i].ID]
+	}
+	return out, err
 }
 
 // takenOver is when what an add-on or the plan says of a feature ends: at end, or when a later add-on or an override takes over.
@@ -202,22 +233,21 @@ func (e *explainer) count(ctx context.Context, en *Entitled) error {
 		return nil
 	}
 	from, to := e.license.StartsAt, endOfTime
-	var span decision.Span
-	var err error
 	if en.Quota != nil {
-		span = decision.SpanAt(en.Quota.Period.Rule(), e.zone, e.license.Anchor, e.at)
-		from = span.Start
+		span := decision.SpanAt(en.Quota.Period.Rule(), e.zone, e.license.Anchor, e.at)
+		from, en.Limit = span.Start, en.Quota.Limit
 		if !span.End.IsZero() {
 			to, en.ResetsAt = span.End, span.End.UTC()
+			if en.ResetsAt.After(endOfTime) {
+				en.ResetsAt = time.Time{} // It could not be written.
+			}
 		}
-		if en.CarriedOver, err = e.carried(ctx, en, span); err != nil {
+		pool := Pool{License: e.license.ID, Meter: en.Feature.Meter, Span: span, Generation: e.phase.CounterGeneration}
+		if err := e.addUnits(ctx, en, pool); err != nil {
 			return err
 		}
-		en.Limit = en.Quota.Limit + en.CarriedOver
 	}
-	if err := e.drawn(ctx, en, span); err != nil {
-		return err
-	}
+	var err error
 	en.Used, en.AsOf, err = e.svc.store.Used(ctx, e.license.ID, en.Feature.Meter, e.phase.CounterGeneration, from, to)
 	if err != nil {
 		return fmt.Errorf("what is used of %s: %w", en.Feature.Key, err)
@@ -225,35 +255,44 @@ func (e *explainer) count(ctx context.Context, en *Entitled) error {
 	return nil
 }
 
-// drawn fills in what is drawn of grants, and adds to a quota's limit what the period has of them.
-func (e *explainer) drawn(ctx context.Context, en *Entitled, span decision.Span) error {
+// addUnits adds to a hard quota's limit what was carried over, what is left of grants, and what was taken of them in the period itself. What an
+// earlier period took of them is gone.
+func (e *explainer) addUnits(ctx context.Context, en *Entitled, pool Pool) error {
+	if en.Quota.Mode == Soft {
+		return nil
+	}
+	if en.Quota.Rollover > 0 {
+		var err error
+		if en.CarriedOver, err = e.carried(ctx, en, pool); err != nil {
+			return err
+		}
+		en.Limit += en.CarriedOver
+	}
 	if len(en.Grants) == 0 {
 		return nil
 	}
-	ids := make([]string, len(en.Grants))
+	var ids []string
 	for i := range en.Grants {
-		ids[i] = en.Grants[i].ID
+		ids = append(ids, en.Grants[i].ID)
 	}
-	drawn, err := e.svc.store.Drawn(ctx, ids, span)
+	here, err := e.svc.store.DrawnIn(ctx, ids, pool)
 	if err != nil {
 		return err
 	}
 	for i := range en.Grants {
 		g := &en.Grants[i]
-		d := drawn[g.ID]
-		g.Drawn = d.Units
-		if en.Quota != nil {
-			en.Limit += max(0, g.Units-(d.Units-d.InPeriod))
-		}
+		en.Limit += max(0, g.Units-g.Drawn) + here[g.ID]
 	}
 	return nil
 }
 
-// carried is what the period before has left for the current one, as the lender has it; what it will leave for one to come is not known.
-func (e *explainer) carried(ctx context.Context, en *Entitled, span decision.Span) (int64, error) {
-	now, last := e.svc.now(), span.Start.Add(-time.Nanosecond)
-	current := !now.Before(span.Start) && (span.End.IsZero() || now.Before(span.End))
-	if en.Quota.Rollover <= 0 || !current || last.Before(e.license.StartsAt) {
+// carried is what the period before leaves for a pool: for the current one as the lender would find it now, for others as of their last loan.
+func (e *explainer) carried(ctx context.Context, en *Entitled, pool Pool) (int64, error) {
+	now, last := e.svc.now(), pool.Span.Start.Add(-time.Nanosecond)
+	if now.Before(pool.Span.Start) || !pool.Span.End.IsZero() && !now.Before(pool.Span.End) {
+		return e.svc.store.Rolled(ctx, pool)
+	}
+	if last.Before(e.license.StartsAt) {
 		return 0, nil
 	}
 	phase, grounds := e.license.PhaseAt(last), e.grounds
@@ -267,12 +306,13 @@ func (e *explainer) carried(ctx context.Context, en *Entitled, span decision.Spa
 		}
 	}
 	rule := e.license.Rule()
-	was, ok := rule.Counts(grounds, en.Feature.Meter, last)
+	was, ok := rule.Counts(grounds, pool.Meter, last)
 	if !ok || was.Quota == nil || !was.Quota.Hard || was.Quota.Period != en.Quota.Period.Rule() {
 		return 0, nil
 	}
-	from := decision.SpanAt(was.Quota.Period, e.zone, e.license.Anchor, last)
-	return e.svc.store.Carried(ctx, e.license.ID, en.Feature.Meter, e.phase.CounterGeneration, Quota{Limit: was.Quota.Limit, Rollover: en.Quota.Rollover}, from)
+	before := pool
+	before.Span = decision.SpanAt(was.Quota.Period, e.zone, e.license.Anchor, last)
+	return e.svc.store.Carried(ctx, before, Quota{Limit: was.Quota.Limit, Rollover: en.Quota.Rollover})
 }
 
 // phaseEnd is when another phase begins; zero: never.

@@ -20,12 +20,14 @@ func everything[T any](ctx context.Context, read func(context.Context, List) ([]
 	}
 }
 
-// prune archives what the catalog does not name, what refers to others first. One object in use refuses the whole apply.
+// pruneTerms comes before terms are made: a subject has room for so many only. Nothing refers to a term.
+func (a *apply) pruneTerms(ctx context.Context, c *Catalog) error {
+	return prune(ctx, a, KindTerm, a.Terms, c.Terms, func(t *Term) string { return t.Key }, a.archiveTerm)
+}
+
+// prune archives what else the catalog does not name, what refers to others first. One object in use refuses the whole apply.
 // A plan that was never published is someone's draft, which a file cannot name: it stays.
 func (a *apply) prune(ctx context.Context, c *Catalog) error {
-	if err := prune(ctx, a, KindTerm, a.Terms, c.Terms, func(t *Term) string { return t.Key }, a.archiveTerm); err != nil {
-		return err
-	}
 	if err := prune(ctx, a, KindIssuer, a.Issuers, c.Issuers, func(i *Issuer) string { return i.Key }, a.archiveIssuer); err != nil {
 		return err
 	}

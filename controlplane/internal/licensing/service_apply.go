@@ -90,6 +90,11 @@ func (a *apply) all(ctx context.Context, c *Catalog) error {
 			return at("routes["+r.Key+"]", err)
 		}
 	}
+	if c.Prune {
+		if err := a.pruneTerms(ctx, c); err != nil {
+			return at("prune", err)
+		}
+	}
 	if err := a.terms(ctx, c); err != nil {
 		return err
 	}

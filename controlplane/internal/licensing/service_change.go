@@ -174,8 +174,34 @@ func (s *Service) RenewLicense(ctx context.Context, id string, end time.Time) (L
 		if !next.After(w.now) || !next.After(l.EndsAt) {
 			return false, nil, invalid("ends_at", "has to be in the future, and after %s", l.EndsAt.Format(time.RFC3339))
 		}
+		if err := checkTime("ends_at", next); err != nil {
+			return false, nil, err
+		}
+		if err := w.checkRevival(ctx, l); err != nil {
+			return false, nil, err
+		}
 		detail := map[string]string{"was": l.EndsAt.Format(time.RFC3339), "ends_at": next.Format(time.RFC3339)}
 		l.EndsAt = next
 		return true, detail, nil
 	})
+}
+
+// checkRevival refuses to bring a licence back whose customer or plan was archived after it had ended: nodes have neither, so they would
+// deny what is shown as active.
+func (w *write) checkRevival(ctx context.Context, l *License) error {
+	if !l.ended(w.now) {
+		return nil
+	}
+	c, err := w.Customer(ctx, l.Customer)
+	if err := usable("id", KindCustomer, l.Customer, &c.Meta, err); err != nil {
+		return err
+	}
+	all := l.phases()
+	for _, ph := range all[phaseIndex(all, w.now):] {
+		p, err := w.Plan(ctx, ph.Plan)
+		if err := usable("id", KindPlan, ph.Plan, &p.Meta, err); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -79,5 +79,5 @@ func (w *write) checkGrant(ctx context.Context, l *License, g *Grant) error {
 	if err != nil {
 		return err
 	}
-	return w.mayGrant(g, &v)
+	return w.mayGrant(l, g, &v)
 }

@@ -164,6 +164,9 @@ func (w *write) complete(l *License, c *Customer, v *PlanVersion) (err error) {
 		if begun(l.EndsAt, l.TrialEndsAt) {
 			l.TrialEndsAt = l.EndsAt
 		}
+		if err := checkTime("trial_ends_at", l.TrialEndsAt); err != nil {
+			return err
+		}
 	}
 	l.DueAt = l.due(w.now)
 	l.ID, err = w.svc.newID("lic_", w.now)

@@ -328,6 +328,9 @@ func (p *Publication) check(otherwise Migration) error {
 	if err := checkTime("effective_at", p.EffectiveAt); err != nil {
 		return err
 	}
+	if p.Migration == MigrationNextPeriod && p.EffectiveAt.Year() >= endOfTime.Year() {
+		return invalid("effective_at", "has no next period that could be written: use a year before %d", endOfTime.Year())
+	}
 	return checkMigration(p.Migration, p.Filter)
 }
 

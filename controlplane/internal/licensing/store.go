@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"tollgate/controlplane/internal/audit"
-	"tollgate/dataplane/decision"
 )
 
 // Store keeps the domain's objects. Its methods block on the database and end with their context. What is not there
@@ -67,10 +66,14 @@ type Reader interface {
 	Licenses(ctx context.Context, l List, now time.Time) ([]License, error)
 	// Used is what is counted of a meter in whole minutes from one instant to another, and up to when that is complete.
 	Used(ctx context.Context, license, meter string, generation uint64, from, to time.Time) (units int64, asOf time.Time, err error)
-	// Drawn is how many units of grants are lent or used, in all and in one period.
-	Drawn(ctx context.Context, grants []string, in decision.Span) (map[string]Draw, error)
-	// Carried is what a hard quota of q.Limit leaves of a period for the next one, up to q.Rollover. What nodes still hold of it may come yet.
-	Carried(ctx context.Context, license, meter string, generation uint64, q Quota, from decision.Span) (int64, error)
+	// Drawn is how many units of grants are lent or used.
+	Drawn(ctx context.Context, grants []string) (map[string]int64, error)
+	// DrawnIn is how many of them were so in one period of a hard quota.
+	DrawnIn(ctx context.Context, grants []string, p Pool) (map[string]int64, error)
+	// Rolled is how many units of the period before a pool has, as of its last loan.
+	Rolled(ctx context.Context, p Pool) (int64, error)
+	// Carried is what a hard quota of q.Limit leaves of a pool's period for the next one, up to q.Rollover. What nodes still hold of it may come yet.
+	Carried(ctx context.Context, p Pool, q Quota) (int64, error)
 	// LicenseEvents are those after a number, oldest first; license may be empty.
 	LicenseEvents(ctx context.Context, license string, after int64, limit int) ([]LicenseEvent, error)
 	Migration(ctx context.Context, plan string, version uint32) (PlanMigration, error)
@@ -183,9 +186,6 @@ type Tx interface {
 	// most limit are named.
 	References(ctx context.Context, kind Kind, id string, now time.Time, limit int) ([]Reference, error)
 }
-
-// Draw is how many units of a grant are lent or used.
-type Draw struct{ Units, InPeriod int64 }
 
 // Reference is something that refers to an object.
 type Reference struct {

@@ -18,8 +18,10 @@ type request struct{}
 func (request) Header() map[string][]string {
 	return map[string][]string{"X-Region": {"us"}, "X-Internal-Id": {"1"}}
 }
-func (request) Query() map[string][]string { return map[string][]string{"debug": {"1"}} }
-func (request) ClientIP() string           { return "203.0.113.9" }
+func (request) Query() (map[string][]string, error) {
+	return map[string][]string{"debug": {"1"}}, nil
+}
+func (request) ClientIP() string { return "203.0.113.9" }
 
 // oneAccount is that of every licence.
 type oneAccount struct{ of *decision.Account }

@@ -12,7 +12,6 @@ import (
 
 	"tollgate/controlplane/internal/licensing"
 	"tollgate/controlplane/internal/postgres/query"
-	"tollgate/dataplane/decision"
 )
 
 // LockLicense implements licensing.Tx.
@@ -216,14 +215,11 @@ func (r reader) OpenMigration(ctx context.Context) (licensing.PlanMigration, err
 }
 
 // Drawn implements licensing.Reader.
-func (r reader) Drawn(ctx context.Context, grants []string, in decision.Span) (map[string]licensing.Draw, error) {
-	start, end := in.Unix()
-	rows, err := get(ctx, r, func(ctx context.Context, q *query.Queries) ([]query.DrawnRow, error) {
-		return q.Drawn(ctx, query.DrawnParams{Grants: grants, PeriodStart: start, PeriodEnd: periodEnd(end)})
-	})
-	out := make(map[string]licensing.Draw, len(rows))
+func (r reader) Drawn(ctx context.Context, grants []string) (map[string]int64, error) {
+	rows, err := get(ctx, r, func(ctx context.Context, q *query.Queries) ([]query.DrawnRow, error) { return q.Drawn(ctx, grants) })
+	out := make(map[string]int64, len(rows))
 	for _, row := range rows {
-		out[row.GrantID] = licensing.Draw{Units: row.Units, InPeriod: row.InPeriod}
+		out[row.GrantID] = row.Units
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read what is drawn of grants: %w", err)
@@ -231,12 +227,44 @@ func (r reader) Drawn(ctx context.Context, grants []string, in decision.Span) (m
 	return out, nil
 }
 
+// DrawnIn implements licensing.Reader.
+func (r reader) DrawnIn(ctx context.Context, grants []string, p licensing.Pool) (map[string]int64, error) {
+	start, end := p.Span.Unix()
+	rows, err := get(ctx, r, func(ctx context.Context, q *query.Queries) ([]query.DrawnInRow, error) {
+		return q.DrawnIn(ctx, query.DrawnInParams{
+			Grants: grants, License: p.License, Meter: p.Meter, Generation: int64(p.Generation), PeriodStart: start, PeriodEnd: periodEnd(end),
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what is drawn of grants in a period: %w", err)
+	}
+	out := make(map[string]int64, len(rows))
+	for _, row := range rows {
+		out[row.GrantID] = row.Units
+	}
+	return out, nil
+}
+
+// Rolled implements licensing.Reader.
+func (r reader) Rolled(ctx context.Context, p licensing.Pool) (int64, error) {
+	start, end := p.Span.Unix()
+	units, err := get(ctx, r, func(ctx context.Context, q *query.Queries) (int64, error) {
+		return q.Rolled(ctx, query.RolledParams{
+			License: p.License, Meter: p.Meter, Generation: int64(p.Generation), PeriodStart: start, PeriodEnd: periodEnd(end),
+		})
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read what was carried over: %w", err)
+	}
+	return units, nil
+}
+
 // Carried implements licensing.Reader.
-func (r reader) Carried(ctx context.Context, license, meter string, generation uint64, q licensing.Quota, from decision.Span) (int64, error) {
-	start, end := from.Unix()
-	units, err := get(ctx, r, func(ctx context.Context, queries *query.Queries) (int64, error) {
-		return queries.Carried(ctx, query.CarriedParams{
-			License: license, Meter: meter, Generation: int64(generation), PeriodStart: start, PeriodEnd: periodEnd(end), Quota: q.Limit, Rollover: q.Rollover,
+func (r reader) Carried(ctx context.Context, p licensing.Pool, quota licensing.Quota) (int64, error) {
+	start, end := p.Span.Unix()
+	units, err := get(ctx, r, func(ctx context.Context, q *query.Queries) (int64, error) {
+		return q.Carried(ctx, query.CarriedParams{
+			License: p.License, Meter: p.Meter, Generation: int64(p.Generation), PeriodStart: start, PeriodEnd: periodEnd(end), Quota: quota.Limit, Rollover: quota.Rollover,
 		})
 	})
 	if err != nil {

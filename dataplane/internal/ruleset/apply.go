@@ -186,7 +186,9 @@ func (f *Follower) enforce(state *decision.State, hash []byte) {
 	delete(f.known, at.Number-remembered)
 	e := &enforced{state: state, hash: hash, ages: agesOf(state.Settings())}
 	f.current.Store(e)
-	f.fresh.enforced(at)
+	if raw := f.fresh.enforced(at); raw != nil {
+		f.disk.heard(raw)
+	}
 	f.metrics.epoch.Set(float64(at.Number))
 	f.broken(state)
 	f.log.Debug("enforcing an epoch", "generation", at.Generation, "number", at.Number)

@@ -32,6 +32,12 @@ type kept struct {
 	copying sync.Mutex
 }
 
+// heard notes a heartbeat that counts.
+func (k *kept) heard(raw []byte) {
+	k.seen.Store(&raw)
+	k.proven.Store(true)
+}
+
 // restore brings into force what the last process left, verified like anything else. What does not fit together is dropped whole.
 func (f *Follower) restore(ctx context.Context) {
 	d := f.disk.disk
@@ -84,6 +90,7 @@ func (f *Follower) restore(ctx context.Context) {
 	f.diskDid(nil)
 	raw, age, clean := d.LastSeen()
 	if raw == nil {
+		f.log.Info("took the rules on disk", "generation", at.Generation, "number", at.Number, "serves_offline", false)
 		return
 	}
 	now := time.Now()

@@ -475,3 +475,23 @@ func TestI6_ARestartedNodeStaysFrozen(t *testing.T) {
 		})
 	}
 }
+
+// A node that hears a heartbeat first, and then enforces what it names, has heard it: it may stop at once and start from its disk.
+func TestI8_AHeartbeatThatCameFirstIsLeftOnDisk(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	s.publish(1, settings(nil))
+	dir := t.TempDir()
+	n := s.nodeOn(dir)
+	n.enforces(1, 1)
+	raw := s.extend(2, service("a", "http://a"))
+	n.Heartbeat(s.heartbeat(2))
+	s.control.Rules(raw)
+	n.enforces(1, 2)
+	n.isIn("fresh")
+	n.Stop()
+	s.down = true
+	n = s.nodeOn(dir)
+	n.enforces(1, 2)
+	n.isIn("fresh")
+}

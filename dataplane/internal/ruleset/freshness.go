@@ -57,6 +57,8 @@ type freshness struct {
 	// newest is the newest epoch that a heartbeat named, and arrived when it last did.
 	newest  decision.Epoch
 	arrived int64
+	// raw is that heartbeat.
+	raw []byte
 	// behind is since when newest is not enforced, or when that was last acted on; -1: it is.
 	behind int64
 	epoch  decision.Epoch
@@ -94,20 +96,22 @@ func (f *freshness) resume(signed time.Time, least time.Duration, trusted bool, 
 	}
 }
 
-// enforced notes the epoch in force: a heartbeat that came before it may count now.
-func (f *freshness) enforced(e decision.Epoch) {
+// enforced notes the epoch in force. A heartbeat that came before it may count now: that is returned.
+func (f *freshness) enforced(e decision.Epoch) (counts []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.epoch = e
-	if f.newest != (decision.Epoch{}) && f.newest.Compare(e) <= 0 {
-		f.at.Store(max(f.at.Load(), f.arrived))
-		f.behind = -1
+	if f.newest == (decision.Epoch{}) || f.newest.Compare(e) > 0 {
+		return nil
 	}
+	f.at.Store(max(f.at.Load(), f.arrived))
+	f.behind = -1
+	return f.raw
 }
 
-// heartbeat takes a heartbeat that verified. It reports whether the rules are current by it, and whether change sets have been missing for too
+// heartbeat takes a heartbeat that verified, raw as it came. It reports whether the rules are current by it, and whether change sets have been missing for too
 // long.
-func (f *freshness) heartbeat(e decision.Epoch, signed time.Time, tolerance, oldest time.Duration, now time.Time) (counts, missing bool) {
+func (f *freshness) heartbeat(raw []byte, e decision.Epoch, signed time.Time, tolerance, oldest time.Duration, now time.Time) (counts, missing bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !signed.After(f.signed) && now.Sub(signed).Abs() > tolerance {
@@ -122,7 +126,7 @@ func (f *freshness) heartbeat(e decision.Epoch, signed time.Time, tolerance, old
 		f.signed = signed
 	}
 	at := f.since(now)
-	f.newest, f.arrived = e, at
+	f.newest, f.arrived, f.raw = e, at, raw
 	if e.Compare(f.epoch) <= 0 {
 		f.at.Store(at)
 		f.behind = -1
@@ -178,10 +182,9 @@ func (f *Follower) Heartbeat(raw []byte) {
 			return
 		}
 	}
-	counts, missing := f.fresh.heartbeat(at, h.GetTime().AsTime(), tolerance, oldest, now)
+	counts, missing := f.fresh.heartbeat(raw, at, h.GetTime().AsTime(), tolerance, oldest, now)
 	if counts {
-		f.disk.seen.Store(&raw)
-		f.disk.proven.Store(true)
+		f.disk.heard(raw)
 	}
 	if missing {
 		select {

@@ -265,10 +265,10 @@ func TestI6_AReplayedHeartbeatDoesNotReviveADisk(t *testing.T) {
 		c.fresh.resume(heard, 0, false, heard)
 		time.Sleep(time.Hour)
 		at := decision.Epoch{Generation: 1, Number: 1}
-		if counts, _ := c.fresh.heartbeat(at, heard.Add(5*time.Minute), defaultAges.stale, defaultAges.grace, time.Now()); counts {
+		if counts, _ := c.fresh.heartbeat(nil, at, heard.Add(5*time.Minute), defaultAges.stale, defaultAges.grace, time.Now()); counts {
 			t.Error("a heartbeat of an hour ago counts")
 		}
-		if counts, _ := c.fresh.heartbeat(at, time.Now(), defaultAges.stale, defaultAges.grace, time.Now()); !counts {
+		if counts, _ := c.fresh.heartbeat(nil, at, time.Now(), defaultAges.stale, defaultAges.grace, time.Now()); !counts {
 			t.Error("one of now does not")
 		}
 	})

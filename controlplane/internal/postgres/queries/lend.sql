@@ -19,11 +19,17 @@ FROM lend_rate(@boot::text, @license::text, @rate_limit::text, @per_second::doub
 -- name: LiveNodes :one
 SELECT count(*) FROM node WHERE last_seen > now() - interval '5 seconds';
 
+-- name: DrawnIn :many
+SELECT grant_id, units FROM quota_draw
+WHERE grant_id = ANY(@grants::text[]) AND license = @license AND meter = @meter AND counter_generation = @generation
+    AND period_start = @period_start AND period_end = @period_end;
+
+-- name: Rolled :one
+SELECT coalesce(sum(rolled), 0)::bigint FROM quota_pool
+WHERE license = @license AND meter = @meter AND counter_generation = @generation AND period_start = @period_start AND period_end = @period_end;
+
 -- name: Drawn :many
--- In all, and in one period.
-SELECT grant_id, sum(units)::bigint AS units,
-       coalesce(sum(units) FILTER (WHERE period_start = @period_start::bigint AND period_end = @period_end::bigint), 0)::bigint AS in_period
-FROM quota_draw WHERE grant_id = ANY(@grants::text[]) GROUP BY grant_id;
+SELECT grant_id, sum(units)::bigint AS units FROM quota_draw WHERE grant_id = ANY(@grants::text[]) GROUP BY grant_id;
 
 -- name: Carried :one
 SELECT quota_carried(@license::text, @meter::text, @generation::bigint, @period_start::bigint, @period_end::bigint, @quota::bigint, @rollover::bigint)::bigint AS units;

@@ -39,26 +39,16 @@ func (q *Queries) Carried(ctx context.Context, arg CarriedParams) (int64, error)
 }
 
 const drawn = `-- name: Drawn :many
-SELECT grant_id, sum(units)::bigint AS units,
-       coalesce(sum(units) FILTER (WHERE period_start = $1::bigint AND period_end = $2::bigint), 0)::bigint AS in_period
-FROM quota_draw WHERE grant_id = ANY($3::text[]) GROUP BY grant_id
+SELECT grant_id, sum(units)::bigint AS units FROM quota_draw WHERE grant_id = ANY($1::text[]) GROUP BY grant_id
 `
 
-type DrawnParams struct {
-	PeriodStart int64
-	PeriodEnd   int64
-	Grants      []string
-}
-
 type DrawnRow struct {
-	GrantID  string
-	Units    int64
-	InPeriod int64
+	GrantID string
+	Units   int64
 }
 
-// In all, and in one period.
-func (q *Queries) Drawn(ctx context.Context, arg DrawnParams) ([]DrawnRow, error) {
-	rows, err := q.db.Query(ctx, drawn, arg.PeriodStart, arg.PeriodEnd, arg.Grants)
+func (q *Queries) Drawn(ctx context.Context, grants []string) ([]DrawnRow, error) {
+	rows, err := q.db.Query(ctx, drawn, grants)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +56,54 @@ func (q *Queries) Drawn(ctx context.Context, arg DrawnParams) ([]DrawnRow, error
 	var items []DrawnRow
 	for rows.Next() {
 		var i DrawnRow
-		if err := rows.Scan(&i.GrantID, &i.Units, &i.InPeriod); err != nil {
+		if err := rows.Scan(&i.GrantID, &i.Units); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const drawnIn = `-- name: DrawnIn :many
+SELECT grant_id, units FROM quota_draw
+WHERE grant_id = ANY($1::text[]) AND license = $2 AND meter = $3 AND counter_generation = $4
+    AND period_start = $5 AND period_end = $6
+`
+
+type DrawnInParams struct {
+	Grants      []string
+	License     string
+	Meter       string
+	Generation  int64
+	PeriodStart int64
+	PeriodEnd   int64
+}
+
+type DrawnInRow struct {
+	GrantID string
+	Units   int64
+}
+
+func (q *Queries) DrawnIn(ctx context.Context, arg DrawnInParams) ([]DrawnInRow, error) {
+	rows, err := q.db.Query(ctx, drawnIn,
+		arg.Grants,
+		arg.License,
+		arg.Meter,
+		arg.Generation,
+		arg.PeriodStart,
+		arg.PeriodEnd,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DrawnInRow
+	for rows.Next() {
+		var i DrawnInRow
+		if err := rows.Scan(&i.GrantID, &i.Units); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -256,4 +293,30 @@ func (q *Queries) LiveNodes(ctx context.Context) (int64, error) {
 	var count int64
 	err := row.Scan(&count)
 	return count, err
+}
+
+const rolled = `-- name: Rolled :one
+SELECT coalesce(sum(rolled), 0)::bigint FROM quota_pool
+WHERE license = $1 AND meter = $2 AND counter_generation = $3 AND period_start = $4 AND period_end = $5
+`
+
+type RolledParams struct {
+	License     string
+	Meter       string
+	Generation  int64
+	PeriodStart int64
+	PeriodEnd   int64
+}
+
+func (q *Queries) Rolled(ctx context.Context, arg RolledParams) (int64, error) {
+	row := q.db.QueryRow(ctx, rolled,
+		arg.License,
+		arg.Meter,
+		arg.Generation,
+		arg.PeriodStart,
+		arg.PeriodEnd,
+	)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
 }

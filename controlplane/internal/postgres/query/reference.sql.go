@@ -19,11 +19,13 @@ WHERE v.entitlements @> jsonb_build_array(jsonb_build_object('feature', $2::text
            v.version = (SELECT max(n.version) FROM plan_version n WHERE n.plan = v.plan AND n.state = 'published')
            OR EXISTS (SELECT FROM license l
                       WHERE l.plan = v.plan AND l.plan_version = v.version
-                        AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > $3::timestamptz))
+                        AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > $3::timestamptz)
+                        AND (l.cancels_at IS NULL OR l.cancels_at > $3::timestamptz))
            OR EXISTS (SELECT FROM license l
                       WHERE l.phases <> '[]'
                         AND l.phases @> jsonb_build_array(jsonb_build_object('plan', v.plan, 'version', v.version))
-                        AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > $3::timestamptz))))
+                        AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > $3::timestamptz)
+                        AND (l.cancels_at IS NULL OR l.cancels_at > $3::timestamptz))))
 UNION ALL
 SELECT 'add_on'::text, a.key
 FROM add_on a JOIN add_on_version v ON v.add_on = a.key AND v.version = a.version
@@ -33,6 +35,7 @@ SELECT 'license'::text, l.id FROM license l
 WHERE (l.overrides <> '[]' AND l.overrides @> jsonb_build_array(jsonb_build_object('feature', $2::text))
        OR l.grants <> '[]' AND l.grants @> jsonb_build_array(jsonb_build_object('feature', $2::text)))
   AND l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > $3::timestamptz)
+  AND (l.cancels_at IS NULL OR l.cancels_at > $3::timestamptz)
 UNION ALL
 SELECT 'route'::text, r.key FROM route r WHERE $2::text = ANY(r.requires) AND r.archived_at IS NULL
 ORDER BY kind, id
@@ -76,6 +79,7 @@ WHERE ($1::text IS NULL OR customer = $1)
   AND ($2::text IS NULL OR plan = $2
        OR phases <> '[]' AND phases @> jsonb_build_array(jsonb_build_object('plan', $2::text)))
   AND status IN ('active', 'suspended') AND (ends_at IS NULL OR ends_at > $3::timestamptz)
+  AND (cancels_at IS NULL OR cancels_at > $3::timestamptz)
 ORDER BY id
 LIMIT $4
 `
