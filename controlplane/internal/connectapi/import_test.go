@@ -152,6 +152,53 @@ func TestAPI_StreamsMayBeLargeAndAreRefusedEarly(t *testing.T) {
 	}
 }
 
+// A stream may last for hours: a token that is revoked meanwhile stores nothing more.
+func TestAPI_ARevokedTokenEndsItsStream(t *testing.T) {
+	t.Parallel()
+	a := setup(t)
+	stream, err := a.streaming(a.token(licensing.Editor)).ImportCustomers(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := func(from, to int) []byte {
+		var csv []byte
+		for i := from; i < to; i++ {
+			csv = fmt.Appendf(csv, "customer-%d\n", i)
+		}
+		return csv
+	}
+	stored := func() int {
+		return a.count(func(l licensing.List) (int, string, error) {
+			p, err := a.licensing.ListCustomers(t.Context(), l)
+			return len(p.Items), p.Next, err
+		})
+	}
+	if err := stream.Send(&adminv1.ImportCustomersRequest{Csv: append([]byte("external_id\n"), rows(0, 1001)...)}); err != nil {
+		t.Fatal(err)
+	}
+	for stored() == 0 && t.Context().Err() == nil {
+		continue // The first batch is on its way.
+	}
+	tokens, err := a.licensing.ListTokens(t.Context(), licensing.List{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range tokens.Items {
+		if token.Role == licensing.Editor {
+			if _, err := a.licensing.RevokeToken(t.Context(), token.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = stream.Send(&adminv1.ImportCustomersRequest{Csv: rows(1001, 2500)})
+	if _, err := stream.CloseAndReceive(); connect.CodeOf(err) != connect.CodeUnauthenticated {
+		t.Errorf("%v", err)
+	}
+	if n := stored(); n != 1000 {
+		t.Errorf("%d are stored", n)
+	}
+}
+
 // The REST form of a stream does not exist: nothing leads to it but its procedure.
 func TestAPI_ImportsHaveNoRESTForm(t *testing.T) {
 	t.Parallel()

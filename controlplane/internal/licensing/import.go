@@ -149,6 +149,9 @@ func (m *importer[T]) flush(ctx context.Context) error {
 	var out Imported
 	epoch, err := m.svc.write(ctx, &out, func(w *write) error {
 		out = Imported{}
+		if err := w.stillAllowed(ctx); err != nil {
+			return err
+		}
 		return m.store(ctx, w, batch, &out)
 	})
 	if err != nil {
@@ -157,6 +160,21 @@ func (m *importer[T]) flush(ctx context.Context) error {
 	m.out.add(&out)
 	m.epoch, m.batch, m.done = epoch, nil, m.done+1
 	return nil
+}
+
+// stillAllowed refuses a caller whose token was revoked while the file came, which may be hours.
+func (w *write) stillAllowed(ctx context.Context) error {
+	if w.call.Actor == "" {
+		return nil
+	}
+	t, err := w.Token(ctx, w.call.Actor)
+	if err == nil && !t.RevokeTime.IsZero() {
+		return &Error{Code: Unauthenticated, Message: "the token was revoked while the file came: what came before is stored"}
+	}
+	if CodeOf(err) == NotFound { // Not every actor is a token.
+		return nil
+	}
+	return err
 }
 
 // named gives each batch a request id of its own, so that a call that comes again goes through the same batches.
