@@ -77,6 +77,14 @@ func courseVerbs(changed view) []*cobra.Command {
 				return nil
 			}),
 		listing(verb{
+			use: "loans ID", short: "What nodes hold of a licence's hard quotas", example: "  tollgate licenses loans lic_01K0…",
+			args: cobra.ExactArgs(1),
+			view: view{field: "loans", columns: []column{
+				{"METER", "meter"}, {"NODE", "node"}, {"BOOT", "boot"}, {"LENT", "lent"}, {"SPENT", "spent"}, {"STRANDED", "stranded"},
+				{"PERIOD", "period_start"}, {"ENDS", "period_end"},
+			}},
+		}, (*client).license, licenseClient.ListLoans, argument[*adminv1.ListLoansRequest]("license")),
+		listing(verb{
 			use: "events [ID]", short: "What happened to a licence, or to all, by people and by time",
 			example: "  tollgate licenses events lic_01K0…\n  tollgate licenses events --after 4711 -o json",
 			args:    cobra.MaximumNArgs(1),

@@ -117,3 +117,10 @@ func toLicenseEvent(e *licensing.LicenseEvent) *adminv1.LicenseEvent {
 		Status: toEnum[adminv1.LicenseStatus](e.Status), Detail: e.Detail,
 	}
 }
+
+func toLoan(l *licensing.Loan) *adminv1.Loan {
+	return &adminv1.Loan{
+		Node: l.Node, Boot: l.Boot, Meter: l.Meter, Lent: l.Lent, Spent: l.Spent, Stranded: l.Stranded,
+		PeriodStart: toTime(l.PeriodStart), PeriodEnd: toTime(l.PeriodEnd),
+	}
+}

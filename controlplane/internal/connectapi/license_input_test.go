@@ -187,6 +187,8 @@ func TestLicense_BadInputIsRefusedAndStoresNothing(t *testing.T) {
 		{"filter by a status that is none", "LicenseService/ListLicenses", `{"filter": "status = purple"}`, bad, "filter.status"},
 		{"filter by a version that is none", "LicenseService/ListLicenses", `{"filter": "plan_version = one"}`, bad, "filter.plan_version"},
 		{"events of no licence", "LicenseService/ListLicenseEvents", `{"license": "lic_0"}`, missing, "license"},
+		{"loans of no licence", "LicenseService/ListLoans", `{"license": "lic_0"}`, missing, "license"},
+		{"page token of other loans", "LicenseService/ListLoans", fmt.Sprintf(`{"license": %q, "pageToken": %q}`, s.live, token), bad, "page_token"},
 		{"entitlements of no licence", "LicenseService/GetEntitlements", `{"license": "lic_0"}`, missing, "lic_0"},
 	}
 	before := s.state()

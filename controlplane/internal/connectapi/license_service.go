@@ -146,3 +146,16 @@ func (s licenseService) ListLicenseEvents(ctx context.Context, req *adminv1.List
 	}
 	return &adminv1.ListLicenseEventsResponse{LicenseEvents: each(events.Items, toLicenseEvent), NextPageToken: q.token(events.Next)}, nil
 }
+
+func (s licenseService) ListLoans(ctx context.Context, req *adminv1.ListLoansRequest) (*adminv1.ListLoansResponse, error) {
+	q := newQuery("loans", nil, req.GetLicense())
+	cursor, err := q.cursor(req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	loans, err := s.licensing.ListLoans(ctx, req.GetLicense(), licensing.List{PageSize: int(req.GetPageSize()), After: cursor})
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.ListLoansResponse{Loans: each(loans.Items, toLoan), NextPageToken: q.token(loans.Next)}, nil
+}

@@ -74,6 +74,8 @@ type Reader interface {
 	Rolled(ctx context.Context, p Pool) (int64, error)
 	// Carried is what a hard quota of q.Limit leaves of a pool's period for the next one, up to q.Rollover. What nodes still hold of it may come yet.
 	Carried(ctx context.Context, p Pool, q Quota) (int64, error)
+	// Loans are what boots hold of a licence's hard quotas, after a place.
+	Loans(ctx context.Context, license string, after LoanPlace, limit int) ([]Loan, error)
 	// LicenseEvents are those after a number, oldest first; license may be empty.
 	LicenseEvents(ctx context.Context, license string, after int64, limit int) ([]LicenseEvent, error)
 	Migration(ctx context.Context, plan string, version uint32) (PlanMigration, error)

@@ -773,6 +773,114 @@ func (x *LicenseEvent) GetDetail() map[string]string {
 	return nil
 }
 
+// Loan is units of a hard quota that one boot of a node was lent.
+type Loan struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The node's name; empty while nothing of the boot's log has come.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Boot string `protobuf:"bytes,2,opt,name=boot,proto3" json:"boot,omitempty"`
+	// The meter's key.
+	Meter string `protobuf:"bytes,3,opt,name=meter,proto3" json:"meter,omitempty"`
+	// Units that the boot holds or has spent.
+	Lent int64 `protobuf:"varint,4,opt,name=lent,proto3" json:"lent,omitempty"`
+	// Units of them that are spent, as far as the boot has said.
+	Spent int64 `protobuf:"varint,5,opt,name=spent,proto3" json:"spent,omitempty"`
+	// Units of them that a boot holds which has not been heard of for a while, and has not
+	// closed: they are free again when its log is in.
+	Stranded    int64                  `protobuf:"varint,6,opt,name=stranded,proto3" json:"stranded,omitempty"`
+	PeriodStart *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=period_start,json=periodStart,proto3" json:"period_start,omitempty"`
+	// Unset: of a lifetime.
+	PeriodEnd     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=period_end,json=periodEnd,proto3" json:"period_end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Loan) Reset() {
+	*x = Loan{}
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Loan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Loan) ProtoMessage() {}
+
+func (x *Loan) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Loan.ProtoReflect.Descriptor instead.
+func (*Loan) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Loan) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Loan) GetBoot() string {
+	if x != nil {
+		return x.Boot
+	}
+	return ""
+}
+
+func (x *Loan) GetMeter() string {
+	if x != nil {
+		return x.Meter
+	}
+	return ""
+}
+
+func (x *Loan) GetLent() int64 {
+	if x != nil {
+		return x.Lent
+	}
+	return 0
+}
+
+func (x *Loan) GetSpent() int64 {
+	if x != nil {
+		return x.Spent
+	}
+	return 0
+}
+
+func (x *Loan) GetStranded() int64 {
+	if x != nil {
+		return x.Stranded
+	}
+	return 0
+}
+
+func (x *Loan) GetPeriodStart() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PeriodStart
+	}
+	return nil
+}
+
+func (x *Loan) GetPeriodEnd() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PeriodEnd
+	}
+	return nil
+}
+
 var File_tollgate_admin_v1_license_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_license_proto_rawDesc = "" +
@@ -850,7 +958,17 @@ const file_tollgate_admin_v1_license_proto_rawDesc = "" +
 	"\x06detail\x18\x06 \x03(\v2+.tollgate.admin.v1.LicenseEvent.DetailEntryR\x06detail\x1a9\n" +
 	"\vDetailEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\x95\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x84\x02\n" +
+	"\x04Loan\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
+	"\x04boot\x18\x02 \x01(\tR\x04boot\x12\x14\n" +
+	"\x05meter\x18\x03 \x01(\tR\x05meter\x12\x12\n" +
+	"\x04lent\x18\x04 \x01(\x03R\x04lent\x12\x14\n" +
+	"\x05spent\x18\x05 \x01(\x03R\x05spent\x12\x1a\n" +
+	"\bstranded\x18\x06 \x01(\x03R\bstranded\x12=\n" +
+	"\fperiod_start\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\vperiodStart\x129\n" +
+	"\n" +
+	"period_end\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tperiodEnd*\x95\x02\n" +
 	"\rLicenseStatus\x12\x1e\n" +
 	"\x1aLICENSE_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18LICENSE_STATUS_SCHEDULED\x10\x01\x12\x1b\n" +
@@ -876,7 +994,7 @@ func file_tollgate_admin_v1_license_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_admin_v1_license_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_admin_v1_license_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_tollgate_admin_v1_license_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_tollgate_admin_v1_license_proto_goTypes = []any{
 	(LicenseStatus)(0),            // 0: tollgate.admin.v1.LicenseStatus
 	(*License)(nil),               // 1: tollgate.admin.v1.License
@@ -885,46 +1003,49 @@ var file_tollgate_admin_v1_license_proto_goTypes = []any{
 	(*Override)(nil),              // 4: tollgate.admin.v1.Override
 	(*Grant)(nil),                 // 5: tollgate.admin.v1.Grant
 	(*LicenseEvent)(nil),          // 6: tollgate.admin.v1.LicenseEvent
-	nil,                           // 7: tollgate.admin.v1.LicenseEvent.DetailEntry
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(*Quota)(nil),                 // 9: tollgate.admin.v1.Quota
-	(*RateLimit)(nil),             // 10: tollgate.admin.v1.RateLimit
-	(*structpb.Value)(nil),        // 11: google.protobuf.Value
+	(*Loan)(nil),                  // 7: tollgate.admin.v1.Loan
+	nil,                           // 8: tollgate.admin.v1.LicenseEvent.DetailEntry
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*Quota)(nil),                 // 10: tollgate.admin.v1.Quota
+	(*RateLimit)(nil),             // 11: tollgate.admin.v1.RateLimit
+	(*structpb.Value)(nil),        // 12: google.protobuf.Value
 }
 var file_tollgate_admin_v1_license_proto_depIdxs = []int32{
 	0,  // 0: tollgate.admin.v1.License.status:type_name -> tollgate.admin.v1.LicenseStatus
-	8,  // 1: tollgate.admin.v1.License.starts_at:type_name -> google.protobuf.Timestamp
-	8,  // 2: tollgate.admin.v1.License.ends_at:type_name -> google.protobuf.Timestamp
-	8,  // 3: tollgate.admin.v1.License.anchor:type_name -> google.protobuf.Timestamp
-	8,  // 4: tollgate.admin.v1.License.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 5: tollgate.admin.v1.License.update_time:type_name -> google.protobuf.Timestamp
-	8,  // 6: tollgate.admin.v1.License.trial_ends_at:type_name -> google.protobuf.Timestamp
-	8,  // 7: tollgate.admin.v1.License.cancels_at:type_name -> google.protobuf.Timestamp
-	8,  // 8: tollgate.admin.v1.License.grace_until:type_name -> google.protobuf.Timestamp
+	9,  // 1: tollgate.admin.v1.License.starts_at:type_name -> google.protobuf.Timestamp
+	9,  // 2: tollgate.admin.v1.License.ends_at:type_name -> google.protobuf.Timestamp
+	9,  // 3: tollgate.admin.v1.License.anchor:type_name -> google.protobuf.Timestamp
+	9,  // 4: tollgate.admin.v1.License.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 5: tollgate.admin.v1.License.update_time:type_name -> google.protobuf.Timestamp
+	9,  // 6: tollgate.admin.v1.License.trial_ends_at:type_name -> google.protobuf.Timestamp
+	9,  // 7: tollgate.admin.v1.License.cancels_at:type_name -> google.protobuf.Timestamp
+	9,  // 8: tollgate.admin.v1.License.grace_until:type_name -> google.protobuf.Timestamp
 	3,  // 9: tollgate.admin.v1.License.upcoming:type_name -> tollgate.admin.v1.LicensePhase
 	4,  // 10: tollgate.admin.v1.License.overrides:type_name -> tollgate.admin.v1.Override
 	5,  // 11: tollgate.admin.v1.License.grants:type_name -> tollgate.admin.v1.Grant
 	2,  // 12: tollgate.admin.v1.License.add_ons:type_name -> tollgate.admin.v1.Attachment
-	8,  // 13: tollgate.admin.v1.Attachment.starts_at:type_name -> google.protobuf.Timestamp
-	8,  // 14: tollgate.admin.v1.Attachment.ends_at:type_name -> google.protobuf.Timestamp
-	8,  // 15: tollgate.admin.v1.LicensePhase.starts_at:type_name -> google.protobuf.Timestamp
-	9,  // 16: tollgate.admin.v1.Override.quota:type_name -> tollgate.admin.v1.Quota
-	10, // 17: tollgate.admin.v1.Override.rate_limit:type_name -> tollgate.admin.v1.RateLimit
-	8,  // 18: tollgate.admin.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
-	8,  // 19: tollgate.admin.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
-	8,  // 20: tollgate.admin.v1.Override.create_time:type_name -> google.protobuf.Timestamp
-	11, // 21: tollgate.admin.v1.Override.value:type_name -> google.protobuf.Value
-	8,  // 22: tollgate.admin.v1.Grant.starts_at:type_name -> google.protobuf.Timestamp
-	8,  // 23: tollgate.admin.v1.Grant.expires_at:type_name -> google.protobuf.Timestamp
-	8,  // 24: tollgate.admin.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 25: tollgate.admin.v1.LicenseEvent.time:type_name -> google.protobuf.Timestamp
+	9,  // 13: tollgate.admin.v1.Attachment.starts_at:type_name -> google.protobuf.Timestamp
+	9,  // 14: tollgate.admin.v1.Attachment.ends_at:type_name -> google.protobuf.Timestamp
+	9,  // 15: tollgate.admin.v1.LicensePhase.starts_at:type_name -> google.protobuf.Timestamp
+	10, // 16: tollgate.admin.v1.Override.quota:type_name -> tollgate.admin.v1.Quota
+	11, // 17: tollgate.admin.v1.Override.rate_limit:type_name -> tollgate.admin.v1.RateLimit
+	9,  // 18: tollgate.admin.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
+	9,  // 19: tollgate.admin.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
+	9,  // 20: tollgate.admin.v1.Override.create_time:type_name -> google.protobuf.Timestamp
+	12, // 21: tollgate.admin.v1.Override.value:type_name -> google.protobuf.Value
+	9,  // 22: tollgate.admin.v1.Grant.starts_at:type_name -> google.protobuf.Timestamp
+	9,  // 23: tollgate.admin.v1.Grant.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 24: tollgate.admin.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 25: tollgate.admin.v1.LicenseEvent.time:type_name -> google.protobuf.Timestamp
 	0,  // 26: tollgate.admin.v1.LicenseEvent.status:type_name -> tollgate.admin.v1.LicenseStatus
-	7,  // 27: tollgate.admin.v1.LicenseEvent.detail:type_name -> tollgate.admin.v1.LicenseEvent.DetailEntry
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	8,  // 27: tollgate.admin.v1.LicenseEvent.detail:type_name -> tollgate.admin.v1.LicenseEvent.DetailEntry
+	9,  // 28: tollgate.admin.v1.Loan.period_start:type_name -> google.protobuf.Timestamp
+	9,  // 29: tollgate.admin.v1.Loan.period_end:type_name -> google.protobuf.Timestamp
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_license_proto_init() }
@@ -939,7 +1060,7 @@ func file_tollgate_admin_v1_license_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_license_proto_rawDesc), len(file_tollgate_admin_v1_license_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -2464,6 +2464,122 @@ func (x *ImportLicensesResponse) GetEpoch() *Epoch {
 	return nil
 }
 
+type ListLoansRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The licence's id.
+	License string `protobuf:"bytes,1,opt,name=license,proto3" json:"license,omitempty"`
+	// 0: 50. Clamped at 1,000.
+	PageSize      int32  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLoansRequest) Reset() {
+	*x = ListLoansRequest{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLoansRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLoansRequest) ProtoMessage() {}
+
+func (x *ListLoansRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLoansRequest.ProtoReflect.Descriptor instead.
+func (*ListLoansRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ListLoansRequest) GetLicense() string {
+	if x != nil {
+		return x.License
+	}
+	return ""
+}
+
+func (x *ListLoansRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListLoansRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListLoansResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By meter, period and boot.
+	Loans []*Loan `protobuf:"bytes,1,rep,name=loans,proto3" json:"loans,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLoansResponse) Reset() {
+	*x = ListLoansResponse{}
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLoansResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLoansResponse) ProtoMessage() {}
+
+func (x *ListLoansResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_license_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLoansResponse.ProtoReflect.Descriptor instead.
+func (*ListLoansResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_license_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *ListLoansResponse) GetLoans() []*Loan {
+	if x != nil {
+		return x.Loans
+	}
+	return nil
+}
+
+func (x *ListLoansResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_tollgate_admin_v1_license_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
@@ -2650,12 +2766,20 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"\x81\x01\n" +
 	"\x16ImportLicensesResponse\x127\n" +
 	"\x06result\x18\x01 \x01(\v2\x1f.tollgate.admin.v1.ImportResultR\x06result\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch*Z\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\x86\x01\n" +
+	"\x10ListLoansRequest\x12#\n" +
+	"\alicense\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\alicense\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\tpageToken\"j\n" +
+	"\x11ListLoansResponse\x12-\n" +
+	"\x05loans\x18\x01 \x03(\v2\x17.tollgate.admin.v1.LoanR\x05loans\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*Z\n" +
 	"\n" +
 	"ChangeWhen\x12\x1b\n" +
 	"\x17CHANGE_WHEN_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCHANGE_WHEN_NOW\x10\x01\x12\x1a\n" +
-	"\x16CHANGE_WHEN_PERIOD_END\x10\x022\xe5\x13\n" +
+	"\x16CHANGE_WHEN_PERIOD_END\x10\x022\xeb\x14\n" +
 	"\x0eLicenseService\x12{\n" +
 	"\n" +
 	"GetLicense\x12$.tollgate.admin.v1.GetLicenseRequest\x1a%.tollgate.admin.v1.GetLicenseResponse\" \x88\xb5\x18\x06\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/licenses/{id}\x90\x02\x01\x12|\n" +
@@ -2674,7 +2798,8 @@ const file_tollgate_admin_v1_license_service_proto_rawDesc = "" +
 	"\x0eCreateOverride\x12(.tollgate.admin.v1.CreateOverrideRequest\x1a).tollgate.admin.v1.CreateOverrideResponse\"/\x88\xb5\x18\x14\x82\xd3\xe4\x93\x02%:\x01*\" /v1/licenses/{license}/overrides\x12\x98\x01\n" +
 	"\x0eDeleteOverride\x12(.tollgate.admin.v1.DeleteOverrideRequest\x1a).tollgate.admin.v1.DeleteOverrideResponse\"1\x88\xb5\x18\x14\x82\xd3\xe4\x93\x02'*%/v1/licenses/{license}/overrides/{id}\x12\x8a\x01\n" +
 	"\vCreateGrant\x12%.tollgate.admin.v1.CreateGrantRequest\x1a&.tollgate.admin.v1.CreateGrantResponse\",\x88\xb5\x18\x14\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/licenses/{license}/grants\x12\x9c\x01\n" +
-	"\x0fGetEntitlements\x12).tollgate.admin.v1.GetEntitlementsRequest\x1a*.tollgate.admin.v1.GetEntitlementsResponse\"2\x88\xb5\x18\x06\x82\xd3\xe4\x93\x02%\x12#/v1/licenses/{license}/entitlements\x90\x02\x01\x12\x91\x01\n" +
+	"\x0fGetEntitlements\x12).tollgate.admin.v1.GetEntitlementsRequest\x1a*.tollgate.admin.v1.GetEntitlementsResponse\"2\x88\xb5\x18\x06\x82\xd3\xe4\x93\x02%\x12#/v1/licenses/{license}/entitlements\x90\x02\x01\x12\x83\x01\n" +
+	"\tListLoans\x12#.tollgate.admin.v1.ListLoansRequest\x1a$.tollgate.admin.v1.ListLoansResponse\"+\x88\xb5\x18\x06\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/licenses/{license}/loans\x90\x02\x01\x12\x91\x01\n" +
 	"\x11ListLicenseEvents\x12+.tollgate.admin.v1.ListLicenseEventsRequest\x1a,.tollgate.admin.v1.ListLicenseEventsResponse\"!\x88\xb5\x18\x06\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/license_events\x90\x02\x01\x12\x8a\x01\n" +
 	"\vAttachAddOn\x12%.tollgate.admin.v1.AttachAddOnRequest\x1a&.tollgate.admin.v1.AttachAddOnResponse\",\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/licenses/{id}:attachAddOn\x12\x8a\x01\n" +
 	"\vDetachAddOn\x12%.tollgate.admin.v1.DetachAddOnRequest\x1a&.tollgate.admin.v1.DetachAddOnResponse\",\x88\xb5\x18\a\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/licenses/{id}:detachAddOnB\xbd\x01\n" +
@@ -2693,7 +2818,7 @@ func file_tollgate_admin_v1_license_service_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_admin_v1_license_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_admin_v1_license_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_tollgate_admin_v1_license_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_tollgate_admin_v1_license_service_proto_goTypes = []any{
 	(ChangeWhen)(0),                   // 0: tollgate.admin.v1.ChangeWhen
 	(*GetLicenseRequest)(nil),         // 1: tollgate.admin.v1.GetLicenseRequest
@@ -2732,109 +2857,115 @@ var file_tollgate_admin_v1_license_service_proto_goTypes = []any{
 	(*DetachAddOnResponse)(nil),       // 34: tollgate.admin.v1.DetachAddOnResponse
 	(*ImportLicensesRequest)(nil),     // 35: tollgate.admin.v1.ImportLicensesRequest
 	(*ImportLicensesResponse)(nil),    // 36: tollgate.admin.v1.ImportLicensesResponse
-	(*License)(nil),                   // 37: tollgate.admin.v1.License
-	(*Epoch)(nil),                     // 38: tollgate.admin.v1.Epoch
-	(*timestamppb.Timestamp)(nil),     // 39: google.protobuf.Timestamp
-	(*structpb.Value)(nil),            // 40: google.protobuf.Value
-	(*RateLimit)(nil),                 // 41: tollgate.admin.v1.RateLimit
-	(*Override)(nil),                  // 42: tollgate.admin.v1.Override
-	(*Grant)(nil),                     // 43: tollgate.admin.v1.Grant
-	(*EffectiveEntitlement)(nil),      // 44: tollgate.admin.v1.EffectiveEntitlement
-	(*EffectiveRateLimit)(nil),        // 45: tollgate.admin.v1.EffectiveRateLimit
-	(*LicenseEvent)(nil),              // 46: tollgate.admin.v1.LicenseEvent
-	(*ImportResult)(nil),              // 47: tollgate.admin.v1.ImportResult
+	(*ListLoansRequest)(nil),          // 37: tollgate.admin.v1.ListLoansRequest
+	(*ListLoansResponse)(nil),         // 38: tollgate.admin.v1.ListLoansResponse
+	(*License)(nil),                   // 39: tollgate.admin.v1.License
+	(*Epoch)(nil),                     // 40: tollgate.admin.v1.Epoch
+	(*timestamppb.Timestamp)(nil),     // 41: google.protobuf.Timestamp
+	(*structpb.Value)(nil),            // 42: google.protobuf.Value
+	(*RateLimit)(nil),                 // 43: tollgate.admin.v1.RateLimit
+	(*Override)(nil),                  // 44: tollgate.admin.v1.Override
+	(*Grant)(nil),                     // 45: tollgate.admin.v1.Grant
+	(*EffectiveEntitlement)(nil),      // 46: tollgate.admin.v1.EffectiveEntitlement
+	(*EffectiveRateLimit)(nil),        // 47: tollgate.admin.v1.EffectiveRateLimit
+	(*LicenseEvent)(nil),              // 48: tollgate.admin.v1.LicenseEvent
+	(*ImportResult)(nil),              // 49: tollgate.admin.v1.ImportResult
+	(*Loan)(nil),                      // 50: tollgate.admin.v1.Loan
 }
 var file_tollgate_admin_v1_license_service_proto_depIdxs = []int32{
-	37, // 0: tollgate.admin.v1.GetLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	37, // 1: tollgate.admin.v1.ListLicensesResponse.licenses:type_name -> tollgate.admin.v1.License
-	37, // 2: tollgate.admin.v1.IssueLicenseRequest.license:type_name -> tollgate.admin.v1.License
-	37, // 3: tollgate.admin.v1.IssueLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	38, // 4: tollgate.admin.v1.IssueLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	37, // 5: tollgate.admin.v1.SuspendLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	38, // 6: tollgate.admin.v1.SuspendLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	37, // 7: tollgate.admin.v1.ResumeLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	38, // 8: tollgate.admin.v1.ResumeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	37, // 9: tollgate.admin.v1.RevokeLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	38, // 10: tollgate.admin.v1.RevokeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	39, // 0: tollgate.admin.v1.GetLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	39, // 1: tollgate.admin.v1.ListLicensesResponse.licenses:type_name -> tollgate.admin.v1.License
+	39, // 2: tollgate.admin.v1.IssueLicenseRequest.license:type_name -> tollgate.admin.v1.License
+	39, // 3: tollgate.admin.v1.IssueLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	40, // 4: tollgate.admin.v1.IssueLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	39, // 5: tollgate.admin.v1.SuspendLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	40, // 6: tollgate.admin.v1.SuspendLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	39, // 7: tollgate.admin.v1.ResumeLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	40, // 8: tollgate.admin.v1.ResumeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	39, // 9: tollgate.admin.v1.RevokeLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	40, // 10: tollgate.admin.v1.RevokeLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
 	0,  // 11: tollgate.admin.v1.CancelLicenseRequest.when:type_name -> tollgate.admin.v1.ChangeWhen
-	37, // 12: tollgate.admin.v1.CancelLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	38, // 13: tollgate.admin.v1.CancelLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	39, // 14: tollgate.admin.v1.RenewLicenseRequest.ends_at:type_name -> google.protobuf.Timestamp
-	37, // 15: tollgate.admin.v1.RenewLicenseResponse.license:type_name -> tollgate.admin.v1.License
-	38, // 16: tollgate.admin.v1.RenewLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	39, // 17: tollgate.admin.v1.SetPastDueRequest.grace_until:type_name -> google.protobuf.Timestamp
-	37, // 18: tollgate.admin.v1.SetPastDueResponse.license:type_name -> tollgate.admin.v1.License
-	38, // 19: tollgate.admin.v1.SetPastDueResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	39, // 12: tollgate.admin.v1.CancelLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	40, // 13: tollgate.admin.v1.CancelLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	41, // 14: tollgate.admin.v1.RenewLicenseRequest.ends_at:type_name -> google.protobuf.Timestamp
+	39, // 15: tollgate.admin.v1.RenewLicenseResponse.license:type_name -> tollgate.admin.v1.License
+	40, // 16: tollgate.admin.v1.RenewLicenseResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	41, // 17: tollgate.admin.v1.SetPastDueRequest.grace_until:type_name -> google.protobuf.Timestamp
+	39, // 18: tollgate.admin.v1.SetPastDueResponse.license:type_name -> tollgate.admin.v1.License
+	40, // 19: tollgate.admin.v1.SetPastDueResponse.epoch:type_name -> tollgate.admin.v1.Epoch
 	0,  // 20: tollgate.admin.v1.ChangePlanRequest.when:type_name -> tollgate.admin.v1.ChangeWhen
-	37, // 21: tollgate.admin.v1.ChangePlanResponse.license:type_name -> tollgate.admin.v1.License
-	38, // 22: tollgate.admin.v1.ChangePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	40, // 23: tollgate.admin.v1.CreateOverrideRequest.value:type_name -> google.protobuf.Value
-	41, // 24: tollgate.admin.v1.CreateOverrideRequest.rate_limit:type_name -> tollgate.admin.v1.RateLimit
-	39, // 25: tollgate.admin.v1.CreateOverrideRequest.starts_at:type_name -> google.protobuf.Timestamp
-	39, // 26: tollgate.admin.v1.CreateOverrideRequest.ends_at:type_name -> google.protobuf.Timestamp
-	42, // 27: tollgate.admin.v1.CreateOverrideResponse.override:type_name -> tollgate.admin.v1.Override
-	38, // 28: tollgate.admin.v1.CreateOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	37, // 29: tollgate.admin.v1.DeleteOverrideResponse.license:type_name -> tollgate.admin.v1.License
-	38, // 30: tollgate.admin.v1.DeleteOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	39, // 31: tollgate.admin.v1.CreateGrantRequest.starts_at:type_name -> google.protobuf.Timestamp
-	39, // 32: tollgate.admin.v1.CreateGrantRequest.expires_at:type_name -> google.protobuf.Timestamp
-	43, // 33: tollgate.admin.v1.CreateGrantResponse.grant:type_name -> tollgate.admin.v1.Grant
-	38, // 34: tollgate.admin.v1.CreateGrantResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	39, // 35: tollgate.admin.v1.GetEntitlementsRequest.at:type_name -> google.protobuf.Timestamp
-	44, // 36: tollgate.admin.v1.GetEntitlementsResponse.entitlements:type_name -> tollgate.admin.v1.EffectiveEntitlement
-	45, // 37: tollgate.admin.v1.GetEntitlementsResponse.rate_limits:type_name -> tollgate.admin.v1.EffectiveRateLimit
-	37, // 38: tollgate.admin.v1.GetEntitlementsResponse.license:type_name -> tollgate.admin.v1.License
-	46, // 39: tollgate.admin.v1.ListLicenseEventsResponse.license_events:type_name -> tollgate.admin.v1.LicenseEvent
-	39, // 40: tollgate.admin.v1.AttachAddOnRequest.starts_at:type_name -> google.protobuf.Timestamp
-	39, // 41: tollgate.admin.v1.AttachAddOnRequest.ends_at:type_name -> google.protobuf.Timestamp
-	37, // 42: tollgate.admin.v1.AttachAddOnResponse.license:type_name -> tollgate.admin.v1.License
-	38, // 43: tollgate.admin.v1.AttachAddOnResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	39, // 21: tollgate.admin.v1.ChangePlanResponse.license:type_name -> tollgate.admin.v1.License
+	40, // 22: tollgate.admin.v1.ChangePlanResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	42, // 23: tollgate.admin.v1.CreateOverrideRequest.value:type_name -> google.protobuf.Value
+	43, // 24: tollgate.admin.v1.CreateOverrideRequest.rate_limit:type_name -> tollgate.admin.v1.RateLimit
+	41, // 25: tollgate.admin.v1.CreateOverrideRequest.starts_at:type_name -> google.protobuf.Timestamp
+	41, // 26: tollgate.admin.v1.CreateOverrideRequest.ends_at:type_name -> google.protobuf.Timestamp
+	44, // 27: tollgate.admin.v1.CreateOverrideResponse.override:type_name -> tollgate.admin.v1.Override
+	40, // 28: tollgate.admin.v1.CreateOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	39, // 29: tollgate.admin.v1.DeleteOverrideResponse.license:type_name -> tollgate.admin.v1.License
+	40, // 30: tollgate.admin.v1.DeleteOverrideResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	41, // 31: tollgate.admin.v1.CreateGrantRequest.starts_at:type_name -> google.protobuf.Timestamp
+	41, // 32: tollgate.admin.v1.CreateGrantRequest.expires_at:type_name -> google.protobuf.Timestamp
+	45, // 33: tollgate.admin.v1.CreateGrantResponse.grant:type_name -> tollgate.admin.v1.Grant
+	40, // 34: tollgate.admin.v1.CreateGrantResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	41, // 35: tollgate.admin.v1.GetEntitlementsRequest.at:type_name -> google.protobuf.Timestamp
+	46, // 36: tollgate.admin.v1.GetEntitlementsResponse.entitlements:type_name -> tollgate.admin.v1.EffectiveEntitlement
+	47, // 37: tollgate.admin.v1.GetEntitlementsResponse.rate_limits:type_name -> tollgate.admin.v1.EffectiveRateLimit
+	39, // 38: tollgate.admin.v1.GetEntitlementsResponse.license:type_name -> tollgate.admin.v1.License
+	48, // 39: tollgate.admin.v1.ListLicenseEventsResponse.license_events:type_name -> tollgate.admin.v1.LicenseEvent
+	41, // 40: tollgate.admin.v1.AttachAddOnRequest.starts_at:type_name -> google.protobuf.Timestamp
+	41, // 41: tollgate.admin.v1.AttachAddOnRequest.ends_at:type_name -> google.protobuf.Timestamp
+	39, // 42: tollgate.admin.v1.AttachAddOnResponse.license:type_name -> tollgate.admin.v1.License
+	40, // 43: tollgate.admin.v1.AttachAddOnResponse.epoch:type_name -> tollgate.admin.v1.Epoch
 	0,  // 44: tollgate.admin.v1.DetachAddOnRequest.when:type_name -> tollgate.admin.v1.ChangeWhen
-	37, // 45: tollgate.admin.v1.DetachAddOnResponse.license:type_name -> tollgate.admin.v1.License
-	38, // 46: tollgate.admin.v1.DetachAddOnResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	47, // 47: tollgate.admin.v1.ImportLicensesResponse.result:type_name -> tollgate.admin.v1.ImportResult
-	38, // 48: tollgate.admin.v1.ImportLicensesResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	1,  // 49: tollgate.admin.v1.LicenseService.GetLicense:input_type -> tollgate.admin.v1.GetLicenseRequest
-	3,  // 50: tollgate.admin.v1.LicenseService.ListLicenses:input_type -> tollgate.admin.v1.ListLicensesRequest
-	5,  // 51: tollgate.admin.v1.LicenseService.IssueLicense:input_type -> tollgate.admin.v1.IssueLicenseRequest
-	35, // 52: tollgate.admin.v1.LicenseService.ImportLicenses:input_type -> tollgate.admin.v1.ImportLicensesRequest
-	7,  // 53: tollgate.admin.v1.LicenseService.SuspendLicense:input_type -> tollgate.admin.v1.SuspendLicenseRequest
-	9,  // 54: tollgate.admin.v1.LicenseService.ResumeLicense:input_type -> tollgate.admin.v1.ResumeLicenseRequest
-	11, // 55: tollgate.admin.v1.LicenseService.RevokeLicense:input_type -> tollgate.admin.v1.RevokeLicenseRequest
-	13, // 56: tollgate.admin.v1.LicenseService.CancelLicense:input_type -> tollgate.admin.v1.CancelLicenseRequest
-	15, // 57: tollgate.admin.v1.LicenseService.RenewLicense:input_type -> tollgate.admin.v1.RenewLicenseRequest
-	17, // 58: tollgate.admin.v1.LicenseService.SetPastDue:input_type -> tollgate.admin.v1.SetPastDueRequest
-	19, // 59: tollgate.admin.v1.LicenseService.ChangePlan:input_type -> tollgate.admin.v1.ChangePlanRequest
-	21, // 60: tollgate.admin.v1.LicenseService.CreateOverride:input_type -> tollgate.admin.v1.CreateOverrideRequest
-	23, // 61: tollgate.admin.v1.LicenseService.DeleteOverride:input_type -> tollgate.admin.v1.DeleteOverrideRequest
-	25, // 62: tollgate.admin.v1.LicenseService.CreateGrant:input_type -> tollgate.admin.v1.CreateGrantRequest
-	27, // 63: tollgate.admin.v1.LicenseService.GetEntitlements:input_type -> tollgate.admin.v1.GetEntitlementsRequest
-	29, // 64: tollgate.admin.v1.LicenseService.ListLicenseEvents:input_type -> tollgate.admin.v1.ListLicenseEventsRequest
-	31, // 65: tollgate.admin.v1.LicenseService.AttachAddOn:input_type -> tollgate.admin.v1.AttachAddOnRequest
-	33, // 66: tollgate.admin.v1.LicenseService.DetachAddOn:input_type -> tollgate.admin.v1.DetachAddOnRequest
-	2,  // 67: tollgate.admin.v1.LicenseService.GetLicense:output_type -> tollgate.admin.v1.GetLicenseResponse
-	4,  // 68: tollgate.admin.v1.LicenseService.ListLicenses:output_type -> tollgate.admin.v1.ListLicensesResponse
-	6,  // 69: tollgate.admin.v1.LicenseService.IssueLicense:output_type -> tollgate.admin.v1.IssueLicenseResponse
-	36, // 70: tollgate.admin.v1.LicenseService.ImportLicenses:output_type -> tollgate.admin.v1.ImportLicensesResponse
-	8,  // 71: tollgate.admin.v1.LicenseService.SuspendLicense:output_type -> tollgate.admin.v1.SuspendLicenseResponse
-	10, // 72: tollgate.admin.v1.LicenseService.ResumeLicense:output_type -> tollgate.admin.v1.ResumeLicenseResponse
-	12, // 73: tollgate.admin.v1.LicenseService.RevokeLicense:output_type -> tollgate.admin.v1.RevokeLicenseResponse
-	14, // 74: tollgate.admin.v1.LicenseService.CancelLicense:output_type -> tollgate.admin.v1.CancelLicenseResponse
-	16, // 75: tollgate.admin.v1.LicenseService.RenewLicense:output_type -> tollgate.admin.v1.RenewLicenseResponse
-	18, // 76: tollgate.admin.v1.LicenseService.SetPastDue:output_type -> tollgate.admin.v1.SetPastDueResponse
-	20, // 77: tollgate.admin.v1.LicenseService.ChangePlan:output_type -> tollgate.admin.v1.ChangePlanResponse
-	22, // 78: tollgate.admin.v1.LicenseService.CreateOverride:output_type -> tollgate.admin.v1.CreateOverrideResponse
-	24, // 79: tollgate.admin.v1.LicenseService.DeleteOverride:output_type -> tollgate.admin.v1.DeleteOverrideResponse
-	26, // 80: tollgate.admin.v1.LicenseService.CreateGrant:output_type -> tollgate.admin.v1.CreateGrantResponse
-	28, // 81: tollgate.admin.v1.LicenseService.GetEntitlements:output_type -> tollgate.admin.v1.GetEntitlementsResponse
-	30, // 82: tollgate.admin.v1.LicenseService.ListLicenseEvents:output_type -> tollgate.admin.v1.ListLicenseEventsResponse
-	32, // 83: tollgate.admin.v1.LicenseService.AttachAddOn:output_type -> tollgate.admin.v1.AttachAddOnResponse
-	34, // 84: tollgate.admin.v1.LicenseService.DetachAddOn:output_type -> tollgate.admin.v1.DetachAddOnResponse
-	67, // [67:85] is the sub-list for method output_type
-	49, // [49:67] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	39, // 45: tollgate.admin.v1.DetachAddOnResponse.license:type_name -> tollgate.admin.v1.License
+	40, // 46: tollgate.admin.v1.DetachAddOnResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	49, // 47: tollgate.admin.v1.ImportLicensesResponse.result:type_name -> tollgate.admin.v1.ImportResult
+	40, // 48: tollgate.admin.v1.ImportLicensesResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	50, // 49: tollgate.admin.v1.ListLoansResponse.loans:type_name -> tollgate.admin.v1.Loan
+	1,  // 50: tollgate.admin.v1.LicenseService.GetLicense:input_type -> tollgate.admin.v1.GetLicenseRequest
+	3,  // 51: tollgate.admin.v1.LicenseService.ListLicenses:input_type -> tollgate.admin.v1.ListLicensesRequest
+	5,  // 52: tollgate.admin.v1.LicenseService.IssueLicense:input_type -> tollgate.admin.v1.IssueLicenseRequest
+	35, // 53: tollgate.admin.v1.LicenseService.ImportLicenses:input_type -> tollgate.admin.v1.ImportLicensesRequest
+	7,  // 54: tollgate.admin.v1.LicenseService.SuspendLicense:input_type -> tollgate.admin.v1.SuspendLicenseRequest
+	9,  // 55: tollgate.admin.v1.LicenseService.ResumeLicense:input_type -> tollgate.admin.v1.ResumeLicenseRequest
+	11, // 56: tollgate.admin.v1.LicenseService.RevokeLicense:input_type -> tollgate.admin.v1.RevokeLicenseRequest
+	13, // 57: tollgate.admin.v1.LicenseService.CancelLicense:input_type -> tollgate.admin.v1.CancelLicenseRequest
+	15, // 58: tollgate.admin.v1.LicenseService.RenewLicense:input_type -> tollgate.admin.v1.RenewLicenseRequest
+	17, // 59: tollgate.admin.v1.LicenseService.SetPastDue:input_type -> tollgate.admin.v1.SetPastDueRequest
+	19, // 60: tollgate.admin.v1.LicenseService.ChangePlan:input_type -> tollgate.admin.v1.ChangePlanRequest
+	21, // 61: tollgate.admin.v1.LicenseService.CreateOverride:input_type -> tollgate.admin.v1.CreateOverrideRequest
+	23, // 62: tollgate.admin.v1.LicenseService.DeleteOverride:input_type -> tollgate.admin.v1.DeleteOverrideRequest
+	25, // 63: tollgate.admin.v1.LicenseService.CreateGrant:input_type -> tollgate.admin.v1.CreateGrantRequest
+	27, // 64: tollgate.admin.v1.LicenseService.GetEntitlements:input_type -> tollgate.admin.v1.GetEntitlementsRequest
+	37, // 65: tollgate.admin.v1.LicenseService.ListLoans:input_type -> tollgate.admin.v1.ListLoansRequest
+	29, // 66: tollgate.admin.v1.LicenseService.ListLicenseEvents:input_type -> tollgate.admin.v1.ListLicenseEventsRequest
+	31, // 67: tollgate.admin.v1.LicenseService.AttachAddOn:input_type -> tollgate.admin.v1.AttachAddOnRequest
+	33, // 68: tollgate.admin.v1.LicenseService.DetachAddOn:input_type -> tollgate.admin.v1.DetachAddOnRequest
+	2,  // 69: tollgate.admin.v1.LicenseService.GetLicense:output_type -> tollgate.admin.v1.GetLicenseResponse
+	4,  // 70: tollgate.admin.v1.LicenseService.ListLicenses:output_type -> tollgate.admin.v1.ListLicensesResponse
+	6,  // 71: tollgate.admin.v1.LicenseService.IssueLicense:output_type -> tollgate.admin.v1.IssueLicenseResponse
+	36, // 72: tollgate.admin.v1.LicenseService.ImportLicenses:output_type -> tollgate.admin.v1.ImportLicensesResponse
+	8,  // 73: tollgate.admin.v1.LicenseService.SuspendLicense:output_type -> tollgate.admin.v1.SuspendLicenseResponse
+	10, // 74: tollgate.admin.v1.LicenseService.ResumeLicense:output_type -> tollgate.admin.v1.ResumeLicenseResponse
+	12, // 75: tollgate.admin.v1.LicenseService.RevokeLicense:output_type -> tollgate.admin.v1.RevokeLicenseResponse
+	14, // 76: tollgate.admin.v1.LicenseService.CancelLicense:output_type -> tollgate.admin.v1.CancelLicenseResponse
+	16, // 77: tollgate.admin.v1.LicenseService.RenewLicense:output_type -> tollgate.admin.v1.RenewLicenseResponse
+	18, // 78: tollgate.admin.v1.LicenseService.SetPastDue:output_type -> tollgate.admin.v1.SetPastDueResponse
+	20, // 79: tollgate.admin.v1.LicenseService.ChangePlan:output_type -> tollgate.admin.v1.ChangePlanResponse
+	22, // 80: tollgate.admin.v1.LicenseService.CreateOverride:output_type -> tollgate.admin.v1.CreateOverrideResponse
+	24, // 81: tollgate.admin.v1.LicenseService.DeleteOverride:output_type -> tollgate.admin.v1.DeleteOverrideResponse
+	26, // 82: tollgate.admin.v1.LicenseService.CreateGrant:output_type -> tollgate.admin.v1.CreateGrantResponse
+	28, // 83: tollgate.admin.v1.LicenseService.GetEntitlements:output_type -> tollgate.admin.v1.GetEntitlementsResponse
+	38, // 84: tollgate.admin.v1.LicenseService.ListLoans:output_type -> tollgate.admin.v1.ListLoansResponse
+	30, // 85: tollgate.admin.v1.LicenseService.ListLicenseEvents:output_type -> tollgate.admin.v1.ListLicenseEventsResponse
+	32, // 86: tollgate.admin.v1.LicenseService.AttachAddOn:output_type -> tollgate.admin.v1.AttachAddOnResponse
+	34, // 87: tollgate.admin.v1.LicenseService.DetachAddOn:output_type -> tollgate.admin.v1.DetachAddOnResponse
+	69, // [69:88] is the sub-list for method output_type
+	50, // [50:69] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_license_service_proto_init() }
@@ -2854,7 +2985,7 @@ func file_tollgate_admin_v1_license_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_license_service_proto_rawDesc), len(file_tollgate_admin_v1_license_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   36,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

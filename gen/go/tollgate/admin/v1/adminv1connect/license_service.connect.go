@@ -78,6 +78,9 @@ const (
 	// LicenseServiceGetEntitlementsProcedure is the fully-qualified name of the LicenseService's
 	// GetEntitlements RPC.
 	LicenseServiceGetEntitlementsProcedure = "/tollgate.admin.v1.LicenseService/GetEntitlements"
+	// LicenseServiceListLoansProcedure is the fully-qualified name of the LicenseService's ListLoans
+	// RPC.
+	LicenseServiceListLoansProcedure = "/tollgate.admin.v1.LicenseService/ListLoans"
 	// LicenseServiceListLicenseEventsProcedure is the fully-qualified name of the LicenseService's
 	// ListLicenseEvents RPC.
 	LicenseServiceListLicenseEventsProcedure = "/tollgate.admin.v1.LicenseService/ListLicenseEvents"
@@ -125,6 +128,8 @@ type LicenseServiceClient interface {
 	CreateGrant(context.Context, *v1.CreateGrantRequest) (*v1.CreateGrantResponse, error)
 	// Explains what a licence is granted, and where that comes from.
 	GetEntitlements(context.Context, *v1.GetEntitlementsRequest) (*v1.GetEntitlementsResponse, error)
+	// Lists what nodes hold, or have spent and not settled, of a licence's hard quotas.
+	ListLoans(context.Context, *v1.ListLoansRequest) (*v1.ListLoansResponse, error)
 	// Lists what happened to licences, by people or by time, oldest first. To follow,
 	// ask again with `after` = the last number that came.
 	ListLicenseEvents(context.Context, *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error)
@@ -239,6 +244,13 @@ func NewLicenseServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		listLoans: connect.NewClient[v1.ListLoansRequest, v1.ListLoansResponse](
+			httpClient,
+			baseURL+LicenseServiceListLoansProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("ListLoans")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		listLicenseEvents: connect.NewClient[v1.ListLicenseEventsRequest, v1.ListLicenseEventsResponse](
 			httpClient,
 			baseURL+LicenseServiceListLicenseEventsProcedure,
@@ -278,6 +290,7 @@ type licenseServiceClient struct {
 	deleteOverride    *connect.Client[v1.DeleteOverrideRequest, v1.DeleteOverrideResponse]
 	createGrant       *connect.Client[v1.CreateGrantRequest, v1.CreateGrantResponse]
 	getEntitlements   *connect.Client[v1.GetEntitlementsRequest, v1.GetEntitlementsResponse]
+	listLoans         *connect.Client[v1.ListLoansRequest, v1.ListLoansResponse]
 	listLicenseEvents *connect.Client[v1.ListLicenseEventsRequest, v1.ListLicenseEventsResponse]
 	attachAddOn       *connect.Client[v1.AttachAddOnRequest, v1.AttachAddOnResponse]
 	detachAddOn       *connect.Client[v1.DetachAddOnRequest, v1.DetachAddOnResponse]
@@ -414,6 +427,15 @@ func (c *licenseServiceClient) GetEntitlements(ctx context.Context, req *v1.GetE
 	return nil, err
 }
 
+// ListLoans calls tollgate.admin.v1.LicenseService.ListLoans.
+func (c *licenseServiceClient) ListLoans(ctx context.Context, req *v1.ListLoansRequest) (*v1.ListLoansResponse, error) {
+	response, err := c.listLoans.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ListLicenseEvents calls tollgate.admin.v1.LicenseService.ListLicenseEvents.
 func (c *licenseServiceClient) ListLicenseEvents(ctx context.Context, req *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error) {
 	response, err := c.listLicenseEvents.CallUnary(ctx, connect.NewRequest(req))
@@ -477,6 +499,8 @@ type LicenseServiceHandler interface {
 	CreateGrant(context.Context, *v1.CreateGrantRequest) (*v1.CreateGrantResponse, error)
 	// Explains what a licence is granted, and where that comes from.
 	GetEntitlements(context.Context, *v1.GetEntitlementsRequest) (*v1.GetEntitlementsResponse, error)
+	// Lists what nodes hold, or have spent and not settled, of a licence's hard quotas.
+	ListLoans(context.Context, *v1.ListLoansRequest) (*v1.ListLoansResponse, error)
 	// Lists what happened to licences, by people or by time, oldest first. To follow,
 	// ask again with `after` = the last number that came.
 	ListLicenseEvents(context.Context, *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error)
@@ -587,6 +611,13 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	licenseServiceListLoansHandler := connect.NewUnaryHandlerSimple(
+		LicenseServiceListLoansProcedure,
+		svc.ListLoans,
+		connect.WithSchema(licenseServiceMethods.ByName("ListLoans")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	licenseServiceListLicenseEventsHandler := connect.NewUnaryHandlerSimple(
 		LicenseServiceListLicenseEventsProcedure,
 		svc.ListLicenseEvents,
@@ -638,6 +669,8 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 			licenseServiceCreateGrantHandler.ServeHTTP(w, r)
 		case LicenseServiceGetEntitlementsProcedure:
 			licenseServiceGetEntitlementsHandler.ServeHTTP(w, r)
+		case LicenseServiceListLoansProcedure:
+			licenseServiceListLoansHandler.ServeHTTP(w, r)
 		case LicenseServiceListLicenseEventsProcedure:
 			licenseServiceListLicenseEventsHandler.ServeHTTP(w, r)
 		case LicenseServiceAttachAddOnProcedure:
@@ -711,6 +744,10 @@ func (UnimplementedLicenseServiceHandler) CreateGrant(context.Context, *v1.Creat
 
 func (UnimplementedLicenseServiceHandler) GetEntitlements(context.Context, *v1.GetEntitlementsRequest) (*v1.GetEntitlementsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.GetEntitlements is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) ListLoans(context.Context, *v1.ListLoansRequest) (*v1.ListLoansResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.LicenseService.ListLoans is not implemented"))
 }
 
 func (UnimplementedLicenseServiceHandler) ListLicenseEvents(context.Context, *v1.ListLicenseEventsRequest) (*v1.ListLicenseEventsResponse, error) {
