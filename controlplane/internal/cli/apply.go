@@ -33,6 +33,7 @@ func applyCommand() *cobra.Command {
 			cmd.Flags().Bool("wait", false, "return when every node enforces the result")
 			cmd.Flags().Duration("wait-timeout", waitAtMost, "how long --wait waits, at most "+waitAtMost.String())
 			addMigrationFlag(cmd, "now")
+			addConfirmFlag(cmd)
 			cmd.MarkFlagsMutuallyExclusive("dry-run", "wait")
 		},
 	}.command(func(cmd *cobra.Command, _ []string) error {
@@ -51,7 +52,7 @@ func applyCommand() *cobra.Command {
 		wait, _ := cmd.Flags().GetBool("wait")
 		prune, _ := cmd.Flags().GetBool(pruneFlag)
 		res, err := c.catalog().ApplyCatalog(cmd.Context(), &adminv1.ApplyCatalogRequest{
-			Yaml: text, DryRun: dryRun, Migration: migration(cmd), Prune: prune,
+			Yaml: text, DryRun: dryRun, Migration: migration(cmd), Prune: prune, ConfirmAffected: confirmOf(cmd),
 		})
 		if err != nil {
 			return err

@@ -47,6 +47,17 @@ func addMigrationFlag(cmd *cobra.Command, preset string) {
 	_ = cmd.RegisterFlagCompletionFunc(migrationFlag, words(migrations()))
 }
 
+const confirmFlag = "confirm-affected"
+
+func addConfirmFlag(cmd *cobra.Command) {
+	cmd.Flags().Int64(confirmFlag, 0, "how many licences are meant to lose a feature, where these are many")
+}
+
+func confirmOf(cmd *cobra.Command) int64 {
+	n, _ := cmd.Flags().GetInt64(confirmFlag) // Declared by the command.
+	return n
+}
+
 func migration(cmd *cobra.Command) adminv1.Migration {
 	word := cmd.Flags().Lookup(migrationFlag).Value.String()
 	return adminv1.Migration(adminv1.Migration_value["MIGRATION_"+strings.ToUpper(word)])
@@ -80,11 +91,13 @@ func plansCommand() *cobra.Command {
 				cmd.Flags().String("migrate-only", "", `take over only those existing licences with, like 'customer = "cus_…" AND plan_version = "1"'`)
 				cmd.Flags().Var(&instant{}, "effective-at", "from when on (default now)")
 				cmd.MarkFlagsMutuallyExclusive(migrationFlag, "migrate-only")
+				addConfirmFlag(cmd)
 			},
 		}, (*client).catalog, catalogClient.PublishPlanVersion,
 			func(cmd *cobra.Command, args []string, req *adminv1.PublishPlanVersionRequest) error {
 				version, err := versionNumber(args[1])
 				req.Plan, req.Version, req.Migration, req.EffectiveAt = args[0], version, migration(cmd), instantOf(cmd, "effective-at")
+				req.ConfirmAffected = confirmOf(cmd)
 				if req.Filter, _ = cmd.Flags().GetString("migrate-only"); req.Filter != "" {
 					req.Migration = adminv1.Migration_MIGRATION_FILTER
 				}

@@ -41,7 +41,7 @@ func versionVerbs(versions []column) []*cobra.Command {
 			use: "preview KEY VERSION", short: "Say what publishing a draft would mean", example: "  tollgate plans preview free 3",
 			args: cobra.ExactArgs(2),
 			view: view{columns: []column{
-				{"GAINED", "gained"}, {"LOST", "lost"}, {"MOVED BY NOW", "moved"}, {"OVER QUOTA", "over_quota"}, {"OR MORE", "over_quota_partial"},
+				{"GAINED", "gained"}, {"LOST", "lost"}, {"MOVED BY NOW", "moved"}, {"LOSING BY NOW", "affected"}, {"OVER QUOTA", "over_quota"}, {"OR MORE", "over_quota_partial"},
 			}},
 		}, (*client).catalog, catalogClient.PreviewPublish,
 			func(_ *cobra.Command, args []string, req *adminv1.PreviewPublishRequest) (err error) {
@@ -52,10 +52,10 @@ func versionVerbs(versions []column) []*cobra.Command {
 		calling(verb{
 			use: "rollback KEY", short: "Publish again what the version before the newest granted", example: "  tollgate plans rollback free --migration now",
 			args: cobra.ExactArgs(1), view: view{field: "plan_version", columns: append(written, column{"MOVED", ".moved"})},
-			flags: func(cmd *cobra.Command) { addMigrationFlag(cmd, "new_only") },
+			flags: func(cmd *cobra.Command) { addMigrationFlag(cmd, "new_only"); addConfirmFlag(cmd) },
 		}, (*client).catalog, catalogClient.RollbackPlan,
 			func(cmd *cobra.Command, args []string, req *adminv1.RollbackPlanRequest) error {
-				req.Plan, req.Migration = args[0], migration(cmd)
+				req.Plan, req.Migration, req.ConfirmAffected = args[0], migration(cmd), confirmOf(cmd)
 				return nil
 			}),
 		calling(verb{

@@ -172,7 +172,7 @@ func (s catalogService) PublishPlanVersion(ctx context.Context, req *adminv1.Pub
 		return nil, err
 	}
 	v, moved, epoch, err := s.licensing.PublishPlanVersion(ctx, req.GetPlan(), req.GetVersion(), licensing.Publication{
-		Migration: toWord[licensing.Migration](req.GetMigration()), Filter: narrowed, EffectiveAt: fromTime(req.GetEffectiveAt()),
+		Migration: toWord[licensing.Migration](req.GetMigration()), Filter: narrowed, EffectiveAt: fromTime(req.GetEffectiveAt()), Affected: req.GetConfirmAffected(),
 	})
 	if err != nil {
 		return nil, err
@@ -197,6 +197,7 @@ func (s catalogService) ApplyCatalog(ctx context.Context, req *adminv1.ApplyCata
 		return nil, err
 	}
 	wanted.Prune = req.GetPrune()
+	wanted.Affected = req.GetConfirmAffected()
 	changes, epoch, err := s.licensing.ApplyCatalog(ctx, wanted, req.GetDryRun(), toWord[licensing.Migration](req.GetMigration()))
 	if err != nil {
 		return nil, err

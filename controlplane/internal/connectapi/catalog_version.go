@@ -25,7 +25,9 @@ func (s catalogService) PreviewPublish(ctx context.Context, req *adminv1.Preview
 }
 
 func (s catalogService) RollbackPlan(ctx context.Context, req *adminv1.RollbackPlanRequest) (*adminv1.RollbackPlanResponse, error) {
-	v, moved, epoch, err := s.licensing.RollbackPlan(ctx, req.GetPlan(), toWord[licensing.Migration](req.GetMigration()))
+	v, moved, epoch, err := s.licensing.RollbackPlan(ctx, req.GetPlan(), licensing.Publication{
+		Migration: toWord[licensing.Migration](req.GetMigration()), Affected: req.GetConfirmAffected(),
+	})
 	if err != nil {
 		return nil, err
 	}

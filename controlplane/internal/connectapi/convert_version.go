@@ -55,6 +55,6 @@ func toVersionChange(c *licensing.VersionChange) *adminv1.PlanVersionChange {
 
 func toPreview(p *licensing.Preview) *adminv1.PreviewPublishResponse {
 	return &adminv1.PreviewPublishResponse{
-		Gained: p.Gained, Lost: p.Lost, Moved: p.Moved, OverQuota: p.OverQuota, OverQuotaPartial: p.Partial,
+		Gained: p.Gained, Lost: p.Lost, Moved: p.Moved, OverQuota: p.OverQuota, OverQuotaPartial: p.Partial, Affected: p.Affected,
 	}
 }

@@ -15,6 +15,8 @@ type Catalog struct {
 	Issuers  []Issuer
 	// Prune archives what the catalog does not name.
 	Prune bool
+	// Affected is how many licences the caller knows to lose a feature; 0: he has not said.
+	Affected int64
 }
 
 // CatalogPlan is a plan and what its newest published version should grant.

@@ -2,7 +2,6 @@ package licensing
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -14,8 +13,8 @@ type Preview struct {
 	// Gained and Lost are features, against the newest published version. What single licences have beside their plan (overrides, add-ons,
 	// grants) is not looked at, neither here nor in OverQuota: these are the plan's own terms.
 	Gained, Lost []string
-	// Moved counts the licences that MigrationNow would move.
-	Moved int64
+	// Moved counts the licences that MigrationNow would move, Affected those of them that lose a feature by it.
+	Moved, Affected int64
 	// OverQuota counts those of them that have used more in the current period than one of the draft's hard quotas.
 	OverQuota int64
 	// Partial: not all licences were looked at, so OverQuota may be more.
@@ -72,7 +71,7 @@ func (s *Service) PreviewPublish(ctx context.Context, plan string, version uint3
 			return Preview{}, err
 		}
 	}
-	features, err := s.featuresOf(ctx, &draft, &newest)
+	features, err := featuresOf(ctx, s.store, &draft, &newest)
 	if err != nil {
 		return Preview{}, err
 	}
@@ -81,24 +80,12 @@ func (s *Service) PreviewPublish(ctx context.Context, plan string, version uint3
 	if out.Moved, err = s.store.CountMoving(ctx, PlanMigration{Plan: plan, Version: version}, s.now()); err != nil || out.Moved == 0 {
 		return out, err
 	}
+	if out.Affected, err = losing(ctx, s.store, &draft, PlanMigration{Plan: plan, Version: version}, s.now()); err != nil {
+		return out, err
+	}
 	out.OverQuota, out.Partial, err = s.overQuota(ctx, &draft, features)
 	out.Partial = out.Partial || out.Moved > previewLooked
 	return out, err
-}
-
-func (s *Service) featuresOf(ctx context.Context, versions ...*PlanVersion) (map[string]*Feature, error) {
-	keys := map[string]bool{}
-	for _, v := range versions {
-		for _, e := range v.Entitlements {
-			keys[e.Feature] = true
-		}
-	}
-	found, err := s.store.FeaturesNamed(ctx, slices.Sorted(maps.Keys(keys)))
-	byKey := make(map[string]*Feature, len(found))
-	for i := range found {
-		byKey[found[i].Key] = &found[i]
-	}
-	return byKey, err
 }
 
 func gainedAndLost(before, after *PlanVersion, features map[string]*Feature) (gained, lost []string) {

@@ -77,6 +77,7 @@ type write struct {
 	changes []Change
 	events  []LicenseEvent
 	moving  []PlanMigration // Migrations that went on in this write.
+	losers  int64           // Licences that lose a feature by migrations that began in it.
 
 	recorder *recorder
 }

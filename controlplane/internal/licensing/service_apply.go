@@ -15,7 +15,7 @@ var errDryRun = errors.New("dry run")
 // nothing, and archives what c does not name where c.Prune says so; a display name that c leaves empty stays as it is. It says what it changed, or would change in a dry run,
 // and takes no epoch where that is nothing. A plan's open draft stays open, behind the version that is published.
 func (s *Service) ApplyCatalog(ctx context.Context, c Catalog, dryRun bool, m Migration) ([]CatalogChange, Epoch, error) {
-	how := Publication{Migration: m}
+	how := Publication{Migration: m, Affected: c.Affected}
 	if err := how.check(MigrationNow); err != nil {
 		return nil, Epoch{}, err
 	}
@@ -34,7 +34,7 @@ func (s *Service) ApplyCatalog(ctx context.Context, c Catalog, dryRun bool, m Mi
 		if dryRun {
 			return errDryRun
 		}
-		return nil
+		return w.confirmed(ctx, how.Affected)
 	})
 	if errors.Is(err, errDryRun) {
 		return changes, before, nil

@@ -318,11 +318,16 @@ type Publication struct {
 	Migration   Migration         // Which existing licences move.
 	Filter      map[string]string // Of MigrationFilter.
 	EffectiveAt time.Time         // From when on; zero or past: at once.
+	// Affected is how many licences the caller knows to lose a feature; 0: he has not said.
+	Affected int64
 }
 
 func (p *Publication) check(otherwise Migration) error {
 	if p.Migration == MigrationDefault {
 		p.Migration = otherwise
+	}
+	if p.Affected < 0 {
+		return invalid("confirm_affected", "is negative")
 	}
 	p.EffectiveAt = micros(p.EffectiveAt)
 	if err := checkTime("effective_at", p.EffectiveAt); err != nil {
@@ -362,8 +367,10 @@ func (s *Service) PublishPlanVersion(ctx context.Context, plan string, version u
 		if out.Version, err = w.UpdatePlanVersion(ctx, v); err != nil {
 			return err
 		}
-		out.Moved, err = w.published(ctx, &out.Version, p)
-		return err
+		if out.Moved, err = w.published(ctx, &out.Version, p); err != nil {
+			return err
+		}
+		return w.confirmed(ctx, p.Affected)
 	})
 	return out.Version, out.Moved, epoch, err
 }
@@ -381,7 +388,12 @@ func (w *write) published(ctx context.Context, v *PlanVersion, p Publication) (i
 	if p.Migration == MigrationNewOnly {
 		return 0, nil
 	}
-	return w.migrate(ctx, PlanMigration{
-		Plan: v.Plan, Version: v.Version, Kind: p.Migration, Filter: p.Filter, EffectiveAt: v.EffectiveAt,
-	})
+	m := PlanMigration{Plan: v.Plan, Version: v.Version, Kind: p.Migration, Filter: p.Filter, EffectiveAt: v.EffectiveAt}
+	// Before any of them moves.
+	losers, err := losing(ctx, w.Tx, v, m, w.now)
+	if err != nil {
+		return 0, err
+	}
+	w.losers += losers
+	return w.migrate(ctx, m)
 }

@@ -60,11 +60,10 @@ func (s *Service) DiscardPlanDraft(ctx context.Context, plan string, version uin
 
 // RollbackPlan publishes, as a new version, what the version before the newest granted. It moves licences as
 // PublishPlanVersion does; an open draft stays open, behind the new version.
-func (s *Service) RollbackPlan(ctx context.Context, plan string, m Migration) (PlanVersion, int64, Epoch, error) {
+func (s *Service) RollbackPlan(ctx context.Context, plan string, how Publication) (PlanVersion, int64, Epoch, error) {
 	if err := checkKey("plan", plan); err != nil {
 		return PlanVersion{}, 0, Epoch{}, err
 	}
-	how := Publication{Migration: m}
 	if err := how.check(MigrationNewOnly); err != nil {
 		return PlanVersion{}, 0, Epoch{}, err
 	}
@@ -98,9 +97,11 @@ func (s *Service) RollbackPlan(ctx context.Context, plan string, m Migration) (P
 			return err
 		}
 		next.State, next.CreateTime, next.PublishTime, next.EffectiveAt = Published, w.now, w.now, w.now
-		err = a.publishNext(ctx, p, newest, next)
+		if err := a.publishNext(ctx, p, newest, next); err != nil {
+			return err
+		}
 		out.Version, out.Moved = a.version, a.moved
-		return err
+		return w.confirmed(ctx, how.Affected)
 	})
 	return out.Version, out.Moved, epoch, err
 }

@@ -88,6 +88,8 @@ type Reader interface {
 	// UsageEvents are those of keys that are there.
 	UsageEvents(ctx context.Context, keys []EventKey) ([]CountedEvent, error)
 	UsageCorrections(ctx context.Context, l List) ([]UsageCorrection, error)
+	// CountLive counts the licences that have not ended.
+	CountLive(ctx context.Context, now time.Time) (int64, error)
 	APIKey(ctx context.Context, id string) (APIKey, error)
 	APIKeys(ctx context.Context, l List) ([]APIKey, error)
 	// ImportedAPIKeys are the imported ones that have one of the hashes.

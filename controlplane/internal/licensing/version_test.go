@@ -126,7 +126,7 @@ func TestRollbackPlan_PublishesThePreviousAgain(t *testing.T) {
 	l := f.license("a")
 	f.apply(sample(2000))
 	f.draft()
-	v, moved, epoch, err := f.RollbackPlan(ctx, "free", licensing.MigrationNow)
+	v, moved, epoch, err := f.RollbackPlan(ctx, "free", licensing.Publication{Migration: licensing.MigrationNow})
 	if err != nil || v.Version != 3 || v.State != licensing.Published || v.Entitlements[0].Quota.Limit != 1000 || moved != 1 || epoch != f.epoch() {
 		t.Fatalf("rolled back to %+v, moved %d, %v", v, moved, err)
 	}
@@ -145,7 +145,7 @@ func TestRollbackPlan_PublishesThePreviousAgain(t *testing.T) {
 	if diff, err := f.DiffPlanVersions(ctx, "free", 1, 3); err != nil || len(diff) != 0 {
 		t.Errorf("version 3 differs from 1: %v, %v", diff, err)
 	}
-	_, _, _, err = f.RollbackPlan(ctx, "free", licensing.MigrationFilter)
+	_, _, _, err = f.RollbackPlan(ctx, "free", licensing.Publication{Migration: licensing.MigrationFilter})
 	wantCode(t, err, licensing.InvalidArgument, "filter")
 }
 
@@ -159,7 +159,7 @@ func TestRollbackPlan_RefusesWhatIsArchived(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := f.epoch()
-	_, _, _, err := f.RollbackPlan(t.Context(), "free", licensing.MigrationDefault)
+	_, _, _, err := f.RollbackPlan(t.Context(), "free", licensing.Publication{Migration: licensing.MigrationDefault})
 	wantCode(t, err, licensing.FailedPrecondition, "entitlements[2].feature", "archived")
 	if f.epoch() != before {
 		t.Error("something was published")

@@ -106,6 +106,12 @@ func (r reader) CountMoving(ctx context.Context, m licensing.PlanMigration, now 
 	return n, failed(err, "count", licensing.KindLicense)
 }
 
+// CountLive implements licensing.Reader.
+func (r reader) CountLive(ctx context.Context, now time.Time) (int64, error) {
+	n, err := get(ctx, r, func(ctx context.Context, q *query.Queries) (int64, error) { return q.CountLiveLicenses(ctx, now) })
+	return n, failed(err, "count", licensing.KindLicense)
+}
+
 func (t *licensingTx) LockDue(ctx context.Context, now time.Time, limit int) ([]licensing.License, error) {
 	rows, err := t.q.LockDueLicenses(ctx, query.LockDueLicensesParams{Now: now, PageSize: int32(limit)})
 	if err != nil {

@@ -75,6 +75,11 @@ WHERE l.id > @after
   AND (sqlc.narg('customer')::text IS NULL OR l.customer = sqlc.narg('customer'))
   AND (sqlc.narg('plan_version')::integer IS NULL OR l.plan_version = sqlc.narg('plan_version'));
 
+-- name: CountLiveLicenses :one
+SELECT count(*) FROM license l
+WHERE l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > @now::timestamptz)
+  AND (l.cancels_at IS NULL OR l.cancels_at > @now::timestamptz);
+
 -- name: LockDueLicenses :many
 SELECT * FROM license
 WHERE due_at <= @now::timestamptz

@@ -10,6 +10,19 @@ import (
 	"time"
 )
 
+const countLiveLicenses = `-- name: CountLiveLicenses :one
+SELECT count(*) FROM license l
+WHERE l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > $1::timestamptz)
+  AND (l.cancels_at IS NULL OR l.cancels_at > $1::timestamptz)
+`
+
+func (q *Queries) CountLiveLicenses(ctx context.Context, now time.Time) (int64, error) {
+	row := q.db.QueryRow(ctx, countLiveLicenses, now)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const countMovingLicenses = `-- name: CountMovingLicenses :one
 SELECT count(*) FROM license l
 WHERE l.id > $1

@@ -2253,6 +2253,9 @@ type PublishPlanVersionRequest struct {
 	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	// From when on: for new licences, and for those that move. Unset or past: at once.
 	EffectiveAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=effective_at,json=effectiveAt,proto3" json:"effective_at,omitempty"`
+	// Needed where more than 100 licences, and more than a tenth of all, lose a feature by
+	// this: how many the caller knows to lose one. Another number than theirs is refused.
+	ConfirmAffected int64 `protobuf:"varint,6,opt,name=confirm_affected,json=confirmAffected,proto3" json:"confirm_affected,omitempty"`
 	// Chosen by the caller: the same call again with the same id has one effect, and
 	// the same answer, for 24 hours.
 	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -2327,6 +2330,13 @@ func (x *PublishPlanVersionRequest) GetEffectiveAt() *timestamppb.Timestamp {
 		return x.EffectiveAt
 	}
 	return nil
+}
+
+func (x *PublishPlanVersionRequest) GetConfirmAffected() int64 {
+	if x != nil {
+		return x.ConfirmAffected
+	}
+	return 0
 }
 
 func (x *PublishPlanVersionRequest) GetRequestId() string {
@@ -3168,8 +3178,10 @@ type PreviewPublishResponse struct {
 	// Whether there were too many licences of much use to look at, so that
 	// `over_quota` may be more.
 	OverQuotaPartial bool `protobuf:"varint,5,opt,name=over_quota_partial,json=overQuotaPartial,proto3" json:"over_quota_partial,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Licences that MIGRATION_NOW would take a feature from.
+	Affected      int64 `protobuf:"varint,6,opt,name=affected,proto3" json:"affected,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PreviewPublishResponse) Reset() {
@@ -3237,10 +3249,20 @@ func (x *PreviewPublishResponse) GetOverQuotaPartial() bool {
 	return false
 }
 
+func (x *PreviewPublishResponse) GetAffected() int64 {
+	if x != nil {
+		return x.Affected
+	}
+	return 0
+}
+
 type RollbackPlanRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Plan      string                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
 	Migration Migration              `protobuf:"varint,2,opt,name=migration,proto3,enum=tollgate.admin.v1.Migration" json:"migration,omitempty"`
+	// Needed where more than 100 licences, and more than a tenth of all, lose a feature by
+	// this: how many the caller knows to lose one. Another number than theirs is refused.
+	ConfirmAffected int64 `protobuf:"varint,3,opt,name=confirm_affected,json=confirmAffected,proto3" json:"confirm_affected,omitempty"`
 	// Chosen by the caller: the same call again with the same id has one effect, and
 	// the same answer, for 24 hours.
 	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -3292,6 +3314,13 @@ func (x *RollbackPlanRequest) GetMigration() Migration {
 		return x.Migration
 	}
 	return Migration_MIGRATION_UNSPECIFIED
+}
+
+func (x *RollbackPlanRequest) GetConfirmAffected() int64 {
+	if x != nil {
+		return x.ConfirmAffected
+	}
+	return 0
 }
 
 func (x *RollbackPlanRequest) GetRequestId() string {
@@ -3593,6 +3622,9 @@ type ApplyCatalogRequest struct {
 	// Archives the features, meters, plans, add-ons, services and routes that the file
 	// does not name; refused as a whole where one is in use.
 	Prune bool `protobuf:"varint,4,opt,name=prune,proto3" json:"prune,omitempty"`
+	// Needed where more than 100 licences, and more than a tenth of all, lose a feature by
+	// this: how many the caller knows to lose one. Another number than theirs is refused.
+	ConfirmAffected int64 `protobuf:"varint,5,opt,name=confirm_affected,json=confirmAffected,proto3" json:"confirm_affected,omitempty"`
 	// Chosen by the caller: the same call again with the same id has one effect, and
 	// the same answer, for 24 hours.
 	RequestId     string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -3656,6 +3688,13 @@ func (x *ApplyCatalogRequest) GetPrune() bool {
 		return x.Prune
 	}
 	return false
+}
+
+func (x *ApplyCatalogRequest) GetConfirmAffected() int64 {
+	if x != nil {
+		return x.ConfirmAffected
+	}
+	return 0
 }
 
 func (x *ApplyCatalogRequest) GetRequestId() string {
@@ -4632,13 +4671,14 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\tpageToken\"\x87\x01\n" +
 	"\x18ListPlanVersionsResponse\x12C\n" +
 	"\rplan_versions\x18\x01 \x03(\v2\x1e.tollgate.admin.v1.PlanVersionR\fplanVersions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf9\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xad\x03\n" +
 	"\x19PublishPlanVersionRequest\x12\x1d\n" +
 	"\x04plan\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x04plan\x12!\n" +
 	"\aversion\x18\x02 \x01(\rB\a\xbaH\x04*\x02 \x00R\aversion\x12D\n" +
 	"\tmigration\x18\x03 \x01(\x0e2\x1c.tollgate.admin.v1.MigrationB\b\xbaH\x05\x82\x01\x02\x10\x01R\tmigration\x12 \n" +
 	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\x06filter\x12=\n" +
-	"\feffective_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\veffectiveAt\x121\n" +
+	"\feffective_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\veffectiveAt\x122\n" +
+	"\x10confirm_affected\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x0fconfirmAffected\x121\n" +
 	"\n" +
 	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
@@ -4698,17 +4738,19 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x05after\x18\x04 \x01(\tR\x05after\"Y\n" +
 	"\x15PreviewPublishRequest\x12\x1d\n" +
 	"\x04plan\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x04plan\x12!\n" +
-	"\aversion\x18\x02 \x01(\rB\a\xbaH\x04*\x02 \x00R\aversion\"\xa7\x01\n" +
+	"\aversion\x18\x02 \x01(\rB\a\xbaH\x04*\x02 \x00R\aversion\"\xc3\x01\n" +
 	"\x16PreviewPublishResponse\x12\x16\n" +
 	"\x06gained\x18\x01 \x03(\tR\x06gained\x12\x12\n" +
 	"\x04lost\x18\x02 \x03(\tR\x04lost\x12\x14\n" +
 	"\x05moved\x18\x03 \x01(\x03R\x05moved\x12\x1d\n" +
 	"\n" +
 	"over_quota\x18\x04 \x01(\x03R\toverQuota\x12,\n" +
-	"\x12over_quota_partial\x18\x05 \x01(\bR\x10overQuotaPartial\"\xd2\x01\n" +
+	"\x12over_quota_partial\x18\x05 \x01(\bR\x10overQuotaPartial\x12\x1a\n" +
+	"\baffected\x18\x06 \x01(\x03R\baffected\"\x86\x02\n" +
 	"\x13RollbackPlanRequest\x12\x1d\n" +
 	"\x04plan\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x04plan\x12D\n" +
-	"\tmigration\x18\x02 \x01(\x0e2\x1c.tollgate.admin.v1.MigrationB\b\xbaH\x05\x82\x01\x02\x10\x01R\tmigration\x121\n" +
+	"\tmigration\x18\x02 \x01(\x0e2\x1c.tollgate.admin.v1.MigrationB\b\xbaH\x05\x82\x01\x02\x10\x01R\tmigration\x122\n" +
+	"\x10confirm_affected\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x0fconfirmAffected\x121\n" +
 	"\n" +
 	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"\x9f\x01\n" +
@@ -4728,12 +4770,13 @@ const file_tollgate_admin_v1_catalog_service_proto_rawDesc = "" +
 	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\x16\n" +
 	"\x14ExportCatalogRequest\"+\n" +
 	"\x15ExportCatalogResponse\x12\x12\n" +
-	"\x04yaml\x18\x01 \x01(\tR\x04yaml\"\xdf\x01\n" +
+	"\x04yaml\x18\x01 \x01(\tR\x04yaml\"\x93\x02\n" +
 	"\x13ApplyCatalogRequest\x12 \n" +
 	"\x04yaml\x18\x01 \x01(\tB\f\xbaH\tr\a\x10\x01(\x80\x80\x80\x02R\x04yaml\x12\x17\n" +
 	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x12D\n" +
 	"\tmigration\x18\x03 \x01(\x0e2\x1c.tollgate.admin.v1.MigrationB\b\xbaH\x05\x82\x01\x02\x10\x01R\tmigration\x12\x14\n" +
-	"\x05prune\x18\x04 \x01(\bR\x05prune\x121\n" +
+	"\x05prune\x18\x04 \x01(\bR\x05prune\x122\n" +
+	"\x10confirm_affected\x18\x05 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x0fconfirmAffected\x121\n" +
 	"\n" +
 	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\"\x82\x01\n" +
 	"\x14ApplyCatalogResponse\x12:\n" +
