@@ -110,9 +110,6 @@ func (in *termInput) once(i int, f func() ref.Val) ref.Val {
 // withheldHeaders carry credentials, or are Tollgate's own: a condition could be made to tell what is in them, a character at a time.
 var withheldHeaders = []string{"authorization", "cookie", "proxy-authorization", "x-api-key"}
 
-// WithheldHeaders are those that conditions never see, in lower case, besides all that begin with "tollgate-".
-func WithheldHeaders() []string { return slices.Clone(withheldHeaders) }
-
 func withheld(lower string) bool {
 	return slices.Contains(withheldHeaders, lower) || strings.HasPrefix(lower, "tollgate-")
 }
