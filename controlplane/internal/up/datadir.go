@@ -60,8 +60,10 @@ func letEnter(path string) error {
 	return nil
 }
 
-// Close lets another process have the folder.
-func (d *dataDir) Close() error { return d.lock.Close() }
+// Close lets another process have the folder. Closing the file alone would leave it to a child that was forked and has not come to its program yet.
+func (d *dataDir) Close() error {
+	return errors.Join(syscall.Flock(int(d.lock.Fd()), syscall.LOCK_UN), d.lock.Close())
+}
 
 func (d *dataDir) join(elem ...string) string {
 	return filepath.Join(append([]string{d.path}, elem...)...)
