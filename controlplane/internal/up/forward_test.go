@@ -11,6 +11,7 @@ import (
 
 func TestForwarder_GoesToTheOneThatLives(t *testing.T) {
 	t.Parallel()
+	noForks(t)
 	alive, dead := greeter(t, "alive"), greeter(t, "dead")
 	f := forwarderTo(t, dead.Addr().String(), alive.Addr().String())
 	if err := dead.Close(); err != nil {
@@ -25,6 +26,7 @@ func TestForwarder_GoesToTheOneThatLives(t *testing.T) {
 
 func TestForwarder_WaitsForOneThatComesBack(t *testing.T) {
 	t.Parallel()
+	noForks(t)
 	first := greeter(t, "first")
 	addr := first.Addr().String()
 	f := forwarderTo(t, addr)
@@ -50,6 +52,7 @@ func TestForwarder_WaitsForOneThatComesBack(t *testing.T) {
 
 func TestForwarder_CloseEndsOpenConnections(t *testing.T) {
 	t.Parallel()
+	noForks(t)
 	f := forwarderTo(t, greeter(t, "hello").Addr().String())
 	conn, err := net.Dial("tcp", f.listener.Addr().String())
 	if err != nil {

@@ -68,6 +68,13 @@ func TestListenShared_SaysThatAPortIsTaken(t *testing.T) {
 	}
 }
 
+// noForks keeps other tests from forking until this one ends: a child has a listener that is closed meanwhile, until it comes to its program.
+func noForks(t *testing.T) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	t.Cleanup(syscall.ForkLock.RUnlock)
+}
+
 func TestPorts_AreHeldForTheChildTheyAreFor(t *testing.T) {
 	t.Parallel()
 	var p ports
@@ -79,9 +86,7 @@ func TestPorts_AreHeldForTheChildTheyAreFor(t *testing.T) {
 	if _, err := reserve(port); err == nil {
 		t.Error("two hold the same port")
 	}
-	// A process that another test forks meanwhile would have the listener, too, until it is the other program.
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
+	noForks(t)
 	for range 2 {
 		l, err := net.Listen("tcp", local(port))
 		if err != nil {
