@@ -17,9 +17,8 @@ type kept struct {
 	disk Disk
 	// restoring: what is applied comes from there. Only the following goroutine uses it, and keep does not run meanwhile.
 	restoring bool
-	// restored: heartbeats may count. One that names an epoch on the way to the last one must not.
-	restored atomic.Bool
-	failing  atomic.Bool
+	early     early
+	failing   atomic.Bool
 	// seen is the last heartbeat that counted; proven: one did in this process, or an earlier one's holds still. What is left may then be
 	// believed by the next process.
 	seen atomic.Pointer[[]byte]
@@ -32,6 +31,34 @@ type kept struct {
 	copying sync.Mutex
 }
 
+// early is the newest heartbeat that came while the disk was read. It counts only then: one that names an epoch on the way to the last one must
+// not make that fresh.
+type early struct {
+	mu sync.Mutex
+	// over: the disk has been read, and nothing is kept for later.
+	over bool
+	raw  []byte
+	came time.Time
+}
+
+// keep keeps a heartbeat for later; false: it counts now.
+func (e *early) keep(raw []byte, now time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.over {
+		e.raw, e.came = raw, now
+	}
+	return !e.over
+}
+
+// end is what was kept; nil: nothing.
+func (e *early) end() (raw []byte, came time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.over = true
+	return e.raw, e.came
+}
+
 // heard notes a heartbeat that counts.
 func (k *kept) heard(raw []byte) {
 	k.seen.Store(&raw)
@@ -40,6 +67,11 @@ func (k *kept) heard(raw []byte) {
 
 // restore brings into force what the last process left, verified like anything else. What does not fit together is dropped whole.
 func (f *Follower) restore(ctx context.Context) {
+	defer func() {
+		if raw, came := f.disk.early.end(); raw != nil && ctx.Err() == nil {
+			f.hear(raw, came)
+		}
+	}()
 	d := f.disk.disk
 	if d == nil {
 		return
@@ -51,7 +83,6 @@ func (f *Follower) restore(ctx context.Context) {
 		if g := d.Frozen(); g != 0 && g >= f.Epoch().Generation {
 			f.freeze(decision.Epoch{Generation: g, Number: f.Epoch().Number})
 		}
-		f.disk.restored.Store(true)
 	}()
 	newest, whole := d.Newest()
 	if newest == (decision.Epoch{}) {

@@ -419,13 +419,30 @@ func TestI6_ARestartingNodeServesNothingOnTheWay(t *testing.T) {
 	}
 }
 
+// A heartbeat that comes while the disk is read counts when it has been: it need not wait for the next.
+func TestI6_AHeartbeatWaitsForTheDisk(t *testing.T) {
+	t.Parallel()
+	s, dir := lived(t, nil, false)
+	var n *node
+	n = s.nodeWith(&wayward{Store: s.open(dir), met: func(yield func([]byte) bool, raw []byte) bool {
+		n.Heartbeat(s.heartbeat(4))
+		return yield(raw)
+	}})
+	n.Start()
+	t.Cleanup(n.Stop)
+	n.enforces(1, 4)
+	n.isIn("fresh")
+}
+
 // Who is stopped before he has read his disk leaves it as he found it.
 func TestI8_ANodeThatIsStoppedWhileItStartsStartsAgain(t *testing.T) {
 	t.Parallel()
 	s, dir := lived(t, nil, true)
 	begun := make(chan struct{})
 	var once sync.Once
-	n := s.nodeWith(&wayward{Store: s.open(dir), met: func(yield func([]byte) bool, raw []byte) bool {
+	var n *node
+	n = s.nodeWith(&wayward{Store: s.open(dir), met: func(yield func([]byte) bool, raw []byte) bool {
+		n.Heartbeat(s.heartbeat(3))
 		once.Do(func() { close(begun) })
 		for yield(raw) { // Until it is stopped: the same again changes nothing.
 		}

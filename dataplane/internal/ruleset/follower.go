@@ -77,7 +77,7 @@ func New(cfg Config) (*Follower, error) {
 		source: cfg.Source, verifier: cfg.Verifier, log: cfg.Logger, disk: kept{disk: cfg.Disk, froze: make(chan struct{}, 1)},
 		wake: make(chan struct{}, 1), zones: zones{}, known: map[uint64][]byte{}, refused: map[string]bool{}, logged: map[string]time.Time{},
 	}
-	f.disk.restored.Store(cfg.Disk == nil)
+	f.disk.early.over = cfg.Disk == nil
 	f.fresh.start(time.Now())
 	var err error
 	if f.metrics, err = newMetrics(cfg.Metrics, f); err != nil {

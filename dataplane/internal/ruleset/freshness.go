@@ -164,10 +164,13 @@ func (f *Follower) openHeartbeat(raw []byte, now time.Time) *rulesv1.Heartbeat {
 
 // Heartbeat takes a heartbeat as it came. It never blocks.
 func (f *Follower) Heartbeat(raw []byte) {
-	if !f.disk.restored.Load() {
-		return // There is another one each second.
+	if now := time.Now(); !f.disk.early.keep(raw, now) {
+		f.hear(raw, now)
 	}
-	now := time.Now()
+}
+
+// hear takes a heartbeat that came at a time.
+func (f *Follower) hear(raw []byte, now time.Time) {
 	h := f.openHeartbeat(raw, now)
 	if h == nil {
 		return
