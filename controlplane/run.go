@@ -68,7 +68,7 @@ func run(g *group, cfg Config, k keys, admin net.Listener, ready *atomic.Bool, r
 	if err != nil {
 		return err
 	}
-	if err := startWorkers(g, k, db, b, registry, logger); err != nil {
+	if err := startWorkers(g, k, db, api, b, registry, logger); err != nil {
 		return err
 	}
 	startTimekeeper(g, api, logger.With("part", "timekeeper"))

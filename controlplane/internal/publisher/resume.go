@@ -45,9 +45,8 @@ func (p *Publisher) resume(ctx context.Context) error {
 	p.tail = t
 	p.tail.snapshot = newest
 	if newest == (decision.Epoch{}) || newest.Compare(head) < 0 && (p.starting || empty) {
-		if err := p.snapshot(ctx); err != nil {
-			return err
-		}
+		p.due = true
+		p.snapshot(ctx)
 	}
 	p.starting = false
 	if empty {
