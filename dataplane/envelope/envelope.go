@@ -2,8 +2,8 @@
 //
 // A message is a rules.v1.Signed: payload bytes, an Ed25519 signature (RFC 8032) over
 // "tollgate/" + kind + "/v1\x00" + payload, and the certificate of the key that made it. A
-// certificate is such a message itself, of kind KindCertificate, signed by the fleet's root. A reader trusts
-// the root's public key and nothing else.
+// certificate is such a message itself, of kind KindCertificate, signed by the fleet's root, or, for a node's key alone, by an
+// issuer that the root has certified. A reader trusts the root's public key and nothing else.
 package envelope
 
 import (
@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
 )
@@ -41,6 +40,7 @@ const (
 	UsageRules    = rulesv1.Usage_USAGE_RULES
 	UsageReceipts = rulesv1.Usage_USAGE_RECEIPTS
 	UsageNode     = rulesv1.Usage_USAGE_NODE
+	UsageIssuer   = rulesv1.Usage_USAGE_ISSUER
 )
 
 // usageOf is the only usage whose keys may sign a kind.
@@ -73,18 +73,6 @@ type Certified struct {
 	PublicKey ed25519.PublicKey
 	NotBefore time.Time
 	NotAfter  time.Time
-}
-
-// IssueCertificate signs c with the fleet's root key. The result goes into a Signer.
-func IssueCertificate(root ed25519.PrivateKey, c Certified) ([]byte, error) {
-	payload, err := proto.Marshal(&rulesv1.Certificate{
-		Fleet: c.Fleet, Usage: c.Usage, Subject: c.Subject, PublicKey: c.PublicKey,
-		NotBefore: timestamppb.New(c.NotBefore), NotAfter: timestamppb.New(c.NotAfter),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encode certificate: %w", err)
-	}
-	return seal(KindCertificate, root, payload, nil)
 }
 
 // Signer signs with one key. Safe for concurrent use.
@@ -203,27 +191,4 @@ func (v *Verifier) certificate(raw []byte) (Certified, error) {
 	}
 	v.certificates[string(raw)] = c
 	return c, nil
-}
-
-// OpenCertificate verifies a certificate against the root and returns its content. It
-// does not look at the dates. Its errors wrap ErrMalformed or ErrSignature.
-func OpenCertificate(root ed25519.PublicKey, raw []byte) (Certified, error) {
-	var m rulesv1.Signed
-	if err := proto.Unmarshal(raw, &m); err != nil {
-		return Certified{}, fmt.Errorf("%w: certificate: %w", ErrMalformed, err)
-	}
-	if !ed25519.Verify(root, signedBytes(KindCertificate, m.GetPayload()), m.GetSignature()) {
-		return Certified{}, fmt.Errorf("certificate: %w", ErrSignature)
-	}
-	var c rulesv1.Certificate
-	if err := proto.Unmarshal(m.GetPayload(), &c); err != nil {
-		return Certified{}, fmt.Errorf("%w: certificate: %w", ErrMalformed, err)
-	}
-	if len(c.GetPublicKey()) != ed25519.PublicKeySize {
-		return Certified{}, fmt.Errorf("%w: certificate: public key of %d bytes", ErrMalformed, len(c.GetPublicKey()))
-	}
-	return Certified{
-		Fleet: c.GetFleet(), Usage: c.GetUsage(), Subject: c.GetSubject(), PublicKey: c.GetPublicKey(),
-		NotBefore: c.GetNotBefore().AsTime(), NotAfter: c.GetNotAfter().AsTime(),
-	}, nil
 }
