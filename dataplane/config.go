@@ -124,7 +124,7 @@ func (c Config) checkValues() error {
 	case c.DataDir == "":
 		return fmt.Errorf("data_dir is not set: name the folder that holds node.key and node.cert %s", where("data_dir"))
 	case c.TrustRoot == "":
-		return fmt.Errorf("trust_root is not set: give the public key of the fleet's root, which `tollgate trust show` prints, %s", where("trust_root"))
+		return fmt.Errorf("trust_root is not set: give the public key of the fleet's root, which `tollgate trust show --root` prints, %s", where("trust_root"))
 	case c.ProxyAddr == "" && c.SharedListeners == 0:
 		return fmt.Errorf("proxy_addr is empty and nothing is shared: give an address such as :8080 %s", where("proxy_addr"))
 	case c.OpsAddr == "":
@@ -196,7 +196,7 @@ const (
 func (s *settings) readIdentity(now time.Time) error {
 	var err error
 	if s.root, err = envelope.ParseRoot(s.TrustRoot); err != nil {
-		return fmt.Errorf("trust_root: %w; `tollgate trust show` prints it; set it %s", err, where("trust_root"))
+		return fmt.Errorf("trust_root: %w; `tollgate trust show --root` prints it; set it %s", err, where("trust_root"))
 	}
 	keyPath, certPath := filepath.Join(s.DataDir, keyFile), filepath.Join(s.DataDir, certificateFile)
 	if s.key, err = envelope.ReadKey(keyPath); err != nil {

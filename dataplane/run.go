@@ -35,7 +35,7 @@ const (
 	spoolDir = "spool"
 	rulesDir = "rules"
 	// trustFile is the newest key set.
-	trustFile = "trust"
+	trustFile = "key_set"
 )
 
 // Run runs a node until ctx ends, and then drains it: it stops accepting, lets requests finish, gives loans back, seals its log and

@@ -59,7 +59,7 @@ func newLand(t *testing.T) *land {
 		l.signers[usage] = s
 	}
 	// The node has heard it before: it need not wait for it.
-	if err := envelope.TrustFile(filepath.Join(l.cfg.DataDir, "trust")).StoreTrust(known.Trust().Raw()); err != nil {
+	if err := envelope.TrustFile(filepath.Join(l.cfg.DataDir, "key_set")).StoreTrust(known.Trust().Raw()); err != nil {
 		t.Fatal(err)
 	}
 	return l

@@ -237,6 +237,16 @@ func (t *Trust) openSet(fleet string) error {
 	return nil
 }
 
+// Succeeds says whether t may take the place of what is held, or is it. What does not verify holds nothing back.
+func (t *Trust) Succeeds(fleet string, pinned ed25519.PublicKey, held []byte) error {
+	now, err := OpenTrust(fleet, pinned, held)
+	if err != nil {
+		return nil //nolint:nilerr // It is of a root that nobody trusts any more.
+	}
+	_, err = t.follows(now)
+	return err
+}
+
 // follows says whether t may take the place of what is in force. same: it is what is in force.
 func (t *Trust) follows(now *Trust) (same bool, err error) {
 	switch {

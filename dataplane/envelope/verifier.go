@@ -62,6 +62,9 @@ func NewVerifier(fleet string, root ed25519.PublicKey) *Verifier {
 // Fleet is the fleet whose messages the verifier opens.
 func (v *Verifier) Fleet() string { return v.fleet }
 
+// Root is the root that is trusted from the beginning.
+func (v *Verifier) Root() ed25519.PublicKey { return v.root }
+
 // Trust is the newest; nil: none yet.
 func (v *Verifier) Trust() *Trust { return v.trust.Load() }
 

@@ -3,6 +3,8 @@ package ruleset_test
 import (
 	"crypto/ed25519"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -165,6 +167,9 @@ func TestTrust_OlderAndOtherSetsAreRefused(t *testing.T) {
 	n.enforces(1, 2)
 }
 
+// frameHead is what stands before a manifest on disk: its length and checksum.
+const frameHead = 8
+
 // What a key signed that no longer counts is on disk until a snapshot of another takes its place: then the node starts from it again.
 func TestI8_WhatIsOnDiskOutlivesItsKey(t *testing.T) {
 	t.Parallel()
@@ -186,11 +191,11 @@ func TestI8_WhatIsOnDiskOutlivesItsKey(t *testing.T) {
 	n.isIn("fresh")
 
 	bustest.Eventually(t, "a snapshot of the new key is on disk", func() bool {
-		raw, err := s.open(copyOf(t, dir)).Snapshot(t.Context(), "1.00000000000000000002")
-		if err != nil {
+		raw, err := os.ReadFile(filepath.Join(dir, "1.00000000000000000002"))
+		if err != nil || len(raw) < frameHead {
 			return false
 		}
-		_, err = s.trusted.Open(envelope.KindSnapshot, raw, time.Now())
+		_, err = s.trusted.Open(envelope.KindSnapshot, raw[frameHead:], time.Now())
 		return err == nil
 	})
 	n.Stop()
