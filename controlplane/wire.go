@@ -31,7 +31,7 @@ import (
 
 // foundFleet makes the licensing service, and sees that fleet and first token exist.
 func foundFleet(ctx context.Context, cfg Config, k *keyring.Ring, db *postgres.DB, admin string) (*licensing.Service, error) {
-	api, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}, KeySets: opener(k.Verifier())})
+	api, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}, KeySets: keyring.OpenKeySet(k.Verifier())})
 	if err != nil {
 		return nil, err
 	}
