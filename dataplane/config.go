@@ -79,6 +79,9 @@ type settings struct {
 	stateKey    []byte
 	certificate []byte
 	certified   envelope.Certified
+	verifier    *envelope.Verifier
+	// forgotten is why the key set on disk counts for nothing; nil: it counts, or there is none.
+	forgotten error
 }
 
 // where says how a key is set.
@@ -121,7 +124,7 @@ func (c Config) checkValues() error {
 	case c.DataDir == "":
 		return fmt.Errorf("data_dir is not set: name the folder that holds node.key and node.cert %s", where("data_dir"))
 	case c.TrustRoot == "":
-		return fmt.Errorf("trust_root is not set: give the public key of the fleet's root, which `tollgate trust show` prints, %s", where("trust_root"))
+		return fmt.Errorf("trust_root is not set: give the public key of the fleet's root, which `tollgate trust show --root` prints, %s", where("trust_root"))
 	case c.ProxyAddr == "" && c.SharedListeners == 0:
 		return fmt.Errorf("proxy_addr is empty and nothing is shared: give an address such as :8080 %s", where("proxy_addr"))
 	case c.OpsAddr == "":
@@ -193,7 +196,7 @@ const (
 func (s *settings) readIdentity(now time.Time) error {
 	var err error
 	if s.root, err = envelope.ParseRoot(s.TrustRoot); err != nil {
-		return fmt.Errorf("trust_root: %w; `tollgate trust show` prints it; set it %s", err, where("trust_root"))
+		return fmt.Errorf("trust_root: %w; `tollgate trust show --root` prints it; set it %s", err, where("trust_root"))
 	}
 	keyPath, certPath := filepath.Join(s.DataDir, keyFile), filepath.Join(s.DataDir, certificateFile)
 	if s.key, err = envelope.ReadKey(keyPath); err != nil {
@@ -202,11 +205,16 @@ func (s *settings) readIdentity(now time.Time) error {
 	if s.certificate, err = envelope.ReadCertificate(certPath); err != nil {
 		return fmt.Errorf("the node has no certificate: %w; put the certificate of its key there", err)
 	}
-	s.certified, err = envelope.OpenCertificate(s.root, s.certificate)
+	c, err := envelope.NewSigner(s.key, s.certificate).Certified()
+	if err == nil {
+		// The fleet is the certificate's own word until it verifies.
+		s.verifier = envelope.NewVerifier(c.Fleet, s.root)
+		s.forgotten = s.verifier.Keep(envelope.TrustFile(filepath.Join(s.DataDir, trustFile)))
+		s.certified, err = s.verifier.Known(s.certificate)
+	}
 	if err != nil {
 		return fmt.Errorf("%s does not verify with trust_root: %w; the certificate and the root belong to different fleets", certPath, err)
 	}
-	c := s.certified
 	switch {
 	case c.Usage != envelope.UsageNode:
 		return fmt.Errorf("%s is a certificate for %s, not for a node", certPath, c.Usage)

@@ -2,8 +2,9 @@
 //
 // A message is a rules.v1.Signed: payload bytes, an Ed25519 signature (RFC 8032) over
 // "tollgate/" + kind + "/v1\x00" + payload, and the certificate of the key that made it. A
-// certificate is such a message itself, of kind KindCertificate, signed by the fleet's root. A reader trusts
-// the root's public key and nothing else.
+// certificate is such a message itself, of kind KindCertificate, signed by the fleet's root, or, for a node's key alone, by an
+// issuer that the root has certified. A certificate says who a key is; whether it counts, the root says in a key set, which names all keys that
+// do (see Trust). A reader trusts the root's public key and nothing else.
 package envelope
 
 import (
@@ -11,11 +12,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
 )
@@ -31,6 +30,9 @@ const (
 	KindHeartbeat   Kind = "heartbeat"
 	KindSegment     Kind = "segment"
 	KindReceipt     Kind = "receipt"
+
+	KindKeySet         Kind = "key_set"
+	KindRootTransition Kind = "root_transition"
 )
 
 // Usage is what a certified key may sign.
@@ -41,6 +43,7 @@ const (
 	UsageRules    = rulesv1.Usage_USAGE_RULES
 	UsageReceipts = rulesv1.Usage_USAGE_RECEIPTS
 	UsageNode     = rulesv1.Usage_USAGE_NODE
+	UsageIssuer   = rulesv1.Usage_USAGE_ISSUER
 )
 
 // usageOf is the only usage whose keys may sign a kind.
@@ -75,18 +78,6 @@ type Certified struct {
 	NotAfter  time.Time
 }
 
-// IssueCertificate signs c with the fleet's root key. The result goes into a Signer.
-func IssueCertificate(root ed25519.PrivateKey, c Certified) ([]byte, error) {
-	payload, err := proto.Marshal(&rulesv1.Certificate{
-		Fleet: c.Fleet, Usage: c.Usage, Subject: c.Subject, PublicKey: c.PublicKey,
-		NotBefore: timestamppb.New(c.NotBefore), NotAfter: timestamppb.New(c.NotAfter),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encode certificate: %w", err)
-	}
-	return seal(KindCertificate, root, payload, nil)
-}
-
 // Signer signs with one key. Safe for concurrent use.
 type Signer struct {
 	key         ed25519.PrivateKey
@@ -96,6 +87,15 @@ type Signer struct {
 // NewSigner pairs a key with its certificate, as IssueCertificate returned it.
 func NewSigner(key ed25519.PrivateKey, certificate []byte) *Signer {
 	return &Signer{key: key, certificate: certificate}
+}
+
+// Certified is what the signer's certificate says, verified or not.
+func (s *Signer) Certified() (Certified, error) {
+	m, err := unmarshalSigned(s.certificate)
+	if err != nil {
+		return Certified{}, err
+	}
+	return content(m)
 }
 
 // Sign returns an encoded rules.v1.Signed.
@@ -120,110 +120,4 @@ func signedBytes(kind Kind, payload []byte) []byte {
 	b = append(b, kind...)
 	b = append(b, "/v1\x00"...)
 	return append(b, payload...)
-}
-
-// Verifier opens messages of one fleet. Safe for concurrent use.
-type Verifier struct {
-	fleet string
-	root  ed25519.PublicKey
-
-	// certificates holds those already verified, by their bytes: all messages of a
-	// sender carry the same one.
-	mu           sync.Mutex
-	certificates map[string]Certified
-}
-
-// maxCertificates bounds the cache of verified certificates; it is emptied when full.
-const maxCertificates = 4096
-
-// NewVerifier trusts root, for one fleet. It panics on a root key of the wrong size,
-// which a caller has to check where it reads the key.
-func NewVerifier(fleet string, root ed25519.PublicKey) *Verifier {
-	if len(root) != ed25519.PublicKeySize {
-		panic("envelope: root public key of the wrong size")
-	}
-	return &Verifier{fleet: fleet, root: root, certificates: map[string]Certified{}}
-}
-
-// Fleet is the fleet whose messages the verifier opens.
-func (v *Verifier) Fleet() string { return v.fleet }
-
-// Opened is a message that verified.
-type Opened struct {
-	Payload []byte
-	// Signer is who signed it.
-	Signer Certified
-}
-
-// Open verifies an encoded rules.v1.Signed as one of kind, at now, and returns its
-// payload. Its errors wrap ErrMalformed, ErrSignature or ErrFleet.
-func (v *Verifier) Open(kind Kind, raw []byte, now time.Time) (Opened, error) {
-	usage, ok := usageOf[kind]
-	if !ok {
-		return Opened{}, fmt.Errorf("%w: kind %q", ErrMalformed, kind)
-	}
-	var m rulesv1.Signed
-	if err := proto.Unmarshal(raw, &m); err != nil {
-		return Opened{}, fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	c, err := v.certificate(m.GetCertificate())
-	if err != nil {
-		return Opened{}, err
-	}
-	if c.Usage != usage {
-		return Opened{}, fmt.Errorf("%w: a key for %s cannot sign a %s", ErrSignature, c.Usage, kind)
-	}
-	if now.Before(c.NotBefore) || !now.Before(c.NotAfter) {
-		return Opened{}, fmt.Errorf("%w: the certificate is not valid at %s", ErrSignature, now.UTC().Format(time.RFC3339))
-	}
-	if !ed25519.Verify(c.PublicKey, signedBytes(kind, m.GetPayload()), m.GetSignature()) {
-		return Opened{}, ErrSignature
-	}
-	return Opened{Payload: m.GetPayload(), Signer: c}, nil
-}
-
-func (v *Verifier) certificate(raw []byte) (Certified, error) {
-	v.mu.Lock()
-	c, ok := v.certificates[string(raw)]
-	v.mu.Unlock()
-	if ok {
-		return c, nil
-	}
-	c, err := OpenCertificate(v.root, raw)
-	if err != nil {
-		return Certified{}, err
-	}
-	if c.Fleet != v.fleet {
-		return Certified{}, fmt.Errorf("%w: the certificate is for fleet %q", ErrFleet, c.Fleet)
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.certificates) >= maxCertificates {
-		clear(v.certificates)
-	}
-	v.certificates[string(raw)] = c
-	return c, nil
-}
-
-// OpenCertificate verifies a certificate against the root and returns its content. It
-// does not look at the dates. Its errors wrap ErrMalformed or ErrSignature.
-func OpenCertificate(root ed25519.PublicKey, raw []byte) (Certified, error) {
-	var m rulesv1.Signed
-	if err := proto.Unmarshal(raw, &m); err != nil {
-		return Certified{}, fmt.Errorf("%w: certificate: %w", ErrMalformed, err)
-	}
-	if !ed25519.Verify(root, signedBytes(KindCertificate, m.GetPayload()), m.GetSignature()) {
-		return Certified{}, fmt.Errorf("certificate: %w", ErrSignature)
-	}
-	var c rulesv1.Certificate
-	if err := proto.Unmarshal(m.GetPayload(), &c); err != nil {
-		return Certified{}, fmt.Errorf("%w: certificate: %w", ErrMalformed, err)
-	}
-	if len(c.GetPublicKey()) != ed25519.PublicKeySize {
-		return Certified{}, fmt.Errorf("%w: certificate: public key of %d bytes", ErrMalformed, len(c.GetPublicKey()))
-	}
-	return Certified{
-		Fleet: c.GetFleet(), Usage: c.GetUsage(), Subject: c.GetSubject(), PublicKey: c.GetPublicKey(),
-		NotBefore: c.GetNotBefore().AsTime(), NotAfter: c.GetNotAfter().AsTime(),
-	}, nil
 }

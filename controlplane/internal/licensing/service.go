@@ -15,6 +15,8 @@ import (
 type Config struct {
 	Store   Store   // Required.
 	Encoder Encoder // Required.
+	// KeySets verifies key sets. nil: none is taken.
+	KeySets OpenKeySet
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 	// Random is what ids and secrets are drawn from. nil: crypto/rand's Reader.
@@ -25,6 +27,7 @@ type Config struct {
 type Service struct {
 	store   Store
 	encoder Encoder
+	keySets OpenKeySet
 	clock   func() time.Time
 	random  io.Reader
 	// pepper never changes once the fleet exists, and every call of the API needs it.
@@ -36,7 +39,10 @@ func New(c Config) (*Service, error) {
 	if c.Store == nil || c.Encoder == nil {
 		return nil, errors.New("licensing: Store and Encoder are required")
 	}
-	s := &Service{store: c.Store, encoder: c.Encoder, clock: c.Now, random: c.Random}
+	s := &Service{store: c.Store, encoder: c.Encoder, keySets: c.KeySets, clock: c.Now, random: c.Random}
+	if s.keySets == nil {
+		s.keySets = noRoots
+	}
 	if s.clock == nil {
 		s.clock = time.Now
 	}

@@ -98,6 +98,8 @@ type Reader interface {
 	Token(ctx context.Context, id string) (Token, error)
 	TokenByHash(ctx context.Context, hash [32]byte) (Token, error)
 	Tokens(ctx context.Context, l List) ([]Token, error)
+	// SignedKeySet is the one that was inserted last; nil where none was.
+	SignedKeySet(ctx context.Context) ([]byte, error)
 }
 
 // Tx is a transaction. Updates replace what may change of the object with that key or id, and raise its etag.
@@ -172,6 +174,7 @@ type Tx interface {
 	UpdateAPIKey(ctx context.Context, k APIKey) (APIKey, error)
 	InsertToken(ctx context.Context, t Token) (Token, error)
 	RevokeToken(ctx context.Context, id string, at time.Time) (Token, error)
+	InsertKeySet(ctx context.Context, k KeySet) error
 
 	// InsertUsageEvents stores events, which come in order of source and id, and returns which are new. Another transaction that stores one of
 	// them is waited for.

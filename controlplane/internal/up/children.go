@@ -182,6 +182,22 @@ func (s *system) startPlanes(database string, authority *trust.Authority, identi
 	if err := authority.Equip(dir, "receipts", envelope.UsageReceipts, "controlplane"); err != nil {
 		return err
 	}
+	if err := authority.Equip(dir, "issuer", envelope.UsageIssuer, "controlplane"); err != nil {
+		return err
+	}
+	// A data dir from before there were key sets gets its first; keys that were rotated or revoked stay as they are.
+	signed, err := authority.Enrol(dir, time.Now())
+	if err != nil {
+		return err
+	}
+	if signed != nil {
+		if err := authority.Learn(signed); err != nil {
+			return err
+		}
+	}
+	if err := authority.Publish(dir); err != nil {
+		return err
+	}
 	creds, err := identity.Credentials("controlplane")
 	if err != nil {
 		return err
@@ -216,6 +232,9 @@ func (s *system) startNodes(authority *trust.Authority, identity *natsserver.Ide
 		}
 		dir := s.dir.join("nodes", n.name)
 		if err := authority.Equip(dir, "node", envelope.UsageNode, n.name); err != nil {
+			return err
+		}
+		if err := authority.Publish(dir); err != nil {
 			return err
 		}
 		creds, err := identity.NodeCredentials(n.name)

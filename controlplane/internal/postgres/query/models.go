@@ -190,6 +190,13 @@ type Issuer struct {
 	ArchivedAt    *time.Time
 }
 
+type KeySet struct {
+	Place     int64
+	Version   int64
+	Signed    []byte
+	CreatedAt time.Time
+}
+
 type License struct {
 	ID                string
 	Customer          string

@@ -10,6 +10,8 @@ import type { Duration, FieldMask } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
 import type { Epoch } from "./epoch_pb";
 import { file_tollgate_admin_v1_epoch } from "./epoch_pb";
+import type { KeySet } from "./key_set_pb";
+import { file_tollgate_admin_v1_key_set } from "./key_set_pb";
 import type { Node } from "./node_pb";
 import { file_tollgate_admin_v1_node } from "./node_pb";
 import { file_tollgate_admin_v1_permission } from "./permission_pb";
@@ -19,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/fleet_service.proto.
  */
 export const file_tollgate_admin_v1_fleet_service: GenFile = /*@__PURE__*/
-  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLtAgoNRmxlZXRTZXR0aW5ncxIWCgVmbGVldBgBIAEoCUIHukgEcgIoQBIUCgNlbnYYAiABKAlCB7pIBHICKEASQQoLc3RhbGVfYWZ0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEkEKC2dyYWNlX2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIARJBCgtibG9ja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESQAoMbG9hbl9ob3Jpem9uGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESDAoEZXRhZxgHIAEoCRIVCg1vZmZsaW5lX3N0YXJ0GAggASgIIhkKF0dldEZsZWV0U2V0dGluZ3NSZXF1ZXN0Ik4KGEdldEZsZWV0U2V0dGluZ3NSZXNwb25zZRIyCghzZXR0aW5ncxgBIAEoCzIgLnRvbGxnYXRlLmFkbWluLnYxLkZsZWV0U2V0dGluZ3MiyAEKGlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0EjoKCHNldHRpbmdzGAEgASgLMiAudG9sbGdhdGUuYWRtaW4udjEuRmxlZXRTZXR0aW5nc0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ6ChtVcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2USMgoIc2V0dGluZ3MYASABKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5GbGVldFNldHRpbmdzEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giZgoQTGlzdE5vZGVzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJUChFMaXN0Tm9kZXNSZXNwb25zZRImCgVub2RlcxgBIAMoCzIXLnRvbGxnYXRlLmFkbWluLnYxLk5vZGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIngKE1dhaXRGb3JFcG9jaFJlcXVlc3QSJwoFZXBvY2gYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBI4Cgd0aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgy6SAmqAQYiAgg8MgAiNwoUV2FpdEZvckVwb2NoUmVzcG9uc2USEAoIZW5mb3JjZWQYASABKAUSDQoFdG90YWwYAiABKAUyuwQKDEZsZWV0U2VydmljZRJwCglMaXN0Tm9kZXMSIy50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Tm9kZXNSZXF1ZXN0GiQudG9sbGdhdGUuYWRtaW4udjEuTGlzdE5vZGVzUmVzcG9uc2UiGJACAYi1GA6C0+STAgsSCS92MS9ub2RlcxKGAQoMV2FpdEZvckVwb2NoEiYudG9sbGdhdGUuYWRtaW4udjEuV2FpdEZvckVwb2NoUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLldhaXRGb3JFcG9jaFJlc3BvbnNlIiWQAgGItRgOgtPkkwIYEhYvdjEvbm9kZXM6d2FpdEZvckVwb2NoEo4BChBHZXRGbGVldFNldHRpbmdzEioudG9sbGdhdGUuYWRtaW4udjEuR2V0RmxlZXRTZXR0aW5nc1JlcXVlc3QaKy50b2xsZ2F0ZS5hZG1pbi52MS5HZXRGbGVldFNldHRpbmdzUmVzcG9uc2UiIZACAYi1GA6C0+STAhQSEi92MS9mbGVldC9zZXR0aW5ncxKeAQoTVXBkYXRlRmxlZXRTZXR0aW5ncxItLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0Gi4udG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlRmxlZXRTZXR0aW5nc1Jlc3BvbnNlIiiItRgTgtPkkwIeOghzZXR0aW5nczISL3YxL2ZsZWV0L3NldHRpbmdzQrsBChVjb20udG9sbGdhdGUuYWRtaW4udjFCEUZsZWV0U2VydmljZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_node, file_tollgate_admin_v1_permission]);
+  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLtAgoNRmxlZXRTZXR0aW5ncxIWCgVmbGVldBgBIAEoCUIHukgEcgIoQBIUCgNlbnYYAiABKAlCB7pIBHICKEASQQoLc3RhbGVfYWZ0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEkEKC2dyYWNlX2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIARJBCgtibG9ja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESQAoMbG9hbl9ob3Jpem9uGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESDAoEZXRhZxgHIAEoCRIVCg1vZmZsaW5lX3N0YXJ0GAggASgIIhkKF0dldEZsZWV0U2V0dGluZ3NSZXF1ZXN0Ik4KGEdldEZsZWV0U2V0dGluZ3NSZXNwb25zZRIyCghzZXR0aW5ncxgBIAEoCzIgLnRvbGxnYXRlLmFkbWluLnYxLkZsZWV0U2V0dGluZ3MiyAEKGlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0EjoKCHNldHRpbmdzGAEgASgLMiAudG9sbGdhdGUuYWRtaW4udjEuRmxlZXRTZXR0aW5nc0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ6ChtVcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2USMgoIc2V0dGluZ3MYASABKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5GbGVldFNldHRpbmdzEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giEgoQR2V0S2V5U2V0UmVxdWVzdCI/ChFHZXRLZXlTZXRSZXNwb25zZRIqCgdrZXlfc2V0GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuS2V5U2V0Im4KEFNldEtleVNldFJlcXVlc3QSGwoGc2lnbmVkGAEgASgMQgu6SAh6BhABGICAIBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCI/ChFTZXRLZXlTZXRSZXNwb25zZRIqCgdrZXlfc2V0GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuS2V5U2V0ImYKEExpc3ROb2Rlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iVAoRTGlzdE5vZGVzUmVzcG9uc2USJgoFbm9kZXMYASADKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5Ob2RlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ4ChNXYWl0Rm9yRXBvY2hSZXF1ZXN0EicKBWVwb2NoGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSOAoHdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGIgIIPDIAIjcKFFdhaXRGb3JFcG9jaFJlc3BvbnNlEhAKCGVuZm9yY2VkGAEgASgFEg0KBXRvdGFsGAIgASgFMq0GCgxGbGVldFNlcnZpY2UScAoJTGlzdE5vZGVzEiMudG9sbGdhdGUuYWRtaW4udjEuTGlzdE5vZGVzUmVxdWVzdBokLnRvbGxnYXRlLmFkbWluLnYxLkxpc3ROb2Rlc1Jlc3BvbnNlIhiQAgGItRgOgtPkkwILEgkvdjEvbm9kZXMShgEKDFdhaXRGb3JFcG9jaBImLnRvbGxnYXRlLmFkbWluLnYxLldhaXRGb3JFcG9jaFJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5XYWl0Rm9yRXBvY2hSZXNwb25zZSIlkAIBiLUYDoLT5JMCGBIWL3YxL25vZGVzOndhaXRGb3JFcG9jaBKOAQoQR2V0RmxlZXRTZXR0aW5ncxIqLnRvbGxnYXRlLmFkbWluLnYxLkdldEZsZWV0U2V0dGluZ3NSZXF1ZXN0GisudG9sbGdhdGUuYWRtaW4udjEuR2V0RmxlZXRTZXR0aW5nc1Jlc3BvbnNlIiGQAgGItRgOgtPkkwIUEhIvdjEvZmxlZXQvc2V0dGluZ3MSngEKE1VwZGF0ZUZsZWV0U2V0dGluZ3MSLS50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVGbGVldFNldHRpbmdzUmVxdWVzdBouLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXNwb25zZSIoiLUYE4LT5JMCHjoIc2V0dGluZ3MyEi92MS9mbGVldC9zZXR0aW5ncxJ3CglHZXRLZXlTZXQSIy50b2xsZ2F0ZS5hZG1pbi52MS5HZXRLZXlTZXRSZXF1ZXN0GiQudG9sbGdhdGUuYWRtaW4udjEuR2V0S2V5U2V0UmVzcG9uc2UiH5ACAYi1GA6C0+STAhISEC92MS9mbGVldC9rZXlTZXQSdwoJU2V0S2V5U2V0EiMudG9sbGdhdGUuYWRtaW4udjEuU2V0S2V5U2V0UmVxdWVzdBokLnRvbGxnYXRlLmFkbWluLnYxLlNldEtleVNldFJlc3BvbnNlIh+ItRgTgtPkkwIVOgEqGhAvdjEvZmxlZXQva2V5U2V0QrsBChVjb20udG9sbGdhdGUuYWRtaW4udjFCEUZsZWV0U2VydmljZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_key_set, file_tollgate_admin_v1_node, file_tollgate_admin_v1_permission]);
 
 /**
  * FleetSettings hold for all nodes, which get them as signed rules.
@@ -182,6 +184,87 @@ export const UpdateFleetSettingsResponseSchema: GenMessage<UpdateFleetSettingsRe
   messageDesc(file_tollgate_admin_v1_fleet_service, 4);
 
 /**
+ * @generated from message tollgate.admin.v1.GetKeySetRequest
+ */
+export type GetKeySetRequest = Message<"tollgate.admin.v1.GetKeySetRequest"> & {
+};
+
+/**
+ * Describes the message tollgate.admin.v1.GetKeySetRequest.
+ * Use `create(GetKeySetRequestSchema)` to create a new message.
+ */
+export const GetKeySetRequestSchema: GenMessage<GetKeySetRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 5);
+
+/**
+ * @generated from message tollgate.admin.v1.GetKeySetResponse
+ */
+export type GetKeySetResponse = Message<"tollgate.admin.v1.GetKeySetResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.KeySet key_set = 1;
+   */
+  keySet?: KeySet | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.GetKeySetResponse.
+ * Use `create(GetKeySetResponseSchema)` to create a new message.
+ */
+export const GetKeySetResponseSchema: GenMessage<GetKeySetResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 6);
+
+/**
+ * @generated from message tollgate.admin.v1.SetKeySetRequest
+ */
+export type SetKeySetRequest = Message<"tollgate.admin.v1.SetKeySetRequest"> & {
+  /**
+   * An encoded `tollgate.rules.v1.Trust`, as `tollgate trust` makes it.
+   *
+   * @generated from field: bytes signed = 1;
+   */
+  signed: Uint8Array;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.SetKeySetRequest.
+ * Use `create(SetKeySetRequestSchema)` to create a new message.
+ */
+export const SetKeySetRequestSchema: GenMessage<SetKeySetRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 7);
+
+/**
+ * @generated from message tollgate.admin.v1.SetKeySetResponse
+ */
+export type SetKeySetResponse = Message<"tollgate.admin.v1.SetKeySetResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.KeySet key_set = 1;
+   */
+  keySet?: KeySet | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.SetKeySetResponse.
+ * Use `create(SetKeySetResponseSchema)` to create a new message.
+ */
+export const SetKeySetResponseSchema: GenMessage<SetKeySetResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 8);
+
+/**
  * @generated from message tollgate.admin.v1.ListNodesRequest
  */
 export type ListNodesRequest = Message<"tollgate.admin.v1.ListNodesRequest"> & {
@@ -210,7 +293,7 @@ export type ListNodesRequest = Message<"tollgate.admin.v1.ListNodesRequest"> & {
  * Use `create(ListNodesRequestSchema)` to create a new message.
  */
 export const ListNodesRequestSchema: GenMessage<ListNodesRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 5);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 9);
 
 /**
  * @generated from message tollgate.admin.v1.ListNodesResponse
@@ -234,7 +317,7 @@ export type ListNodesResponse = Message<"tollgate.admin.v1.ListNodesResponse"> &
  * Use `create(ListNodesResponseSchema)` to create a new message.
  */
 export const ListNodesResponseSchema: GenMessage<ListNodesResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 6);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 10);
 
 /**
  * @generated from message tollgate.admin.v1.WaitForEpochRequest
@@ -260,7 +343,7 @@ export type WaitForEpochRequest = Message<"tollgate.admin.v1.WaitForEpochRequest
  * Use `create(WaitForEpochRequestSchema)` to create a new message.
  */
 export const WaitForEpochRequestSchema: GenMessage<WaitForEpochRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 7);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 11);
 
 /**
  * @generated from message tollgate.admin.v1.WaitForEpochResponse
@@ -282,7 +365,7 @@ export type WaitForEpochResponse = Message<"tollgate.admin.v1.WaitForEpochRespon
  * Use `create(WaitForEpochResponseSchema)` to create a new message.
  */
 export const WaitForEpochResponseSchema: GenMessage<WaitForEpochResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 8);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 12);
 
 /**
  * FleetService shows the nodes and what they enforce.
@@ -330,6 +413,27 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof UpdateFleetSettingsRequestSchema;
     output: typeof UpdateFleetSettingsResponseSchema;
+  },
+  /**
+   * Shows which online keys count.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.GetKeySet
+   */
+  getKeySet: {
+    methodKind: "unary";
+    input: typeof GetKeySetRequestSchema;
+    output: typeof GetKeySetResponseSchema;
+  },
+  /**
+   * Brings a newer key set into force, on control planes and nodes. It has to be
+   * signed by the fleet's root, or by a root that this one has made its successor.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.SetKeySet
+   */
+  setKeySet: {
+    methodKind: "unary";
+    input: typeof SetKeySetRequestSchema;
+    output: typeof SetKeySetResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tollgate_admin_v1_fleet_service, 0);

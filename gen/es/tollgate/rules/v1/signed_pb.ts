@@ -12,13 +12,14 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/rules/v1/signed.proto.
  */
 export const file_tollgate_rules_v1_signed: GenFile = /*@__PURE__*/
-  fileDesc("Ch50b2xsZ2F0ZS9ydWxlcy92MS9zaWduZWQucHJvdG8SEXRvbGxnYXRlLnJ1bGVzLnYxIkEKBlNpZ25lZBIPCgdwYXlsb2FkGAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDBITCgtjZXJ0aWZpY2F0ZRgDIAEoDCLJAQoLQ2VydGlmaWNhdGUSDQoFZmxlZXQYASABKAkSJwoFdXNhZ2UYAiABKA4yGC50b2xsZ2F0ZS5ydWxlcy52MS5Vc2FnZRIPCgdzdWJqZWN0GAMgASgJEhIKCnB1YmxpY19rZXkYBCABKAwSLgoKbm90X2JlZm9yZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbm90X2FmdGVyGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCpTCgVVc2FnZRIVChFVU0FHRV9VTlNQRUNJRklFRBAAEg8KC1VTQUdFX1JVTEVTEAESEgoOVVNBR0VfUkVDRUlQVFMQAhIOCgpVU0FHRV9OT0RFEANCtQEKFWNvbS50b2xsZ2F0ZS5ydWxlcy52MUILU2lnbmVkUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL3J1bGVzL3YxO3J1bGVzdjGiAgNUUliqAhFUb2xsZ2F0ZS5SdWxlcy5WMcoCEVRvbGxnYXRlXFJ1bGVzXFYx4gIdVG9sbGdhdGVcUnVsZXNcVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6UnVsZXM6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("Ch50b2xsZ2F0ZS9ydWxlcy92MS9zaWduZWQucHJvdG8SEXRvbGxnYXRlLnJ1bGVzLnYxIkEKBlNpZ25lZBIPCgdwYXlsb2FkGAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDBITCgtjZXJ0aWZpY2F0ZRgDIAEoDCLJAQoLQ2VydGlmaWNhdGUSDQoFZmxlZXQYASABKAkSJwoFdXNhZ2UYAiABKA4yGC50b2xsZ2F0ZS5ydWxlcy52MS5Vc2FnZRIPCgdzdWJqZWN0GAMgASgJEhIKCnB1YmxpY19rZXkYBCABKAwSLgoKbm90X2JlZm9yZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbm90X2FmdGVyGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCplCgVVc2FnZRIVChFVU0FHRV9VTlNQRUNJRklFRBAAEg8KC1VTQUdFX1JVTEVTEAESEgoOVVNBR0VfUkVDRUlQVFMQAhIOCgpVU0FHRV9OT0RFEAMSEAoMVVNBR0VfSVNTVUVSEARCtQEKFWNvbS50b2xsZ2F0ZS5ydWxlcy52MUILU2lnbmVkUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL3J1bGVzL3YxO3J1bGVzdjGiAgNUUliqAhFUb2xsZ2F0ZS5SdWxlcy5WMcoCEVRvbGxnYXRlXFJ1bGVzXFYx4gIdVG9sbGdhdGVcUnVsZXNcVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6UnVsZXM6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * Signed carries bytes that someone vouches for. The signature is Ed25519
  * (RFC 8032) over `"tollgate/" + kind + "/v1\x00" + payload`, so that a message of
  * one kind can never pass as another. Kinds: `certificate`, `envelope`,
- * `snapshot`, `heartbeat`, `segment`, `receipt`.
+ * `snapshot`, `heartbeat`, `segment`, `receipt`, and, by the root, `key_set` and
+ * `root_transition`.
  *
  * @generated from message tollgate.rules.v1.Signed
  */
@@ -36,8 +37,10 @@ export type Signed = Message<"tollgate.rules.v1.Signed"> & {
   signature: Uint8Array;
 
   /**
-   * Who signed: a Signed of kind `certificate`, signed by the fleet's root.
-   * Empty only inside a certificate itself.
+   * Who signed: a Signed of kind `certificate`, signed by the fleet's root, or, for
+   * a key of USAGE_NODE alone, by an issuer. Inside a certificate: empty where the
+   * root signed it, the issuer's certificate (signed by the root) where an issuer did.
+   * Empty in a key set, too.
    *
    * @generated from field: bytes certificate = 3;
    */
@@ -130,6 +133,13 @@ export enum Usage {
    * @generated from enum value: USAGE_NODE = 3;
    */
   NODE = 3,
+
+  /**
+   * Certificates of nodes (USAGE_NODE), none of which may outlive the issuer's own.
+   *
+   * @generated from enum value: USAGE_ISSUER = 4;
+   */
+  ISSUER = 4,
 }
 
 /**

@@ -340,6 +340,194 @@ func (x *UpdateFleetSettingsResponse) GetEpoch() *Epoch {
 	return nil
 }
 
+type GetKeySetRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetKeySetRequest) Reset() {
+	*x = GetKeySetRequest{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetKeySetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetKeySetRequest) ProtoMessage() {}
+
+func (x *GetKeySetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetKeySetRequest.ProtoReflect.Descriptor instead.
+func (*GetKeySetRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{5}
+}
+
+type GetKeySetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	KeySet        *KeySet                `protobuf:"bytes,1,opt,name=key_set,json=keySet,proto3" json:"key_set,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetKeySetResponse) Reset() {
+	*x = GetKeySetResponse{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetKeySetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetKeySetResponse) ProtoMessage() {}
+
+func (x *GetKeySetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetKeySetResponse.ProtoReflect.Descriptor instead.
+func (*GetKeySetResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetKeySetResponse) GetKeySet() *KeySet {
+	if x != nil {
+		return x.KeySet
+	}
+	return nil
+}
+
+type SetKeySetRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An encoded `tollgate.rules.v1.Trust`, as `tollgate trust` makes it.
+	Signed []byte `protobuf:"bytes,1,opt,name=signed,proto3" json:"signed,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetKeySetRequest) Reset() {
+	*x = SetKeySetRequest{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetKeySetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetKeySetRequest) ProtoMessage() {}
+
+func (x *SetKeySetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetKeySetRequest.ProtoReflect.Descriptor instead.
+func (*SetKeySetRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SetKeySetRequest) GetSigned() []byte {
+	if x != nil {
+		return x.Signed
+	}
+	return nil
+}
+
+func (x *SetKeySetRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SetKeySetRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type SetKeySetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	KeySet        *KeySet                `protobuf:"bytes,1,opt,name=key_set,json=keySet,proto3" json:"key_set,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetKeySetResponse) Reset() {
+	*x = SetKeySetResponse{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetKeySetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetKeySetResponse) ProtoMessage() {}
+
+func (x *SetKeySetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetKeySetResponse.ProtoReflect.Descriptor instead.
+func (*SetKeySetResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SetKeySetResponse) GetKeySet() *KeySet {
+	if x != nil {
+		return x.KeySet
+	}
+	return nil
+}
+
 type ListNodesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 0: 50. Clamped at 1,000.
@@ -353,7 +541,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[5]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -365,7 +553,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[5]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -378,7 +566,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListNodesRequest) GetPageSize() int32 {
@@ -413,7 +601,7 @@ type ListNodesResponse struct {
 
 func (x *ListNodesResponse) Reset() {
 	*x = ListNodesResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[6]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -425,7 +613,7 @@ func (x *ListNodesResponse) String() string {
 func (*ListNodesResponse) ProtoMessage() {}
 
 func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[6]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -438,7 +626,7 @@ func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListNodesResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListNodesResponse) GetNodes() []*Node {
@@ -467,7 +655,7 @@ type WaitForEpochRequest struct {
 
 func (x *WaitForEpochRequest) Reset() {
 	*x = WaitForEpochRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[7]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -479,7 +667,7 @@ func (x *WaitForEpochRequest) String() string {
 func (*WaitForEpochRequest) ProtoMessage() {}
 
 func (x *WaitForEpochRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[7]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -492,7 +680,7 @@ func (x *WaitForEpochRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitForEpochRequest.ProtoReflect.Descriptor instead.
 func (*WaitForEpochRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WaitForEpochRequest) GetEpoch() *Epoch {
@@ -519,7 +707,7 @@ type WaitForEpochResponse struct {
 
 func (x *WaitForEpochResponse) Reset() {
 	*x = WaitForEpochResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[8]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -531,7 +719,7 @@ func (x *WaitForEpochResponse) String() string {
 func (*WaitForEpochResponse) ProtoMessage() {}
 
 func (x *WaitForEpochResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[8]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -544,7 +732,7 @@ func (x *WaitForEpochResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitForEpochResponse.ProtoReflect.Descriptor instead.
 func (*WaitForEpochResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WaitForEpochResponse) GetEnforced() int32 {
@@ -565,7 +753,7 @@ var File_tollgate_admin_v1_fleet_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\n" +
-	"%tollgate/admin/v1/fleet_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ctollgate/admin/v1/node.proto\x1a\"tollgate/admin/v1/permission.proto\"\xbe\x03\n" +
+	"%tollgate/admin/v1/fleet_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/key_set.proto\x1a\x1ctollgate/admin/v1/node.proto\x1a\"tollgate/admin/v1/permission.proto\"\xbe\x03\n" +
 	"\rFleetSettings\x12\x1d\n" +
 	"\x05fleet\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05fleet\x12\x19\n" +
 	"\x03env\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\x03env\x12M\n" +
@@ -590,7 +778,17 @@ const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"\x8b\x01\n" +
 	"\x1bUpdateFleetSettingsResponse\x12<\n" +
 	"\bsettings\x18\x01 \x01(\v2 .tollgate.admin.v1.FleetSettingsR\bsettings\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\x83\x01\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\x12\n" +
+	"\x10GetKeySetRequest\"G\n" +
+	"\x11GetKeySetResponse\x122\n" +
+	"\akey_set\x18\x01 \x01(\v2\x19.tollgate.admin.v1.KeySetR\x06keySet\"\x8f\x01\n" +
+	"\x10SetKeySetRequest\x12#\n" +
+	"\x06signed\x18\x01 \x01(\fB\v\xbaH\bz\x06\x10\x01\x18\x80\x80 R\x06signed\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"G\n" +
+	"\x11SetKeySetResponse\x122\n" +
+	"\akey_set\x18\x01 \x01(\v2\x19.tollgate.admin.v1.KeySetR\x06keySet\"\x83\x01\n" +
 	"\x10ListNodesRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -604,12 +802,14 @@ const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<2\x00R\atimeout\"H\n" +
 	"\x14WaitForEpochResponse\x12\x1a\n" +
 	"\benforced\x18\x01 \x01(\x05R\benforced\x12\x14\n" +
-	"\x05total\x18\x02 \x01(\x05R\x05total2\xbb\x04\n" +
+	"\x05total\x18\x02 \x01(\x05R\x05total2\xad\x06\n" +
 	"\fFleetService\x12p\n" +
 	"\tListNodes\x12#.tollgate.admin.v1.ListNodesRequest\x1a$.tollgate.admin.v1.ListNodesResponse\"\x18\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\v\x12\t/v1/nodes\x90\x02\x01\x12\x86\x01\n" +
 	"\fWaitForEpoch\x12&.tollgate.admin.v1.WaitForEpochRequest\x1a'.tollgate.admin.v1.WaitForEpochResponse\"%\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/nodes:waitForEpoch\x90\x02\x01\x12\x8e\x01\n" +
 	"\x10GetFleetSettings\x12*.tollgate.admin.v1.GetFleetSettingsRequest\x1a+.tollgate.admin.v1.GetFleetSettingsResponse\"!\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/fleet/settings\x90\x02\x01\x12\x9e\x01\n" +
-	"\x13UpdateFleetSettings\x12-.tollgate.admin.v1.UpdateFleetSettingsRequest\x1a..tollgate.admin.v1.UpdateFleetSettingsResponse\"(\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x1e:\bsettings2\x12/v1/fleet/settingsB\xbb\x01\n" +
+	"\x13UpdateFleetSettings\x12-.tollgate.admin.v1.UpdateFleetSettingsRequest\x1a..tollgate.admin.v1.UpdateFleetSettingsResponse\"(\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x1e:\bsettings2\x12/v1/fleet/settings\x12w\n" +
+	"\tGetKeySet\x12#.tollgate.admin.v1.GetKeySetRequest\x1a$.tollgate.admin.v1.GetKeySetResponse\"\x1f\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/fleet/keySet\x90\x02\x01\x12w\n" +
+	"\tSetKeySet\x12#.tollgate.admin.v1.SetKeySetRequest\x1a$.tollgate.admin.v1.SetKeySetResponse\"\x1f\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x15:\x01*\x1a\x10/v1/fleet/keySetB\xbb\x01\n" +
 	"\x15com.tollgate.admin.v1B\x11FleetServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (
@@ -624,48 +824,59 @@ func file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP() []byte {
 	return file_tollgate_admin_v1_fleet_service_proto_rawDescData
 }
 
-var file_tollgate_admin_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_tollgate_admin_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_tollgate_admin_v1_fleet_service_proto_goTypes = []any{
 	(*FleetSettings)(nil),               // 0: tollgate.admin.v1.FleetSettings
 	(*GetFleetSettingsRequest)(nil),     // 1: tollgate.admin.v1.GetFleetSettingsRequest
 	(*GetFleetSettingsResponse)(nil),    // 2: tollgate.admin.v1.GetFleetSettingsResponse
 	(*UpdateFleetSettingsRequest)(nil),  // 3: tollgate.admin.v1.UpdateFleetSettingsRequest
 	(*UpdateFleetSettingsResponse)(nil), // 4: tollgate.admin.v1.UpdateFleetSettingsResponse
-	(*ListNodesRequest)(nil),            // 5: tollgate.admin.v1.ListNodesRequest
-	(*ListNodesResponse)(nil),           // 6: tollgate.admin.v1.ListNodesResponse
-	(*WaitForEpochRequest)(nil),         // 7: tollgate.admin.v1.WaitForEpochRequest
-	(*WaitForEpochResponse)(nil),        // 8: tollgate.admin.v1.WaitForEpochResponse
-	(*durationpb.Duration)(nil),         // 9: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),       // 10: google.protobuf.FieldMask
-	(*Epoch)(nil),                       // 11: tollgate.admin.v1.Epoch
-	(*Node)(nil),                        // 12: tollgate.admin.v1.Node
+	(*GetKeySetRequest)(nil),            // 5: tollgate.admin.v1.GetKeySetRequest
+	(*GetKeySetResponse)(nil),           // 6: tollgate.admin.v1.GetKeySetResponse
+	(*SetKeySetRequest)(nil),            // 7: tollgate.admin.v1.SetKeySetRequest
+	(*SetKeySetResponse)(nil),           // 8: tollgate.admin.v1.SetKeySetResponse
+	(*ListNodesRequest)(nil),            // 9: tollgate.admin.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),           // 10: tollgate.admin.v1.ListNodesResponse
+	(*WaitForEpochRequest)(nil),         // 11: tollgate.admin.v1.WaitForEpochRequest
+	(*WaitForEpochResponse)(nil),        // 12: tollgate.admin.v1.WaitForEpochResponse
+	(*durationpb.Duration)(nil),         // 13: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),       // 14: google.protobuf.FieldMask
+	(*Epoch)(nil),                       // 15: tollgate.admin.v1.Epoch
+	(*KeySet)(nil),                      // 16: tollgate.admin.v1.KeySet
+	(*Node)(nil),                        // 17: tollgate.admin.v1.Node
 }
 var file_tollgate_admin_v1_fleet_service_proto_depIdxs = []int32{
-	9,  // 0: tollgate.admin.v1.FleetSettings.stale_after:type_name -> google.protobuf.Duration
-	9,  // 1: tollgate.admin.v1.FleetSettings.grace_after:type_name -> google.protobuf.Duration
-	9,  // 2: tollgate.admin.v1.FleetSettings.block_after:type_name -> google.protobuf.Duration
-	9,  // 3: tollgate.admin.v1.FleetSettings.loan_horizon:type_name -> google.protobuf.Duration
+	13, // 0: tollgate.admin.v1.FleetSettings.stale_after:type_name -> google.protobuf.Duration
+	13, // 1: tollgate.admin.v1.FleetSettings.grace_after:type_name -> google.protobuf.Duration
+	13, // 2: tollgate.admin.v1.FleetSettings.block_after:type_name -> google.protobuf.Duration
+	13, // 3: tollgate.admin.v1.FleetSettings.loan_horizon:type_name -> google.protobuf.Duration
 	0,  // 4: tollgate.admin.v1.GetFleetSettingsResponse.settings:type_name -> tollgate.admin.v1.FleetSettings
 	0,  // 5: tollgate.admin.v1.UpdateFleetSettingsRequest.settings:type_name -> tollgate.admin.v1.FleetSettings
-	10, // 6: tollgate.admin.v1.UpdateFleetSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	14, // 6: tollgate.admin.v1.UpdateFleetSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
 	0,  // 7: tollgate.admin.v1.UpdateFleetSettingsResponse.settings:type_name -> tollgate.admin.v1.FleetSettings
-	11, // 8: tollgate.admin.v1.UpdateFleetSettingsResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	12, // 9: tollgate.admin.v1.ListNodesResponse.nodes:type_name -> tollgate.admin.v1.Node
-	11, // 10: tollgate.admin.v1.WaitForEpochRequest.epoch:type_name -> tollgate.admin.v1.Epoch
-	9,  // 11: tollgate.admin.v1.WaitForEpochRequest.timeout:type_name -> google.protobuf.Duration
-	5,  // 12: tollgate.admin.v1.FleetService.ListNodes:input_type -> tollgate.admin.v1.ListNodesRequest
-	7,  // 13: tollgate.admin.v1.FleetService.WaitForEpoch:input_type -> tollgate.admin.v1.WaitForEpochRequest
-	1,  // 14: tollgate.admin.v1.FleetService.GetFleetSettings:input_type -> tollgate.admin.v1.GetFleetSettingsRequest
-	3,  // 15: tollgate.admin.v1.FleetService.UpdateFleetSettings:input_type -> tollgate.admin.v1.UpdateFleetSettingsRequest
-	6,  // 16: tollgate.admin.v1.FleetService.ListNodes:output_type -> tollgate.admin.v1.ListNodesResponse
-	8,  // 17: tollgate.admin.v1.FleetService.WaitForEpoch:output_type -> tollgate.admin.v1.WaitForEpochResponse
-	2,  // 18: tollgate.admin.v1.FleetService.GetFleetSettings:output_type -> tollgate.admin.v1.GetFleetSettingsResponse
-	4,  // 19: tollgate.admin.v1.FleetService.UpdateFleetSettings:output_type -> tollgate.admin.v1.UpdateFleetSettingsResponse
-	16, // [16:20] is the sub-list for method output_type
-	12, // [12:16] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	15, // 8: tollgate.admin.v1.UpdateFleetSettingsResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	16, // 9: tollgate.admin.v1.GetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
+	16, // 10: tollgate.admin.v1.SetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
+	17, // 11: tollgate.admin.v1.ListNodesResponse.nodes:type_name -> tollgate.admin.v1.Node
+	15, // 12: tollgate.admin.v1.WaitForEpochRequest.epoch:type_name -> tollgate.admin.v1.Epoch
+	13, // 13: tollgate.admin.v1.WaitForEpochRequest.timeout:type_name -> google.protobuf.Duration
+	9,  // 14: tollgate.admin.v1.FleetService.ListNodes:input_type -> tollgate.admin.v1.ListNodesRequest
+	11, // 15: tollgate.admin.v1.FleetService.WaitForEpoch:input_type -> tollgate.admin.v1.WaitForEpochRequest
+	1,  // 16: tollgate.admin.v1.FleetService.GetFleetSettings:input_type -> tollgate.admin.v1.GetFleetSettingsRequest
+	3,  // 17: tollgate.admin.v1.FleetService.UpdateFleetSettings:input_type -> tollgate.admin.v1.UpdateFleetSettingsRequest
+	5,  // 18: tollgate.admin.v1.FleetService.GetKeySet:input_type -> tollgate.admin.v1.GetKeySetRequest
+	7,  // 19: tollgate.admin.v1.FleetService.SetKeySet:input_type -> tollgate.admin.v1.SetKeySetRequest
+	10, // 20: tollgate.admin.v1.FleetService.ListNodes:output_type -> tollgate.admin.v1.ListNodesResponse
+	12, // 21: tollgate.admin.v1.FleetService.WaitForEpoch:output_type -> tollgate.admin.v1.WaitForEpochResponse
+	2,  // 22: tollgate.admin.v1.FleetService.GetFleetSettings:output_type -> tollgate.admin.v1.GetFleetSettingsResponse
+	4,  // 23: tollgate.admin.v1.FleetService.UpdateFleetSettings:output_type -> tollgate.admin.v1.UpdateFleetSettingsResponse
+	6,  // 24: tollgate.admin.v1.FleetService.GetKeySet:output_type -> tollgate.admin.v1.GetKeySetResponse
+	8,  // 25: tollgate.admin.v1.FleetService.SetKeySet:output_type -> tollgate.admin.v1.SetKeySetResponse
+	20, // [20:26] is the sub-list for method output_type
+	14, // [14:20] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_fleet_service_proto_init() }
@@ -674,6 +885,7 @@ func file_tollgate_admin_v1_fleet_service_proto_init() {
 		return
 	}
 	file_tollgate_admin_v1_epoch_proto_init()
+	file_tollgate_admin_v1_key_set_proto_init()
 	file_tollgate_admin_v1_node_proto_init()
 	file_tollgate_admin_v1_permission_proto_init()
 	type x struct{}
@@ -682,7 +894,7 @@ func file_tollgate_admin_v1_fleet_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_fleet_service_proto_rawDesc), len(file_tollgate_admin_v1_fleet_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,6 +33,8 @@ const (
 	Usage_USAGE_RECEIPTS Usage = 2
 	// Segments of one node.
 	Usage_USAGE_NODE Usage = 3
+	// Certificates of nodes (USAGE_NODE), none of which may outlive the issuer's own.
+	Usage_USAGE_ISSUER Usage = 4
 )
 
 // Enum value maps for Usage.
@@ -42,12 +44,14 @@ var (
 		1: "USAGE_RULES",
 		2: "USAGE_RECEIPTS",
 		3: "USAGE_NODE",
+		4: "USAGE_ISSUER",
 	}
 	Usage_value = map[string]int32{
 		"USAGE_UNSPECIFIED": 0,
 		"USAGE_RULES":       1,
 		"USAGE_RECEIPTS":    2,
 		"USAGE_NODE":        3,
+		"USAGE_ISSUER":      4,
 	}
 )
 
@@ -81,14 +85,17 @@ func (Usage) EnumDescriptor() ([]byte, []int) {
 // Signed carries bytes that someone vouches for. The signature is Ed25519
 // (RFC 8032) over `"tollgate/" + kind + "/v1\x00" + payload`, so that a message of
 // one kind can never pass as another. Kinds: `certificate`, `envelope`,
-// `snapshot`, `heartbeat`, `segment`, `receipt`.
+// `snapshot`, `heartbeat`, `segment`, `receipt`, and, by the root, `key_set` and
+// `root_transition`.
 type Signed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The exact bytes that were signed. Never re-encoded.
 	Payload   []byte `protobuf:"bytes,1,opt,name=payload,proto3" json:"payload,omitempty"`
 	Signature []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
-	// Who signed: a Signed of kind `certificate`, signed by the fleet's root.
-	// Empty only inside a certificate itself.
+	// Who signed: a Signed of kind `certificate`, signed by the fleet's root, or, for
+	// a key of USAGE_NODE alone, by an issuer. Inside a certificate: empty where the
+	// root signed it, the issuer's certificate (signed by the root) where an issuer did.
+	// Empty in a key set, too.
 	Certificate   []byte `protobuf:"bytes,3,opt,name=certificate,proto3" json:"certificate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -249,13 +256,14 @@ const file_tollgate_rules_v1_signed_proto_rawDesc = "" +
 	"public_key\x18\x04 \x01(\fR\tpublicKey\x129\n" +
 	"\n" +
 	"not_before\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\x127\n" +
-	"\tnot_after\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter*S\n" +
+	"\tnot_after\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter*e\n" +
 	"\x05Usage\x12\x15\n" +
 	"\x11USAGE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vUSAGE_RULES\x10\x01\x12\x12\n" +
 	"\x0eUSAGE_RECEIPTS\x10\x02\x12\x0e\n" +
 	"\n" +
-	"USAGE_NODE\x10\x03B\xb5\x01\n" +
+	"USAGE_NODE\x10\x03\x12\x10\n" +
+	"\fUSAGE_ISSUER\x10\x04B\xb5\x01\n" +
 	"\x15com.tollgate.rules.v1B\vSignedProtoP\x01Z)tollgate/gen/go/tollgate/rules/v1;rulesv1\xa2\x02\x03TRX\xaa\x02\x11Tollgate.Rules.V1\xca\x02\x11Tollgate\\Rules\\V1\xe2\x02\x1dTollgate\\Rules\\V1\\GPBMetadata\xea\x02\x13Tollgate::Rules::V1b\x06proto3"
 
 var (
