@@ -177,6 +177,14 @@ func (f *Follower) takeSnapshot(ctx context.Context, from Snapshots, name string
 	}
 	copied := f.copySnapshot(at)
 	defer copied.release()
+	// The disk is slow where each write has to be durable: it works beside.
+	toDisk, onDisk := make(chan part, partsAhead), make(chan struct{})
+	go func() {
+		defer close(onDisk)
+		for p := range toDisk {
+			copied.chunk(p.i, p.chunk)
+		}
+	}()
 	edit := decision.Edit(nil)
 	err = parts(ctx, from, name, m, func(p part) error {
 		for j, r := range p.records {
@@ -184,9 +192,11 @@ func (f *Follower) takeSnapshot(ctx context.Context, from Snapshots, name string
 				return &refusal{refusedMalformed, fmt.Errorf("chunk %d, record %d: %w", p.i, j, err)}
 			}
 		}
-		copied.chunk(p.i, p.chunk)
+		toDisk <- p
 		return nil
 	})
+	close(toDisk)
+	<-onDisk
 	if err != nil {
 		return err
 	}
