@@ -8,6 +8,8 @@ type draft struct {
 	opened []*page
 	// came is how many bytes of records are in open pages, about.
 	came int
+	// trail is the way that was gone last.
+	trail trail
 }
 
 // maxCame bounds what lies in open pages, which take more memory than closed ones.
@@ -54,13 +56,14 @@ func (d *draft) own(p *page) *page {
 	return &c
 }
 
-// reach makes the way to a hash's leaf the draft's own, and opens the leaf.
+// reach makes the way to a hash's leaf the draft's own, and opens the leaf. The trail is good until the next call.
 func (d *draft) reach(t *table, hash uint32) *trail {
 	if t.root == nil {
 		t.root = &page{by: d}
 	}
 	t.root = d.own(t.root)
-	tr := &trail{leaf: t.root, hash: hash}
+	tr := &d.trail
+	*tr = trail{leaf: t.root, hash: hash}
 	for tr.leaf.kids != nil {
 		node, level := tr.leaf, tr.depth
 		slot := slotOf(hash, level)
@@ -218,5 +221,5 @@ func (d *draft) end() {
 			p.end()
 		}
 	}
-	d.opened, d.came = nil, 0
+	d.opened, d.came, d.trail = nil, 0, trail{}
 }

@@ -164,8 +164,15 @@ func (p *page) text(h openHead) string {
 }
 
 func (o *openPage) first(hash uint32) int {
-	i, _ := slices.BinarySearchFunc(o.heads, hash, func(h openHead, hash uint32) int { return int(h.hash) - int(hash) })
-	return i
+	low, high := 0, len(o.heads)
+	for low < high {
+		if mid := (low + high) / 2; o.heads[mid].hash < hash {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low
 }
 
 func (o *openPage) keep(at uint32, r *rare) {
@@ -200,7 +207,12 @@ func (p *page) begin() {
 
 // part is a leaf of some of an open one's records.
 func (p *page) part(by *draft, bits uint, from, to int) *page {
-	half := &page{by: by, bits: bits, open: &openPage{heads: make([]openHead, 0, maxRecords)}}
+	size := 0
+	for _, h := range p.open.heads[from:to] {
+		size += int(h.n)
+	}
+	// What was divided because it was full will be full again, where a whole state is built.
+	half := &page{by: by, bits: bits, open: &openPage{heads: make([]openHead, 0, maxRecords+1), came: make([]byte, 0, 2*size)}}
 	half.take(p, from, to)
 	return half
 }
