@@ -13,6 +13,7 @@ import (
 
 	"tollgate/controlplane/internal/bus"
 	"tollgate/controlplane/internal/postgres"
+	"tollgate/controlplane/internal/publisher"
 )
 
 // Run runs a control plane until ctx ends; then it stops within a few seconds and returns nil. Where it cannot start,
@@ -40,13 +41,20 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	g := newGroup(ctx)
 	var ready atomic.Bool
-	g.run(func(ctx context.Context) error { return serve(ctx, ops, opsHandler(&ready, registry), logger) })
-	err = run(g, cfg, k, admin, &ready, registry, logger)
+	var leads atomic.Pointer[publisher.Publisher]
+	stopped := func() string {
+		if p := leads.Load(); p != nil {
+			return p.Stopped()
+		}
+		return ""
+	}
+	g.run(func(ctx context.Context) error { return serve(ctx, ops, opsHandler(&ready, stopped, registry), logger) })
+	err = run(g, cfg, k, admin, &ready, &leads, registry, logger)
 	return errors.Join(err, g.stop())
 }
 
 // run starts everything that needs Postgres, and waits until the group ends.
-func run(g *group, cfg Config, k keys, admin net.Listener, ready *atomic.Bool, registry *prometheus.Registry, logger *slog.Logger) error {
+func run(g *group, cfg Config, k keys, admin net.Listener, ready *atomic.Bool, leads *atomic.Pointer[publisher.Publisher], registry *prometheus.Registry, logger *slog.Logger) error {
 	db, err := openDatabase(g.ctx, cfg, logger)
 	if err != nil {
 		return err
@@ -64,11 +72,13 @@ func run(g *group, cfg Config, k keys, admin net.Listener, ready *atomic.Bool, r
 	if err != nil {
 		return err
 	}
-	handler, err := adminHandler(api, db, logger)
+	pub := newPublisher(k, db, b, registry, logger)
+	leads.Store(pub)
+	handler, err := adminHandler(api, db, pub, logger)
 	if err != nil {
 		return err
 	}
-	if err := startWorkers(g, k, db, b, registry, logger); err != nil {
+	if err := startWorkers(g, k, db, b, pub, registry, logger); err != nil {
 		return err
 	}
 	startTimekeeper(g, api, logger.With("part", "timekeeper"))

@@ -54,8 +54,9 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, logger *slog.Log
 	return nil
 }
 
-// opsHandler answers /healthz, /readyz and /metrics.
-func opsHandler(ready *atomic.Bool, metrics prometheus.Gatherer) http.Handler {
+// opsHandler answers /healthz, /readyz and /metrics. stopped is why no rules are published; the process is ready all the same: the API by which that is
+// mended is served.
+func opsHandler(ready *atomic.Bool, stopped func() string, metrics prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
@@ -66,6 +67,9 @@ func opsHandler(ready *atomic.Bool, metrics prometheus.Gatherer) http.Handler {
 			return
 		}
 		fmt.Fprintln(w, "ok")
+		if why := stopped(); why != "" {
+			fmt.Fprintln(w, "no rules are published: "+why)
+		}
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	return mux

@@ -54,14 +54,14 @@ func foundFleet(ctx context.Context, cfg Config, k keys, db *postgres.DB, admin 
 }
 
 // adminHandler is the API and the web UI.
-func adminHandler(api *licensing.Service, db *postgres.DB, logger *slog.Logger) (http.Handler, error) {
+func adminHandler(api *licensing.Service, db *postgres.DB, pub *publisher.Publisher, logger *slog.Logger) (http.Handler, error) {
 	ui, err := webui.Handler(web.Dist())
 	if err != nil {
 		return nil, err
 	}
 	return connectapi.Handler(connectapi.Config{
 		Licensing: api, Metering: metering.NewService(db.Metering()), Fleet: fleet.NewService(db.Nodes()),
-		Audit: audit.NewService(db.Audit()), Others: ui, Logger: logger,
+		Audit: audit.NewService(db.Audit()), Heads: pub.Heads, Others: ui, Logger: logger,
 	})
 }
 
@@ -72,12 +72,16 @@ const (
 	fleetWorkers = 2
 )
 
-// startWorkers starts what talks to nodes.
-func startWorkers(g *group, k keys, db *postgres.DB, b *bus.Bus, registry *prometheus.Registry, logger *slog.Logger) error {
-	pub := publisher.New(publisher.Config{
+// newPublisher makes what publishes rules, once it runs and leads.
+func newPublisher(k keys, db *postgres.DB, b *bus.Bus, registry *prometheus.Registry, logger *slog.Logger) *publisher.Publisher {
+	return publisher.New(publisher.Config{
 		Store: rules{db.Outbox(), db}, Stream: b, Signer: k.rules, Verifier: k.verifier,
 		Logger: logger.With("part", "publisher"), Metrics: registry,
 	})
+}
+
+// startWorkers starts what talks to nodes.
+func startWorkers(g *group, k keys, db *postgres.DB, b *bus.Bus, pub *publisher.Publisher, registry *prometheus.Registry, logger *slog.Logger) error {
 	lend := lender.New(lender.Config{
 		Store: db.Lending(), Logger: logger.With("part", "lender"), Metrics: registry,
 		Recall: func(data []byte) error { return b.Publish(bus.SubjectRecall, data) },
@@ -89,7 +93,7 @@ func startWorkers(g *group, k keys, db *postgres.DB, b *bus.Bus, registry *prome
 	if err != nil {
 		return err
 	}
-	nodes := fleet.NewService(db.Nodes())
+	nodes := &reports{fleet: fleet.NewService(db.Nodes()), verifier: k.verifier}
 
 	g.run(pub.Run)
 	g.run(func(ctx context.Context) error { ing.Run(ctx); return nil })
@@ -105,7 +109,7 @@ func startWorkers(g *group, k keys, db *postgres.DB, b *bus.Bus, registry *prome
 	})
 	g.run(func(ctx context.Context) error {
 		return b.Serve(ctx, bus.SubjectFleet, "fleet", fleetWorkers, func(ctx context.Context, node string, data []byte) []byte {
-			if err := report(ctx, nodes, node, data); err != nil && ctx.Err() == nil {
+			if err := nodes.take(ctx, node, data, time.Now()); err != nil && ctx.Err() == nil {
 				logger.Warn("cannot take a node's report", "node", node, "error", err)
 			}
 			return nil

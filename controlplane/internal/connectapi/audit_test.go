@@ -68,6 +68,8 @@ var writes = []struct{ call, body, as, path string }{
 	{"LicenseService/CancelLicense", `{"id": "$license"}`, "", ""},
 	{"LicenseService/RevokeLicense", `{"id": "$license"}`, "", ""},
 	{"FleetService/UpdateFleetSettings", `{"settings": {"staleAfter": "16s"}, "updateMask": "staleAfter"}`, "", ""},
+	{"FleetService/RecoverRules", `{"force": true}`, "", ""},
+	{"FleetService/DrainNode", `{"name": "gone"}`, "", ""},
 	{"AccessService/CreateToken", `{"token": {"role": "ROLE_VIEWER"}}`, "token", "id"},
 	{"AccessService/RevokeToken", `{"id": "$token"}`, "", ""},
 	{"TrafficService/ArchiveTerm", `{"key": "t"}`, "", ""},

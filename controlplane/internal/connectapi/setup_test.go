@@ -35,7 +35,11 @@ type api struct {
 	fleet     *fleet.Service
 	owner     string
 	log       *lockedBuffer
+	// heads is what NATS and nodes have: the epoch above all that the database has written.
+	heads fleet.Heads
 }
+
+func (a *api) readHeads(context.Context) (fleet.Heads, error) { return a.heads, nil }
 
 // lockedBuffer takes the log of many calls at once.
 type lockedBuffer struct {
@@ -74,6 +78,7 @@ func setupOn(t *testing.T, db *postgres.DB, change ...func(*Config)) *api {
 	cfg := Config{
 		Licensing: svc, Metering: metering.NewService(db.Metering()), Fleet: a.fleet,
 		Audit:  audit.NewService(db.Audit()),
+		Heads:  a.readHeads,
 		Others: http.NotFoundHandler(), Logger: slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range change {

@@ -39,6 +39,7 @@ const (
 	KindLicense     Kind = "license"
 	KindAPIKey      Kind = "api_key"
 	KindToken       Kind = "token"
+	KindNode        Kind = "node"
 	// In the audit alone.
 	kindFleet           Kind = "fleet"
 	kindUsageEvents     Kind = "usage_events"

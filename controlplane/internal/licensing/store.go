@@ -107,6 +107,11 @@ type Tx interface {
 	LockHead(ctx context.Context) (Head, error)
 	// AppendEnvelope stores the change set that leads from the head to e, and makes e the head.
 	AppendEnvelope(ctx context.Context, e Envelope) error
+	// OpenGeneration makes at the head, which bears no change set yet; its generation is above the head's.
+	OpenGeneration(ctx context.Context, at Epoch) error
+	// Node is a node of the fleet, and DrainNode says when it was drained.
+	Node(ctx context.Context, name string) (Node, error)
+	DrainNode(ctx context.Context, n Node) (Node, error)
 	// CreateFleet makes the fleet and its head (generation 1, number 0). False where there is one already.
 	CreateFleet(ctx context.Context, f Fleet) (bool, error)
 	UpdateFleet(ctx context.Context, f Fleet) error

@@ -13,6 +13,7 @@ type Registerer = prometheus.Registerer
 
 type metrics struct {
 	leader    prometheus.Gauge
+	stopped   prometheus.Gauge
 	epoch     prometheus.Gauge
 	delay     prometheus.Histogram
 	snapshots prometheus.Counter
@@ -22,6 +23,9 @@ func newMetrics(r Registerer) *metrics {
 	m := &metrics{
 		leader: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tollgate_publisher_leader", Help: "1 while this control plane publishes the rules.",
+		}),
+		stopped: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tollgate_publisher_stopped", Help: "1 while this control plane leads and publishes nothing, as NATS or nodes are ahead of the database.",
 		}),
 		epoch: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tollgate_publisher_epoch", Help: "Number of the last epoch that this control plane published.",
@@ -34,7 +38,7 @@ func newMetrics(r Registerer) *metrics {
 			Name: "tollgate_publisher_snapshots_total", Help: "Snapshots stored.",
 		}),
 	}
-	r.MustRegister(m.leader, m.epoch, m.delay, m.snapshots)
+	r.MustRegister(m.leader, m.stopped, m.epoch, m.delay, m.snapshots)
 	return m
 }
 

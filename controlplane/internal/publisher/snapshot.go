@@ -102,13 +102,19 @@ func (p *Publisher) snapshot(ctx context.Context) error {
 	return p.trim(ctx)
 }
 
+// snapshotHead is where a stored snapshot ends.
+type snapshotHead struct {
+	epoch decision.Epoch
+	hash  []byte
+}
+
 // stored lists the snapshots that are whole and ours, oldest first, and the names of all objects.
-func (p *Publisher) stored(ctx context.Context) ([]decision.Epoch, []string, error) {
+func (p *Publisher) stored(ctx context.Context) ([]snapshotHead, []string, error) {
 	names, err := p.stream.Snapshots(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	var epochs []decision.Epoch
+	var heads []snapshotHead
 	for _, name := range names {
 		e, manifest, ok := parseName(name)
 		if !ok || !manifest {
@@ -121,14 +127,15 @@ func (p *Publisher) stored(ctx context.Context) ([]decision.Epoch, []string, err
 		if !ok {
 			continue
 		}
-		if m, err := p.openManifest(raw); err != nil || m.GetGeneration() != e.Generation || m.GetNumber() != e.Number {
+		m, err := p.openManifest(raw)
+		if err != nil || m.GetGeneration() != e.Generation || m.GetNumber() != e.Number {
 			p.log.Warn("found a snapshot that is not ours", "name", name, "error", err)
 			continue
 		}
-		epochs = append(epochs, e)
+		heads = append(heads, snapshotHead{e, m.GetHeadHash()})
 	}
-	slices.SortFunc(epochs, decision.Epoch.Compare)
-	return epochs, names, nil
+	slices.SortFunc(heads, func(a, b snapshotHead) int { return a.epoch.Compare(b.epoch) })
+	return heads, names, nil
 }
 
 func (p *Publisher) openManifest(raw []byte) (*rulesv1.SnapshotManifest, error) {
@@ -144,21 +151,26 @@ func (p *Publisher) openManifest(raw []byte) (*rulesv1.SnapshotManifest, error) 
 }
 
 // newestSnapshot is the newest that is stored; zero where there is none.
-func (p *Publisher) newestSnapshot(ctx context.Context) (decision.Epoch, error) {
-	epochs, _, err := p.stored(ctx)
-	if err != nil || len(epochs) == 0 {
-		return decision.Epoch{}, err
+func (p *Publisher) newestSnapshot(ctx context.Context) (snapshotHead, error) {
+	heads, _, err := p.stored(ctx)
+	if err != nil || len(heads) == 0 {
+		return snapshotHead{}, err
 	}
-	return epochs[len(epochs)-1], nil
+	return heads[len(heads)-1], nil
 }
 
-// trim removes all but the newest snapshots, and the messages that even the oldest of these has made needless.
+// trim removes all but the newest snapshots, those of former generations with them, and the messages that even the oldest of these has made needless.
 func (p *Publisher) trim(ctx context.Context) error {
-	epochs, names, err := p.stored(ctx)
-	if err != nil || len(epochs) == 0 {
+	heads, names, err := p.stored(ctx)
+	if err != nil || len(heads) == 0 {
 		return err
 	}
-	kept := epochs[max(0, len(epochs)-snapshotsKept):]
+	var kept []decision.Epoch
+	for _, h := range heads[max(0, len(heads)-snapshotsKept):] {
+		if h.epoch.Generation == heads[len(heads)-1].epoch.Generation {
+			kept = append(kept, h.epoch)
+		}
+	}
 	// Sorted, a manifest comes before its chunks: nobody finds a manifest without them.
 	for _, name := range names {
 		if e, _, ok := parseName(name); ok && slices.Contains(kept, e) {

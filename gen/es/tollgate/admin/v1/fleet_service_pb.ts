@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/fleet_service.proto.
  */
 export const file_tollgate_admin_v1_fleet_service: GenFile = /*@__PURE__*/
-  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLtAgoNRmxlZXRTZXR0aW5ncxIWCgVmbGVldBgBIAEoCUIHukgEcgIoQBIUCgNlbnYYAiABKAlCB7pIBHICKEASQQoLc3RhbGVfYWZ0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEkEKC2dyYWNlX2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIARJBCgtibG9ja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESQAoMbG9hbl9ob3Jpem9uGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESDAoEZXRhZxgHIAEoCRIVCg1vZmZsaW5lX3N0YXJ0GAggASgIIhkKF0dldEZsZWV0U2V0dGluZ3NSZXF1ZXN0Ik4KGEdldEZsZWV0U2V0dGluZ3NSZXNwb25zZRIyCghzZXR0aW5ncxgBIAEoCzIgLnRvbGxnYXRlLmFkbWluLnYxLkZsZWV0U2V0dGluZ3MiyAEKGlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0EjoKCHNldHRpbmdzGAEgASgLMiAudG9sbGdhdGUuYWRtaW4udjEuRmxlZXRTZXR0aW5nc0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ6ChtVcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2USMgoIc2V0dGluZ3MYASABKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5GbGVldFNldHRpbmdzEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giZgoQTGlzdE5vZGVzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJUChFMaXN0Tm9kZXNSZXNwb25zZRImCgVub2RlcxgBIAMoCzIXLnRvbGxnYXRlLmFkbWluLnYxLk5vZGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIngKE1dhaXRGb3JFcG9jaFJlcXVlc3QSJwoFZXBvY2gYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBI4Cgd0aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgy6SAmqAQYiAgg8MgAiNwoUV2FpdEZvckVwb2NoUmVzcG9uc2USEAoIZW5mb3JjZWQYASABKAUSDQoFdG90YWwYAiABKAUyuwQKDEZsZWV0U2VydmljZRJwCglMaXN0Tm9kZXMSIy50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Tm9kZXNSZXF1ZXN0GiQudG9sbGdhdGUuYWRtaW4udjEuTGlzdE5vZGVzUmVzcG9uc2UiGJACAYi1GA6C0+STAgsSCS92MS9ub2RlcxKGAQoMV2FpdEZvckVwb2NoEiYudG9sbGdhdGUuYWRtaW4udjEuV2FpdEZvckVwb2NoUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLldhaXRGb3JFcG9jaFJlc3BvbnNlIiWQAgGItRgOgtPkkwIYEhYvdjEvbm9kZXM6d2FpdEZvckVwb2NoEo4BChBHZXRGbGVldFNldHRpbmdzEioudG9sbGdhdGUuYWRtaW4udjEuR2V0RmxlZXRTZXR0aW5nc1JlcXVlc3QaKy50b2xsZ2F0ZS5hZG1pbi52MS5HZXRGbGVldFNldHRpbmdzUmVzcG9uc2UiIZACAYi1GA6C0+STAhQSEi92MS9mbGVldC9zZXR0aW5ncxKeAQoTVXBkYXRlRmxlZXRTZXR0aW5ncxItLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0Gi4udG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlRmxlZXRTZXR0aW5nc1Jlc3BvbnNlIiiItRgTgtPkkwIeOghzZXR0aW5nczISL3YxL2ZsZWV0L3NldHRpbmdzQrsBChVjb20udG9sbGdhdGUuYWRtaW4udjFCEUZsZWV0U2VydmljZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_node, file_tollgate_admin_v1_permission]);
+  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLtAgoNRmxlZXRTZXR0aW5ncxIWCgVmbGVldBgBIAEoCUIHukgEcgIoQBIUCgNlbnYYAiABKAlCB7pIBHICKEASQQoLc3RhbGVfYWZ0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEkEKC2dyYWNlX2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIARJBCgtibG9ja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESQAoMbG9hbl9ob3Jpem9uGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESDAoEZXRhZxgHIAEoCRIVCg1vZmZsaW5lX3N0YXJ0GAggASgIIhkKF0dldEZsZWV0U2V0dGluZ3NSZXF1ZXN0Ik4KGEdldEZsZWV0U2V0dGluZ3NSZXNwb25zZRIyCghzZXR0aW5ncxgBIAEoCzIgLnRvbGxnYXRlLmFkbWluLnYxLkZsZWV0U2V0dGluZ3MiyAEKGlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0EjoKCHNldHRpbmdzGAEgASgLMiAudG9sbGdhdGUuYWRtaW4udjEuRmxlZXRTZXR0aW5nc0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ6ChtVcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2USMgoIc2V0dGluZ3MYASABKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5GbGVldFNldHRpbmdzEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giZgoQTGlzdE5vZGVzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJwChFMaXN0Tm9kZXNSZXNwb25zZRImCgVub2RlcxgBIAMoCzIXLnRvbGxnYXRlLmFkbWluLnYxLk5vZGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhoKEnB1Ymxpc2hpbmdfc3RvcHBlZBgDIAEoCSJrChBEcmFpbk5vZGVSZXF1ZXN0EhgKBG5hbWUYASABKAlCCrpIB3IFIAEogAESJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgiOgoRRHJhaW5Ob2RlUmVzcG9uc2USJQoEbm9kZRgBIAEoCzIXLnRvbGxnYXRlLmFkbWluLnYxLk5vZGUiYwoTUmVjb3ZlclJ1bGVzUmVxdWVzdBINCgVmb3JjZRgBIAEoCBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCLNAgoUUmVjb3ZlclJ1bGVzUmVzcG9uc2USDgoGbmVlZGVkGAEgASgIEioKCGRhdGFiYXNlGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSKAoGc3RyZWFtGAMgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSKgoIc25hcHNob3QYBCABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBInCgVub2RlcxgFIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEgwKBGxvc3QYBiABKAMSMwoMbG9zdF9jaGFuZ2VzGAcgAygLMh0udG9sbGdhdGUuYWRtaW4udjEuTG9zdENoYW5nZRInCgVlcG9jaBgIIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEg4KBnJlYXNvbhgJIAEoCSJdCgpMb3N0Q2hhbmdlEgwKBGtpbmQYASABKAkSCgoCaWQYAiABKAkSJwoFZXBvY2gYAyABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBIMCgR3aGF0GAQgASgJIngKE1dhaXRGb3JFcG9jaFJlcXVlc3QSJwoFZXBvY2gYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBI4Cgd0aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgy6SAmqAQYiAgg8MgAiNwoUV2FpdEZvckVwb2NoUmVzcG9uc2USEAoIZW5mb3JjZWQYASABKAUSDQoFdG90YWwYAiABKAUyvgYKDEZsZWV0U2VydmljZRJwCglMaXN0Tm9kZXMSIy50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Tm9kZXNSZXF1ZXN0GiQudG9sbGdhdGUuYWRtaW4udjEuTGlzdE5vZGVzUmVzcG9uc2UiGJACAYi1GA6C0+STAgsSCS92MS9ub2RlcxJ9CglEcmFpbk5vZGUSIy50b2xsZ2F0ZS5hZG1pbi52MS5EcmFpbk5vZGVSZXF1ZXN0GiQudG9sbGdhdGUuYWRtaW4udjEuRHJhaW5Ob2RlUmVzcG9uc2UiJYi1GBOC0+STAhs6ASoiFi92MS9ub2Rlcy97bmFtZX06ZHJhaW4SgQEKDFJlY292ZXJSdWxlcxImLnRvbGxnYXRlLmFkbWluLnYxLlJlY292ZXJSdWxlc1JlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5SZWNvdmVyUnVsZXNSZXNwb25zZSIgiLUYE4LT5JMCFjoBKiIRL3YxL2ZsZWV0OnJlY292ZXIShgEKDFdhaXRGb3JFcG9jaBImLnRvbGxnYXRlLmFkbWluLnYxLldhaXRGb3JFcG9jaFJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5XYWl0Rm9yRXBvY2hSZXNwb25zZSIlkAIBiLUYDoLT5JMCGBIWL3YxL25vZGVzOndhaXRGb3JFcG9jaBKOAQoQR2V0RmxlZXRTZXR0aW5ncxIqLnRvbGxnYXRlLmFkbWluLnYxLkdldEZsZWV0U2V0dGluZ3NSZXF1ZXN0GisudG9sbGdhdGUuYWRtaW4udjEuR2V0RmxlZXRTZXR0aW5nc1Jlc3BvbnNlIiGQAgGItRgOgtPkkwIUEhIvdjEvZmxlZXQvc2V0dGluZ3MSngEKE1VwZGF0ZUZsZWV0U2V0dGluZ3MSLS50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVGbGVldFNldHRpbmdzUmVxdWVzdBouLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXNwb25zZSIoiLUYE4LT5JMCHjoIc2V0dGluZ3MyEi92MS9mbGVldC9zZXR0aW5nc0K7AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhFGbGVldFNlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_node, file_tollgate_admin_v1_permission]);
 
 /**
  * FleetSettings hold for all nodes, which get them as signed rules.
@@ -227,6 +227,13 @@ export type ListNodesResponse = Message<"tollgate.admin.v1.ListNodesResponse"> &
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * Why no control plane publishes rules. Empty: nothing is in the way.
+   *
+   * @generated from field: string publishing_stopped = 3;
+   */
+  publishingStopped: string;
 };
 
 /**
@@ -235,6 +242,199 @@ export type ListNodesResponse = Message<"tollgate.admin.v1.ListNodesResponse"> &
  */
 export const ListNodesResponseSchema: GenMessage<ListNodesResponse> = /*@__PURE__*/
   messageDesc(file_tollgate_admin_v1_fleet_service, 6);
+
+/**
+ * @generated from message tollgate.admin.v1.DrainNodeRequest
+ */
+export type DrainNodeRequest = Message<"tollgate.admin.v1.DrainNodeRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.DrainNodeRequest.
+ * Use `create(DrainNodeRequestSchema)` to create a new message.
+ */
+export const DrainNodeRequestSchema: GenMessage<DrainNodeRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 7);
+
+/**
+ * @generated from message tollgate.admin.v1.DrainNodeResponse
+ */
+export type DrainNodeResponse = Message<"tollgate.admin.v1.DrainNodeResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Node node = 1;
+   */
+  node?: Node | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.DrainNodeResponse.
+ * Use `create(DrainNodeResponseSchema)` to create a new message.
+ */
+export const DrainNodeResponseSchema: GenMessage<DrainNodeResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 8);
+
+/**
+ * @generated from message tollgate.admin.v1.RecoverRulesRequest
+ */
+export type RecoverRulesRequest = Message<"tollgate.admin.v1.RecoverRulesRequest"> & {
+  /**
+   * Opens a generation even where nothing is ahead of the database: nodes that froze
+   * their generation follow a higher one only.
+   *
+   * @generated from field: bool force = 1;
+   */
+  force: boolean;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Says what was found, and what the new epoch would be, and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.RecoverRulesRequest.
+ * Use `create(RecoverRulesRequestSchema)` to create a new message.
+ */
+export const RecoverRulesRequestSchema: GenMessage<RecoverRulesRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 9);
+
+/**
+ * @generated from message tollgate.admin.v1.RecoverRulesResponse
+ */
+export type RecoverRulesResponse = Message<"tollgate.admin.v1.RecoverRulesResponse"> & {
+  /**
+   * Whether anything is ahead of the database, or differs from it.
+   *
+   * @generated from field: bool needed = 1;
+   */
+  needed: boolean;
+
+  /**
+   * The newest epochs in the database, on the rules stream, among its snapshots, and
+   * that nodes have proved to enforce.
+   *
+   * @generated from field: tollgate.admin.v1.Epoch database = 2;
+   */
+  database?: Epoch | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch stream = 3;
+   */
+  stream?: Epoch | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch snapshot = 4;
+   */
+  snapshot?: Epoch | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch nodes = 5;
+   */
+  nodes?: Epoch | undefined;
+
+  /**
+   * How many epochs the database has lost, as far as they are known.
+   *
+   * @generated from field: int64 lost = 6;
+   */
+  lost: bigint;
+
+  /**
+   * What they changed, newest first, as far as the stream still has them. At most
+   * 1,000.
+   *
+   * @generated from field: repeated tollgate.admin.v1.LostChange lost_changes = 7;
+   */
+  lostChanges: LostChange[];
+
+  /**
+   * The first epoch of the new generation; unset where none was opened.
+   *
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 8;
+   */
+  epoch?: Epoch | undefined;
+
+  /**
+   * What is ahead of the database, or differs from it.
+   *
+   * @generated from field: string reason = 9;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.RecoverRulesResponse.
+ * Use `create(RecoverRulesResponseSchema)` to create a new message.
+ */
+export const RecoverRulesResponseSchema: GenMessage<RecoverRulesResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 10);
+
+/**
+ * LostChange is an object that a lost epoch changed.
+ *
+ * @generated from message tollgate.admin.v1.LostChange
+ */
+export type LostChange = Message<"tollgate.admin.v1.LostChange"> & {
+  /**
+   * As in the audit: `license`, `api_key`, …
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 3;
+   */
+  epoch?: Epoch | undefined;
+
+  /**
+   * What it was about: `removed`, `revoked`; empty for any other change.
+   *
+   * @generated from field: string what = 4;
+   */
+  what: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.LostChange.
+ * Use `create(LostChangeSchema)` to create a new message.
+ */
+export const LostChangeSchema: GenMessage<LostChange> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 11);
 
 /**
  * @generated from message tollgate.admin.v1.WaitForEpochRequest
@@ -260,7 +460,7 @@ export type WaitForEpochRequest = Message<"tollgate.admin.v1.WaitForEpochRequest
  * Use `create(WaitForEpochRequestSchema)` to create a new message.
  */
 export const WaitForEpochRequestSchema: GenMessage<WaitForEpochRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 7);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 12);
 
 /**
  * @generated from message tollgate.admin.v1.WaitForEpochResponse
@@ -282,7 +482,7 @@ export type WaitForEpochResponse = Message<"tollgate.admin.v1.WaitForEpochRespon
  * Use `create(WaitForEpochResponseSchema)` to create a new message.
  */
 export const WaitForEpochResponseSchema: GenMessage<WaitForEpochResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 8);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 13);
 
 /**
  * FleetService shows the nodes and what they enforce.
@@ -301,8 +501,33 @@ export const FleetService: GenService<{
     output: typeof ListNodesResponseSchema;
   },
   /**
-   * Waits until every node that reports enforces the epoch or a later one, or the
-   * timeout has passed, and says how many do.
+   * Takes a node out of those that an epoch has to reach: one that is gone for good,
+   * and could not say so. Refused while it still reports. A node that reports again is
+   * back.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.DrainNode
+   */
+  drainNode: {
+    methodKind: "unary";
+    input: typeof DrainNodeRequestSchema;
+    output: typeof DrainNodeResponseSchema;
+  },
+  /**
+   * After Postgres was restored to an earlier point: opens a generation above all that
+   * nodes have, so that they follow the database again. Says what was found, and with
+   * validate_only does no more. Where nothing is ahead of the database it does nothing.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.RecoverRules
+   */
+  recoverRules: {
+    methodKind: "unary";
+    input: typeof RecoverRulesRequestSchema;
+    output: typeof RecoverRulesResponseSchema;
+  },
+  /**
+   * Waits until every node enforces the epoch or a later one, or the timeout has passed,
+   * and says how many do. A silent node counts until it is drained, or has been silent
+   * for so long that it blocks by itself.
    *
    * @generated from rpc tollgate.admin.v1.FleetService.WaitForEpoch
    */

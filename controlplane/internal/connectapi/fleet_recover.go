@@ -1,0 +1,63 @@
+package connectapi
+
+import (
+	"context"
+
+	"tollgate/controlplane/internal/fleet"
+	"tollgate/controlplane/internal/licensing"
+	"tollgate/dataplane/decision"
+	adminv1 "tollgate/gen/go/tollgate/admin/v1"
+)
+
+// RecoverRules looks at all heads first, outside the write: it takes long, and what nodes prove only ever rises.
+func (s fleetService) RecoverRules(ctx context.Context, req *adminv1.RecoverRulesRequest) (*adminv1.RecoverRulesResponse, error) {
+	h, err := s.heads(ctx)
+	if err != nil {
+		return nil, err
+	}
+	res := &adminv1.RecoverRulesResponse{
+		Needed: h.Ahead != "", Database: toEpochOrNone(h.Database), Stream: toEpochOrNone(h.Stream), Snapshot: toEpochOrNone(h.Snapshot),
+		Nodes: toEpochOrNone(h.Nodes), Lost: h.Lost, Reason: h.Ahead,
+	}
+	for _, c := range h.Changes {
+		res.LostChanges = append(res.LostChanges, &adminv1.LostChange{Kind: c.Kind, Id: c.ID, Epoch: toEpochOrNone(c.Epoch), What: c.What})
+	}
+	if !res.Needed && !req.GetForce() {
+		return res, nil
+	}
+	highest := h.Highest()
+	opened, err := s.licensing.OpenGeneration(ctx, licensing.Epoch{Generation: highest.Generation, Number: highest.Number})
+	if err != nil {
+		return nil, err
+	}
+	res.Epoch = toEpoch(opened)
+	return res, nil
+}
+
+// toEpochOrNone is unset where a place knows of no epoch.
+func toEpochOrNone(e decision.Epoch) *adminv1.Epoch {
+	if e == (decision.Epoch{}) {
+		return nil
+	}
+	return &adminv1.Epoch{Generation: e.Generation, Number: e.Number}
+}
+
+// DrainNode answers the node as the fleet lists it.
+func (s fleetService) DrainNode(ctx context.Context, req *adminv1.DrainNodeRequest) (*adminv1.DrainNodeResponse, error) {
+	drained, err := s.licensing.DrainNode(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := s.fleet.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range nodes {
+		if nodes[i].Name == drained.Name {
+			n := toNode(&nodes[i])
+			n.State = fleet.Drained // As it is, or, where it was only checked, would be.
+			return &adminv1.DrainNodeResponse{Node: n}, nil
+		}
+	}
+	return nil, licensing.Missing(licensing.KindNode, drained.Name)
+}
