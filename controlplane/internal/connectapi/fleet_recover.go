@@ -2,6 +2,9 @@ package connectapi
 
 import (
 	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
 
 	"tollgate/controlplane/internal/fleet"
 	"tollgate/controlplane/internal/licensing"
@@ -22,15 +25,23 @@ func (s fleetService) RecoverRules(ctx context.Context, req *adminv1.RecoverRule
 	for _, c := range h.Changes {
 		res.LostChanges = append(res.LostChanges, &adminv1.LostChange{Kind: c.Kind, Id: c.ID, Epoch: toEpochOrNone(c.Epoch), What: c.What})
 	}
-	if !res.Needed && !req.GetForce() {
-		return res, nil
+	found, err := proto.Marshal(res)
+	if err != nil {
+		return nil, fmt.Errorf("encode what was found: %w", err)
 	}
 	highest := h.Highest()
-	opened, err := s.licensing.OpenGeneration(ctx, licensing.Epoch{Generation: highest.Generation, Number: highest.Number})
+	done, err := s.licensing.Recover(ctx, res.GetNeeded() || req.GetForce(), licensing.Epoch{Generation: highest.Generation, Number: highest.Number}, found)
 	if err != nil {
 		return nil, err
 	}
-	res.Epoch = toEpoch(opened)
+	// The same call again found things as it left them: its answer is the first one's.
+	proto.Reset(res)
+	if err := proto.Unmarshal(done.Found, res); err != nil {
+		return nil, fmt.Errorf("decode what was found: %w", err)
+	}
+	if done.Epoch != (licensing.Epoch{}) {
+		res.Epoch = toEpoch(done.Epoch)
+	}
 	return res, nil
 }
 

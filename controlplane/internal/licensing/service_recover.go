@@ -5,12 +5,23 @@ import (
 	"time"
 )
 
-// OpenGeneration makes rules go on in a generation above one that nodes may have, with a number above its number. It is for after the database was
-// restored to an earlier point: nodes follow nothing of a generation in which they are ahead of it. The first epoch of the new generation, which it
-// returns, changes nothing; nodes take the whole state with it.
-func (s *Service) OpenGeneration(ctx context.Context, above Epoch) (Epoch, error) {
-	var out Epoch
+// Recovery is what Recover did.
+type Recovery struct {
+	// Found is the caller's account of what it found before: opaque, and part of the answer.
+	Found []byte
+	// Epoch is the first of the new generation, which changes nothing: nodes take the whole state with it. Zero: none was opened.
+	Epoch Epoch
+}
+
+// Recover makes rules go on in a generation above one that nodes may have, with a number above its number. It is for after the database was
+// restored to an earlier point: nodes follow nothing of a generation in which they are ahead of it. Where that is not needed it does nothing.
+func (s *Service) Recover(ctx context.Context, needed bool, above Epoch, found []byte) (Recovery, error) {
+	var out Recovery
 	_, err := s.write(ctx, &out, func(w *write) error {
+		out = Recovery{Found: found}
+		if !needed {
+			return nil
+		}
 		fleet, err := w.Fleet(ctx)
 		if err != nil {
 			return err
@@ -21,7 +32,7 @@ func (s *Service) OpenGeneration(ctx context.Context, above Epoch) (Epoch, error
 		}
 		w.head.Epoch = next
 		w.rule(&fleet)
-		out = Epoch{Generation: next.Generation, Number: next.Number + 1}
+		out.Epoch = Epoch{Generation: next.Generation, Number: next.Number + 1}
 		return nil
 	})
 	return out, err
