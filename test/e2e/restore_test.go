@@ -95,9 +95,8 @@ func TestI6_NodesNeverGoBackWhenPostgresIsRestored(t *testing.T) {
 // sql runs statements on the server's maintenance database.
 func sql(t *testing.T, r system.Ready, statements ...string) {
 	t.Helper()
-	url := strings.Replace(r.DatabaseURL, "/"+databaseOf(r), "/postgres", 1)
 	for _, s := range statements {
-		if out, err := exec.CommandContext(t.Context(), "psql", "-X", "-v", "ON_ERROR_STOP=1", url, "-c", s).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), "psql", "-X", "-v", "ON_ERROR_STOP=1", maintenance(r), "-c", s).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v: %s", s, err, out)
 		}
 	}
@@ -109,14 +108,19 @@ func databaseOf(r system.Ready) string {
 	return name
 }
 
+// maintenance is the URL of the database that is always there.
+func maintenance(r system.Ready) string {
+	at := strings.LastIndexByte(r.DatabaseURL, '/') + 1
+	return r.DatabaseURL[:at] + "postgres" + strings.TrimPrefix(r.DatabaseURL[at:], databaseOf(r))
+}
+
 // alone has nobody connected to a database while statements run.
 func alone(t *testing.T, r system.Ready, name string, statements ...string) {
 	t.Helper()
 	sql(t, r, `ALTER DATABASE "`+name+`" ALLOW_CONNECTIONS false`,
 		`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '`+name+`'`)
 	system.Eventually(t, 10*time.Second, "nobody is connected", func() error {
-		url := strings.Replace(r.DatabaseURL, "/"+databaseOf(r), "/postgres", 1)
-		out, err := exec.CommandContext(t.Context(), "psql", "-X", url, "-Atc", `SELECT count(*) FROM pg_stat_activity WHERE datname = '`+name+`'`).Output()
+		out, err := exec.CommandContext(t.Context(), "psql", "-X", maintenance(r), "-Atc", `SELECT count(*) FROM pg_stat_activity WHERE datname = '`+name+`'`).Output()
 		if err != nil || strings.TrimSpace(string(out)) != "0" {
 			return fmt.Errorf("%s %w", out, err)
 		}
