@@ -68,6 +68,8 @@ var writes = []struct{ call, body, as, path string }{
 	{"LicenseService/CancelLicense", `{"id": "$license"}`, "", ""},
 	{"LicenseService/RevokeLicense", `{"id": "$license"}`, "", ""},
 	{"FleetService/UpdateFleetSettings", `{"settings": {"staleAfter": "16s"}, "updateMask": "staleAfter"}`, "", ""},
+	{"FleetService/RecoverRules", `{"force": true}`, "", ""},
+	{"FleetService/DrainNode", `{"name": "gone"}`, "", ""},
 	{"AccessService/CreateToken", `{"token": {"role": "ROLE_VIEWER"}}`, "token", "id"},
 	{"AccessService/RevokeToken", `{"id": "$token"}`, "", ""},
 	{"TrafficService/ArchiveTerm", `{"key": "t"}`, "", ""},
@@ -127,6 +129,7 @@ func TestAudit_EveryWriteLeavesOneEvent(t *testing.T) {
 	}
 	a := setup(t)
 	log := audit.NewService(a.db.Audit())
+	a.silentNode("gone")
 	eachWrite(func(call, body string) map[string]any {
 		delete(missing, call)
 		_, _, before, err := log.Events(t.Context(), audit.List{Limit: 1})
