@@ -46,6 +46,7 @@ type Route struct {
 	Cost            int64    // Units of Meter.
 	StripCredential bool
 	BillOpenIntents bool
+	OnStale         OnStale
 }
 
 // Meter says what is counted. How its units add up is the control plane's business.

@@ -53,7 +53,7 @@ func (f *Follower) take(raw []byte, repeated, history bool) bool {
 			f.refuse(reason, err)
 		}
 	}
-	opened, err := f.verifier.Open(envelope.KindEnvelope, raw, time.Now())
+	opened, err := f.open(envelope.KindEnvelope, raw)
 	if err != nil {
 		refuse(openReason(err), err)
 		return true
@@ -92,7 +92,7 @@ func (f *Follower) take(raw []byte, repeated, history bool) bool {
 			return true
 		}
 		if !history {
-			f.metrics.propagation.Observe(time.Since(env.GetCreatedAt().AsTime()).Seconds())
+			f.metrics.propagation.Observe(f.clock.Wall().Sub(env.GetCreatedAt().AsTime()).Seconds())
 		}
 	}
 	return true
@@ -186,7 +186,7 @@ func (f *Follower) enforce(state *decision.State, hash []byte) {
 	delete(f.known, at.Number-remembered)
 	e := &enforced{state: state, hash: hash, ages: agesOf(state.Settings())}
 	f.current.Store(e)
-	if raw := f.fresh.enforced(at); raw != nil {
+	if raw := f.fresh.enforced(at, e.ages); raw != nil {
 		f.disk.heard(raw)
 	}
 	f.metrics.epoch.Set(float64(at.Number))
@@ -222,14 +222,19 @@ const logEvery = time.Second
 
 func (f *Follower) refuse(reason string, err error) {
 	f.metrics.rejected.WithLabelValues(reason).Inc()
-	now := time.Now()
-	f.mu.Lock()
-	loud := now.Sub(f.logged[reason]) >= logEvery
-	if loud {
-		f.logged[reason] = now
-	}
-	f.mu.Unlock()
-	if loud {
+	if f.loud(reason) {
 		f.log.Warn("refused rules", "reason", reason, "error", err)
 	}
+}
+
+// loud reports whether it is time for another line about one thing.
+func (f *Follower) loud(what string) bool {
+	now := f.clock.Tick()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if last, ok := f.logged[what]; ok && now.Sub(last) < logEvery {
+		return false
+	}
+	f.logged[what] = now
+	return true
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"tollgate/dataplane/decision"
 )
 
 type metrics struct {
@@ -44,10 +46,11 @@ func newMetrics(reg prometheus.Registerer, f *Follower) (*metrics, error) {
 			if age, ok := f.Age(); ok {
 				return age.Seconds()
 			}
-			return time.Since(f.fresh.started).Seconds()
+			return time.Duration(f.clock.Tick().UnixNano() - f.fresh.started).Seconds()
 		}),
 	}
-	for _, state := range []string{stateFresh, stateStale, stateGrace, stateBlock} {
+	for _, age := range []decision.Age{decision.AgeFresh, decision.AgeStale, decision.AgeGrace, decision.AgeBlock} {
+		state := age.String()
 		collectors = append(collectors, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "tollgate_rules_state", Help: "1 for the state of the rules by their age, 0 for the others.",
 			ConstLabels: prometheus.Labels{"state": state},
