@@ -25,6 +25,6 @@ func report(ctx context.Context, nodes *fleet.Service, node string, data []byte)
 		Name: s.GetNode(), Boot: s.GetBoot(), Version: s.GetVersion(),
 		Epoch: decision.Epoch{Generation: s.GetGeneration(), Number: s.GetNumber()},
 		State: s.GetState(), Lag: time.Duration(s.GetLagMs()) * time.Millisecond,
-		SpoolBytes: s.GetSpoolBytes(), ProxyRPS: s.GetProxyRps(), Report: s.GetReport(),
+		SpoolBytes: s.GetSpoolBytes(), ProxyRPS: s.GetProxyRps(), Report: s.GetReport(), Refuses: s.GetRefuses(),
 	})
 }

@@ -247,6 +247,8 @@ func (v *Verdict) admit(s *State, r *Request, now time.Time) Code {
 		return PaymentRequired
 	case v.Customer == nil || v.terms.plan == nil:
 		return LicenseMissing
+	case v.Customer.Zone == UnknownZone:
+		return RulesUnavailable
 	}
 	return OK
 }

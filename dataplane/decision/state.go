@@ -114,6 +114,10 @@ type Customer struct {
 	Zone           *time.Location // In which calendar periods are counted; nil: UTC.
 }
 
+// UnknownZone is that of a customer whose time zone is not known here. Its requests are denied with RulesUnavailable: what they would be counted in
+// cannot be told.
+var UnknownZone = time.FixedZone("unknown", 0)
+
 // Status is what people decided about a licence. What time brings about follows from its dates.
 type Status uint8
 

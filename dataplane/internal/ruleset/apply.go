@@ -25,18 +25,6 @@ const (
 	refusedHash      = "hash"
 )
 
-// capabilities are the needs that this reader meets. There are none yet.
-var capabilities = map[string]bool{}
-
-func unmet(needs []string) error {
-	for _, n := range needs {
-		if !capabilities[n] {
-			return fmt.Errorf("it needs %q", n)
-		}
-	}
-	return nil
-}
-
 // openReason is what a message that does not open is counted as. What cannot be read as a signed message bears no
 // signature that verifies.
 func openReason(err error) string {
@@ -88,6 +76,7 @@ func (f *Follower) take(raw []byte, repeated, history bool) bool {
 	case next, whole:
 		reason, err := f.apply(env, hash, p == whole, func(at decision.Epoch) { f.appendToDisk(at, raw, !history) })
 		if err != nil {
+			f.refusing.Store(&reason)
 			refuse(reason, err)
 			return true
 		}
@@ -150,7 +139,7 @@ func (f *Follower) place(env *rulesv1.Envelope, hash []byte) place {
 
 // apply builds the next state aside, keeps what leads to it and brings it into force. Where it fails, nothing has changed.
 func (f *Follower) apply(env *rulesv1.Envelope, hash []byte, whole bool, keep func(decision.Epoch)) (reason string, err error) {
-	if err := unmet(env.GetNeeds()); err != nil {
+	if err := f.unmet(env.GetNeeds()); err != nil {
 		return refusedNeeds, err
 	}
 	var from *decision.State
@@ -159,8 +148,8 @@ func (f *Follower) apply(env *rulesv1.Envelope, hash []byte, whole bool, keep fu
 	}
 	edit := decision.Edit(from)
 	for i, r := range env.GetRecords() {
-		if err := f.zones.set(edit, r); err != nil {
-			return refusedMalformed, fmt.Errorf("record %d: %w", i, err)
+		if err := f.set(edit, r); err != nil {
+			return reasonOf(err), fmt.Errorf("record %d: %w", i, err)
 		}
 	}
 	state, err := edit.Build(decision.Epoch{Generation: env.GetGeneration(), Number: env.GetTo()})
@@ -186,6 +175,7 @@ func (f *Follower) enforce(state *decision.State, hash []byte) {
 	delete(f.known, at.Number-remembered)
 	e := &enforced{state: state, hash: hash, ages: agesOf(state.Settings())}
 	f.current.Store(e)
+	f.refusing.Store(nil)
 	if raw := f.fresh.enforced(at, e.ages); raw != nil {
 		f.disk.heard(raw)
 	}

@@ -40,11 +40,15 @@ type Follower struct {
 	fresh   freshness
 	// frozen is the generation in which a fork was seen; 0: none.
 	frozen atomic.Uint64
+	// refusing is the reason for which what was sent, and signed, was not enforced; nil: nothing was since the last epoch.
+	refusing atomic.Pointer[string]
 	// wake asks the session under way to end: change sets are missing.
 	wake chan struct{}
 
 	disk  kept
 	zones zones
+	// capabilities are the needs that this version meets. Not changed after Start.
+	capabilities map[string]bool
 	// known are the hashes of epochs that were enforced, of the generation in force. Only the following goroutine uses it.
 	known map[uint64][]byte
 	// refused are names of snapshots that were counted as refused. Only the following goroutine uses it.
@@ -79,7 +83,7 @@ func (e *enforced) epoch() decision.Epoch {
 func New(cfg Config) (*Follower, error) {
 	f := &Follower{
 		source: cfg.Source, verifier: cfg.Verifier, log: cfg.Logger, clock: cfg.Clock, disk: kept{disk: cfg.Disk, froze: make(chan struct{}, 1)},
-		wake: make(chan struct{}, 1), zones: zones{}, known: map[uint64][]byte{}, refused: map[string]bool{}, logged: map[string]time.Time{},
+		wake: make(chan struct{}, 1), zones: zones{}, capabilities: capabilities, known: map[uint64][]byte{}, refused: map[string]bool{}, logged: map[string]time.Time{},
 	}
 	f.disk.early.over = cfg.Disk == nil
 	f.fresh.start(cfg.Clock)
@@ -108,6 +112,17 @@ func (f *Follower) Current() (*decision.State, decision.Age) {
 		return e.state, decision.AgeStale
 	}
 	return e.state, decision.AgeFresh
+}
+
+// Refuses is why what the fleet was sent is not enforced here; empty where nothing is left.
+func (f *Follower) Refuses() string {
+	if g := f.frozen.Load(); g != 0 && g == f.Epoch().Generation {
+		return refusedFork
+	}
+	if r := f.refusing.Load(); r != nil {
+		return *r
+	}
+	return ""
 }
 
 // Epoch is the epoch that is enforced; zero where there is none yet.

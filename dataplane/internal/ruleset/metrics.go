@@ -14,6 +14,8 @@ type metrics struct {
 	rejected    *prometheus.CounterVec
 	propagation prometheus.Histogram
 	kept        prometheus.Gauge
+	// unknownZones counts records of customers that are denied for theirs.
+	unknownZones prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, f *Follower) (*metrics, error) {
@@ -27,6 +29,9 @@ func newMetrics(reg prometheus.Registerer, f *Follower) (*metrics, error) {
 		kept: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tollgate_rules_kept", Help: "1 where all rules that are enforced are on disk, too.",
 		}),
+		unknownZones: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tollgate_rules_unknown_zones_total", Help: "Customers that came with a time zone that is not known here, and are denied.",
+		}),
 		propagation: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "tollgate_rules_propagation_seconds", Help: "From the commit of a change set to its enforcement here.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60},
@@ -38,7 +43,7 @@ func newMetrics(reg prometheus.Registerer, f *Follower) (*metrics, error) {
 		m.rejected.WithLabelValues(reason)
 	}
 	collectors := []prometheus.Collector{
-		m.epoch, m.rejected, m.propagation, m.kept,
+		m.epoch, m.rejected, m.propagation, m.kept, m.unknownZones,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "tollgate_rules_age_seconds",
 			Help: "Time since it was last known that the rules are current; since the start, where it never was.",

@@ -251,6 +251,7 @@ type Node struct {
 	ProxyRps        float64
 	Report          int64
 	LastSeen        time.Time
+	Refuses         string
 }
 
 type Plan struct {
@@ -363,6 +364,7 @@ type Route struct {
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
 	ArchivedAt      *time.Time
+	OnStale         string
 }
 
 type RuleEnvelope struct {

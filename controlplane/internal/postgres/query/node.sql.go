@@ -10,7 +10,7 @@ import (
 )
 
 const nodes = `-- name: Nodes :many
-SELECT node.name, node.boot, node.version, node.epoch_generation, node.epoch_number, node.state, node.lag_ms, node.spool_bytes, node.proxy_rps, node.report, node.last_seen, extract(epoch FROM now() - last_seen)::double precision AS age
+SELECT node.name, node.boot, node.version, node.epoch_generation, node.epoch_number, node.state, node.lag_ms, node.spool_bytes, node.proxy_rps, node.report, node.last_seen, node.refuses, extract(epoch FROM now() - last_seen)::double precision AS age
 FROM node ORDER BY name
 `
 
@@ -40,6 +40,7 @@ func (q *Queries) Nodes(ctx context.Context) ([]NodesRow, error) {
 			&i.Node.ProxyRps,
 			&i.Node.Report,
 			&i.Node.LastSeen,
+			&i.Node.Refuses,
 			&i.Age,
 		); err != nil {
 			return nil, err
@@ -53,12 +54,12 @@ func (q *Queries) Nodes(ctx context.Context) ([]NodesRow, error) {
 }
 
 const saveNode = `-- name: SaveNode :exec
-INSERT INTO node AS n (name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, last_seen)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now())
+INSERT INTO node AS n (name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, refuses, last_seen)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now())
 ON CONFLICT (name) DO UPDATE
 SET boot = excluded.boot, version = excluded.version, epoch_generation = excluded.epoch_generation,
     epoch_number = excluded.epoch_number, state = excluded.state, lag_ms = excluded.lag_ms,
-    spool_bytes = excluded.spool_bytes, proxy_rps = excluded.proxy_rps, report = excluded.report, last_seen = excluded.last_seen
+    spool_bytes = excluded.spool_bytes, proxy_rps = excluded.proxy_rps, report = excluded.report, refuses = excluded.refuses, last_seen = excluded.last_seen
 WHERE n.boot <> excluded.boot OR n.report < excluded.report
 `
 
@@ -73,6 +74,7 @@ type SaveNodeParams struct {
 	SpoolBytes      int64
 	ProxyRps        float64
 	Report          int64
+	Refuses         string
 }
 
 func (q *Queries) SaveNode(ctx context.Context, arg SaveNodeParams) error {
@@ -87,6 +89,7 @@ func (q *Queries) SaveNode(ctx context.Context, arg SaveNodeParams) error {
 		arg.SpoolBytes,
 		arg.ProxyRps,
 		arg.Report,
+		arg.Refuses,
 	)
 	return err
 }

@@ -37,10 +37,14 @@ type Envelope struct {
 	PreviousHash []byte                 `protobuf:"bytes,5,opt,name=previous_hash,json=previousHash,proto3" json:"previous_hash,omitempty"`
 	CreatedAt    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// Capabilities without which a reader must refuse the envelope.
-	Needs         []string  `protobuf:"bytes,7,rep,name=needs,proto3" json:"needs,omitempty"`
-	Records       []*Record `protobuf:"bytes,8,rep,name=records,proto3" json:"records,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Needs   []string  `protobuf:"bytes,7,rep,name=needs,proto3" json:"needs,omitempty"`
+	Records []*Record `protobuf:"bytes,8,rep,name=records,proto3" json:"records,omitempty"`
+	// So many licences lose access, or a feature, by the write that this is of, as whoever
+	// asked for it has confirmed. 0: nobody had to. A node that counts more, and more than
+	// is usual, refuses.
+	ConfirmedAffected int64 `protobuf:"varint,10,opt,name=confirmed_affected,json=confirmedAffected,proto3" json:"confirmed_affected,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Envelope) Reset() {
@@ -127,6 +131,13 @@ func (x *Envelope) GetRecords() []*Record {
 		return x.Records
 	}
 	return nil
+}
+
+func (x *Envelope) GetConfirmedAffected() int64 {
+	if x != nil {
+		return x.ConfirmedAffected
+	}
+	return 0
 }
 
 // SnapshotManifest says what a whole rule state at (generation, number) consists of.
@@ -351,7 +362,7 @@ var File_tollgate_rules_v1_envelope_proto protoreflect.FileDescriptor
 
 const file_tollgate_rules_v1_envelope_proto_rawDesc = "" +
 	"\n" +
-	" tollgate/rules/v1/envelope.proto\x12\x11tollgate.rules.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etollgate/rules/v1/record.proto\"\x8f\x02\n" +
+	" tollgate/rules/v1/envelope.proto\x12\x11tollgate.rules.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etollgate/rules/v1/record.proto\"\xbe\x02\n" +
 	"\bEnvelope\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x1e\n" +
 	"\n" +
@@ -363,7 +374,9 @@ const file_tollgate_rules_v1_envelope_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x14\n" +
 	"\x05needs\x18\a \x03(\tR\x05needs\x123\n" +
-	"\arecords\x18\b \x03(\v2\x19.tollgate.rules.v1.RecordR\arecords\"\xf1\x01\n" +
+	"\arecords\x18\b \x03(\v2\x19.tollgate.rules.v1.RecordR\arecords\x12-\n" +
+	"\x12confirmed_affected\x18\n" +
+	" \x01(\x03R\x11confirmedAffected\"\xf1\x01\n" +
 	"\x10SnapshotManifest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x1e\n" +
 	"\n" +

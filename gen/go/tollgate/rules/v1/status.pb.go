@@ -37,7 +37,10 @@ type NodeStatus struct {
 	SpoolBytes int64   `protobuf:"varint,8,opt,name=spool_bytes,json=spoolBytes,proto3" json:"spool_bytes,omitempty"`
 	ProxyRps   float64 `protobuf:"fixed64,9,opt,name=proxy_rps,json=proxyRps,proto3" json:"proxy_rps,omitempty"`
 	// Rises with each report of a boot.
-	Report        uint64 `protobuf:"varint,10,opt,name=report,proto3" json:"report,omitempty"`
+	Report uint64 `protobuf:"varint,10,opt,name=report,proto3" json:"report,omitempty"`
+	// Why rules that it was sent are not enforced: `needs`, `guard`, `fork` and the other
+	// reasons of tollgate_rules_rejected_total; empty where none are left to take.
+	Refuses       string `protobuf:"bytes,20,opt,name=refuses,proto3" json:"refuses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -142,11 +145,18 @@ func (x *NodeStatus) GetReport() uint64 {
 	return 0
 }
 
+func (x *NodeStatus) GetRefuses() string {
+	if x != nil {
+		return x.Refuses
+	}
+	return ""
+}
+
 var File_tollgate_rules_v1_status_proto protoreflect.FileDescriptor
 
 const file_tollgate_rules_v1_status_proto_rawDesc = "" +
 	"\n" +
-	"\x1etollgate/rules/v1/status.proto\x12\x11tollgate.rules.v1\"\x89\x02\n" +
+	"\x1etollgate/rules/v1/status.proto\x12\x11tollgate.rules.v1\"\xa3\x02\n" +
 	"\n" +
 	"NodeStatus\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
@@ -162,7 +172,8 @@ const file_tollgate_rules_v1_status_proto_rawDesc = "" +
 	"spoolBytes\x12\x1b\n" +
 	"\tproxy_rps\x18\t \x01(\x01R\bproxyRps\x12\x16\n" +
 	"\x06report\x18\n" +
-	" \x01(\x04R\x06reportB\xb5\x01\n" +
+	" \x01(\x04R\x06report\x12\x18\n" +
+	"\arefuses\x18\x14 \x01(\tR\arefusesB\xb5\x01\n" +
 	"\x15com.tollgate.rules.v1B\vStatusProtoP\x01Z)tollgate/gen/go/tollgate/rules/v1;rulesv1\xa2\x02\x03TRX\xaa\x02\x11Tollgate.Rules.V1\xca\x02\x11Tollgate\\Rules\\V1\xe2\x02\x1dTollgate\\Rules\\V1\\GPBMetadata\xea\x02\x13Tollgate::Rules::V1b\x06proto3"
 
 var (
