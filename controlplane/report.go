@@ -46,7 +46,7 @@ func (r *reports) take(ctx context.Context, node string, data []byte, now time.T
 		Name: s.GetNode(), Boot: s.GetBoot(), Version: s.GetVersion(),
 		Epoch: decision.Epoch{Generation: s.GetGeneration(), Number: s.GetNumber()},
 		State: s.GetState(), Lag: time.Duration(s.GetLagMs()) * time.Millisecond,
-		SpoolBytes: s.GetSpoolBytes(), ProxyRPS: s.GetProxyRps(), Report: s.GetReport(),
+		SpoolBytes: s.GetSpoolBytes(), ProxyRPS: s.GetProxyRps(), Report: s.GetReport(), Refuses: s.GetRefuses(),
 		Proven: shown.at, ProvenHash: shown.hash, Drained: s.GetDrained(),
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"tollgate/dataplane/internal/borrow"
 	"tollgate/dataplane/internal/bus"
+	"tollgate/dataplane/internal/clock"
 	"tollgate/dataplane/internal/front"
 	"tollgate/dataplane/internal/ops"
 	"tollgate/dataplane/internal/ruleset"
@@ -24,6 +25,7 @@ type node struct {
 	boot     string
 	logger   *slog.Logger
 	registry *prometheus.Registry
+	clock    *clock.Clock
 	fatal    chan error
 
 	own, opsListener net.Listener
@@ -65,7 +67,7 @@ func (n *node) notReady() []string {
 	if n.draining.Load() {
 		return []string{"draining: the node was told to stop"}
 	}
-	state, stale := n.rules.Current()
+	state, age := n.rules.Current()
 	switch {
 	case state == nil && !n.bus.Connected():
 		why = append(why, "no rules yet: NATS cannot be reached")
@@ -73,7 +75,7 @@ func (n *node) notReady() []string {
 		why = append(why, "no rules yet: waiting for the control plane's key set, which `tollgate trust` makes")
 	case state == nil:
 		why = append(why, "no rules yet: waiting for the control plane's")
-	case stale:
+	case !state.ServesAt(age):
 		why = append(why, "the rules are out of date: no fresh heartbeat of the control plane")
 	}
 	if !n.serving.Load() {
@@ -113,7 +115,7 @@ func (n *node) serveShared(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if state, stale := n.rules.Current(); state != nil && !stale {
+		if state, age := n.rules.Current(); state != nil && state.ServesAt(age) {
 			break
 		}
 		select {

@@ -45,7 +45,7 @@ func (n *node) status(number uint64, perSecond float64) *rulesv1.NodeStatus {
 	return &rulesv1.NodeStatus{
 		Node: n.settings.NodeName, Boot: n.boot, Version: n.settings.Version,
 		Generation: e.Generation, Number: e.Number, State: n.rules.State(), LagMs: lag,
-		SpoolBytes: bytes, ProxyRps: perSecond, Report: number,
+		SpoolBytes: bytes, ProxyRps: perSecond, Report: number, Refuses: n.rules.Refuses(),
 		Proof: n.rules.Vouched(),
 	}
 }

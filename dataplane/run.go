@@ -15,9 +15,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"tollgate/dataplane/decision"
 	"tollgate/dataplane/envelope"
 	"tollgate/dataplane/internal/borrow"
 	"tollgate/dataplane/internal/bus"
+	"tollgate/dataplane/internal/clock"
 	"tollgate/dataplane/internal/front"
 	"tollgate/dataplane/internal/identity"
 	"tollgate/dataplane/internal/ops"
@@ -55,7 +57,7 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) error {
 		logger.Error("the key set on disk cannot be used: waiting for the control plane's", "error", s.forgotten)
 	}
 	logger.Info("starting", "boot", boot, "version", s.Version, "fleet", s.certified.Fleet)
-	n := &node{settings: s, boot: boot, logger: logger, fatal: make(chan error, 1), registry: prometheus.NewRegistry()}
+	n := &node{settings: s, boot: boot, logger: logger, fatal: make(chan error, 1), registry: prometheus.NewRegistry(), clock: clock.New(clock.System())}
 	defer n.close()
 	if err := n.listen(); err != nil {
 		return err
@@ -133,7 +135,7 @@ func (n *node) build() error {
 	// First: it holds the data dir for this process.
 	n.log, err = spool.Open(spool.Config{
 		Dir: filepath.Join(s.DataDir, spoolDir), Node: s.NodeName, Boot: n.boot, Fleet: fleet,
-		Signer: envelope.NewSigner(s.key, s.certificate), Verifier: verifier, Sender: n.bus, Logger: n.logger,
+		Signer: envelope.NewSigner(s.key, s.certificate), Verifier: verifier, Sender: n.bus, Logger: n.logger, Now: n.clock.Date,
 	})
 	if err != nil {
 		return err
@@ -142,7 +144,7 @@ func (n *node) build() error {
 	if err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
-	n.rules, err = ruleset.New(ruleset.Config{Source: n.bus, Verifier: verifier, Disk: disk, Logger: n.logger, Metrics: n.registry})
+	n.rules, err = ruleset.New(ruleset.Config{Source: n.bus, Verifier: verifier, Disk: disk, Clock: n.clock, Logger: n.logger, Metrics: n.registry})
 	if err != nil {
 		return err
 	}
@@ -150,12 +152,16 @@ func (n *node) build() error {
 		return fmt.Errorf("register the log's metrics: %w", err)
 	}
 	n.loans, err = borrow.New(borrow.Config{
-		Node: s.NodeName, Boot: n.boot, Lender: n.bus, Logger: n.logger, Metrics: n.registry,
+		Node: s.NodeName, Boot: n.boot, Lender: n.bus, Clock: n.clock, Logger: n.logger, Metrics: n.registry,
 		Horizon: func() time.Duration {
-			if state, _ := n.rules.Current(); state != nil {
-				return state.Settings().LoanHorizon
+			state, age := n.rules.Current()
+			switch {
+			case state == nil:
+				return 0
+			case age >= decision.AgeGrace:
+				return -1 // Units that were lent, and no others.
 			}
-			return 0
+			return state.Settings().LoanHorizon
 		},
 		Fatal: n.fail,
 	})
@@ -165,7 +171,7 @@ func (n *node) build() error {
 	pool := upstream.NewPool()
 	n.onClose(pool.Close)
 	n.front, err = front.New(front.Config{
-		Rules: n.rules, Limits: n.loans, Log: n.log, Identity: identity.Reader{}, Upstreams: pool,
+		Rules: n.rules, Limits: n.loans, Log: n.log, Identity: identity.Reader{}, Upstreams: pool, Clock: n.clock,
 		Registry: n.registry, Logger: n.logger, Boot: n.boot,
 		ColdWait: s.ColdWait, MaxInFlight: s.MaxInFlight, TrustedProxies: s.trusted,
 	})

@@ -33,7 +33,7 @@ const (
 	// rateAhead is how much demand on a rate is borrowed ahead: enough to cover a few renewals.
 	rateAhead = 250 * time.Millisecond
 	// remember is how long a loan is kept after its period, for requests that were read before the period's end and are decided after, and for a
-	// clock that is set back.
+	// date that is less than one before it.
 	remember = 5 * time.Minute
 )
 
@@ -55,7 +55,8 @@ type quotaLoan struct {
 	// What the lender knows of spent and returned.
 	reportedSpent, reportedReturned int64
 	// used is what was counted while the quota was soft.
-	used           int64
+	used int64
+	// Ticks.
 	exhaustedUntil time.Time
 	coldAt         time.Time
 	recalledAt     time.Time
@@ -99,7 +100,8 @@ type rateLoan struct {
 
 	granted, spent, returned int64
 	// reported is what the lender knows of spent + returned.
-	reported   int64
+	reported int64
+	// Ticks.
 	livesUntil time.Time
 	retryAt    time.Time
 	coldAt     time.Time
@@ -209,17 +211,17 @@ func (a *Account) Unspend(c Charge) {
 
 // Forgettable reports whether a new account could stand for this one: nothing of a period that may come again was lent
 // or counted, and no tokens are held. forgot has to be given to the account that comes after it, by Resume.
-func (a *Account) Forgettable(now time.Time) (forgot time.Time, ok bool) {
+func (a *Account) Forgettable(at Moment) (forgot time.Time, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.forget(now.Add(-remember))
+	a.forget(at.Date.Add(-remember))
 	for i := range a.quotas {
 		if l := &a.quotas[i]; l.granted > 0 || l.used > 0 {
 			return time.Time{}, false
 		}
 	}
 	for i := range a.rates {
-		if l := &a.rates[i]; l.balance(now) > 0 || l.granted > l.reported {
+		if l := &a.rates[i]; l.balance(at.Tick) > 0 || l.granted > l.reported {
 			return time.Time{}, false
 		}
 	}
@@ -234,17 +236,17 @@ func (a *Account) Resume(forgot time.Time) {
 }
 
 // Totals are the units and tokens that are held and that were spent.
-func (a *Account) Totals(now time.Time) (held, spent int64) {
+func (a *Account) Totals(at Moment) (held, spent int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i := range a.quotas {
-		if l := &a.quotas[i]; !l.over(now) {
+		if l := &a.quotas[i]; !l.over(at.Date) {
 			held, spent = held+l.balance(), spent+l.spent
 		}
 	}
 	for i := range a.rates {
 		l := &a.rates[i]
-		held, spent = held+l.balance(now), spent+l.spent
+		held, spent = held+l.balance(at.Tick), spent+l.spent
 	}
 	return held, spent
 }

@@ -11,7 +11,7 @@ import (
 type poolOf struct{ *modelLender }
 
 func (p poolOf) serve(a *decision.Account, units int64, now time.Time) {
-	asks := a.Asks("lic", decision.Waiting{Requests: 1, Units: units}, time.Minute, now)
+	asks := a.Asks("lic", decision.Waiting{Requests: 1, Units: units}, time.Minute, decision.At(now))
 	for i, ans := range p.lend("boot", asks, now) {
 		a.Reported(asks[i])
 		a.Apply(ans, now, now)
@@ -73,10 +73,10 @@ func TestI2_ForgottenAccountLeavesNoWayBack(t *testing.T) {
 	s := newWorld(&decision.Quota{Limit: 10, Period: decision.Minute, Hard: true}).state(t)
 	a, p := accounts{}, poolOf{newModelLender(10, 1, 1, 1, noon)}
 	spendAll(t, s, a, p, noon)
-	if _, ok := a["lic"].Forgettable(noon.Add(30 * time.Second)); ok {
+	if _, ok := a["lic"].Forgettable(decision.At(noon.Add(30 * time.Second))); ok {
 		t.Fatal("an account with units of the current period may be forgotten")
 	}
-	forgot, ok := a["lic"].Forgettable(noon.Add(time.Hour))
+	forgot, ok := a["lic"].Forgettable(decision.At(noon.Add(time.Hour)))
 	if !ok {
 		t.Fatal("an account of a period long gone may not be forgotten")
 	}
@@ -145,14 +145,14 @@ func TestAccount_UnspendGivesBackToWhereItWasTaken(t *testing.T) {
 	p.serve(a["lic"], 10, noon)
 	v := decide(s, a, get("/bulk"), noon)
 	charge := v.Charge
-	held, _ := a["lic"].Totals(noon)
+	held, _ := a["lic"].Totals(decision.At(noon))
 	a["lic"].Unspend(charge)
-	if after, _ := a["lic"].Totals(noon); after != held+5 {
+	if after, _ := a["lic"].Totals(decision.At(noon)); after != held+5 {
 		t.Errorf("holds %d after 5 units came back to %d", after, held)
 	}
 	charge.Generation++
 	a["lic"].Unspend(charge)
-	if after, _ := a["lic"].Totals(noon); after != held+5 {
+	if after, _ := a["lic"].Totals(decision.At(noon)); after != held+5 {
 		t.Errorf("holds %d after a charge of another generation came back", after)
 	}
 }
@@ -170,7 +170,7 @@ func TestAccount_RecallGivesBackWhatIsIdleAndReportsIt(t *testing.T) {
 		t.Fatalf("recalled %+v, %v", ask, ok)
 	}
 	// Until the lender has heard it, the report is repeated by whatever is asked next.
-	asks := a["lic"].Asks("lic", decision.Waiting{}, time.Minute, noon)
+	asks := a["lic"].Asks("lic", decision.Waiting{}, time.Minute, decision.At(noon))
 	if len(asks) != 1 || asks[0].Returned != 5 {
 		t.Fatalf("asks %+v", asks)
 	}
@@ -194,7 +194,7 @@ func TestAccount_AsksOnlyForWhatRequestsFoundDry(t *testing.T) {
 	if v := decide(s, a, get("/free"), later); !v.Cold {
 		t.Fatalf("got %s", describe(v))
 	}
-	for _, ask := range a["lic"].Asks("lic", decision.Waiting{Requests: 7, Units: 7}, time.Minute, later) {
+	for _, ask := range a["lic"].Asks("lic", decision.Waiting{Requests: 7, Units: 7}, time.Minute, decision.At(later)) {
 		want := int64(7)
 		if ask.Key.Kind == decision.QuotaLoan {
 			want = 0
@@ -212,7 +212,7 @@ func TestAccount_ReturnGivesBackEverything(t *testing.T) {
 	decide(s, a, get("/calls"), noon)
 	p.serve(a["lic"], 9, noon)
 	decide(s, a, get("/calls"), noon)
-	asks := a["lic"].Return("lic", noon)
+	asks := a["lic"].Return("lic", decision.At(noon))
 	p.lend("boot", asks, noon)
 	for key, pool := range p.quotas {
 		if pool.lent != 1 {

@@ -125,7 +125,7 @@ func TestCondition_UsageIsWhatThisNodeHasSpent(t *testing.T) {
 		}
 		s, a := with(t, s, block("a", 1, `usage["requests"] >= 10`)), accounts{}
 		if v := decide(s, a, get("/bulk"), noon); v.Cold {
-			for _, ask := range a["lic"].Asks("lic", decision.Waiting{Requests: 1, Units: 5}, time.Minute, noon) {
+			for _, ask := range a["lic"].Asks("lic", decision.Waiting{Requests: 1, Units: 5}, time.Minute, decision.At(noon)) {
 				grant(a["lic"], ask, 0, 50, noon)
 			}
 			decide(s, a, get("/bulk"), noon)

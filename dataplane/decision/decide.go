@@ -20,8 +20,10 @@ const (
 type Request struct {
 	// Malformed: the request must not be routed.
 	Malformed bool
-	// Stale: the rules are older than the fleet allows.
-	Stale              bool
+	// Tick is the moment on the clock that loans' deadlines are of; zero: it is the one that dates are of.
+	Tick time.Time
+	// Age is the state's.
+	Age                Age
 	Method, Host, Path string // Host in lower case without port; Path without query.
 	Presented          Presented
 	// Of a KeyCredential.
@@ -159,7 +161,11 @@ func Decide(v *Verdict, s *State, r *Request, accounts Accounts, now time.Time) 
 	a := accounts.Account(v.License.ID)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	v.spend(a, en, now)
+	at := Moment{now, r.Tick}
+	if r.Tick.IsZero() {
+		at.Tick = now
+	}
+	v.spend(a, en, at, r.Age >= AgeGrace)
 }
 
 // counted is the entitlement that the request is counted under; false where it costs nothing. A meter that is not granted denies.
@@ -190,13 +196,20 @@ func (v *Verdict) deny(c Code) {
 
 // admit goes through the steps that need no counters.
 func (v *Verdict) admit(s *State, r *Request, now time.Time) Code {
-	if s == nil || r.Stale {
+	if s == nil || r.Age == AgeUnknown {
 		return RulesUnavailable
 	}
 	if r.Malformed {
+		if r.Age == AgeBlock {
+			return RulesUnavailable
+		}
 		return RequestMalformed
 	}
-	if v.Route = s.table.route(r.Host, r.Method, r.Path); v.Route == nil {
+	v.Route = s.table.route(r.Host, r.Method, r.Path)
+	if !r.Age.serves(v.Route) {
+		return RulesUnavailable
+	}
+	if v.Route == nil {
 		return RouteUnknown
 	}
 	switch r.Presented {
@@ -245,12 +258,15 @@ func (v *Verdict) admit(s *State, r *Request, now time.Time) Code {
 		return PaymentRequired
 	case !known || v.plan == nil:
 		return LicenseMissing
+	case v.Customer.Zone == UnknownZone:
+		return RulesUnavailable
 	}
 	return OK
 }
 
-// spend checks every limit, and takes from all of them or from none. The account is locked.
-func (v *Verdict) spend(a *Account, en *Entitlement, now time.Time) {
+// spend checks every limit, and takes from all of them or from none. lentOnly: no units of quotas are borrowed. The account is locked.
+func (v *Verdict) spend(a *Account, en *Entitlement, at Moment, lentOnly bool) {
+	now := at.Tick
 	cold, rates := false, len(v.plan.RateLimits)
 	for i := range rates {
 		rl := v.terms().rate(i)
@@ -267,7 +283,7 @@ func (v *Verdict) spend(a *Account, en *Entitlement, now time.Time) {
 			continue
 		}
 		lim.Reset = l.retryAt.Sub(now)
-		v.stop(RateLimited, lim, l.retryAt)
+		v.stop(RateLimited, lim, at.Date.Add(lim.Reset))
 	}
 	var q *quotaLoan
 	if en != nil {
@@ -275,8 +291,8 @@ func (v *Verdict) spend(a *Account, en *Entitlement, now time.Time) {
 			Meter: v.Route.Meter, Feature: en.Feature, Units: v.Cost, Generation: v.phase.CounterGeneration,
 		}
 		if en.Quota != nil {
-			q = a.quota(v.Route.Meter, en, v.License.Anchor, v.phase.CounterGeneration, v.Customer.Zone, now)
-			cold = v.checkQuota(q, en, now) || cold
+			q = a.quota(v.Route.Meter, en, v.License.Anchor, v.phase.CounterGeneration, v.Customer.Zone, at.Date)
+			cold = v.checkQuota(q, en, at, lentOnly) || cold
 		}
 	}
 	if v.Code != "" {
@@ -304,7 +320,7 @@ func (v *Verdict) spend(a *Account, en *Entitlement, now time.Time) {
 	if q.hard {
 		q.spent += v.Charge.Units
 		v.limits[v.nlimits-1].Remaining -= v.Charge.Units
-		v.Renew = v.Renew || (q.low(now) && !now.Before(q.exhaustedUntil))
+		v.Renew = v.Renew || (!lentOnly && q.low(now) && !now.Before(q.exhaustedUntil))
 		return
 	}
 	q.used += v.Charge.Units
@@ -314,14 +330,15 @@ func (v *Verdict) spend(a *Account, en *Entitlement, now time.Time) {
 }
 
 // checkQuota reports whether a hard quota's loan is cold. It spends nothing.
-func (v *Verdict) checkQuota(q *quotaLoan, en *Entitlement, now time.Time) (cold bool) {
+func (v *Verdict) checkQuota(q *quotaLoan, en *Entitlement, at Moment, lentOnly bool) (cold bool) {
+	now := at.Tick
 	if !en.Quota.Hard {
 		return false
 	}
 	q.demand.add(v.Charge.Units, now)
 	var window, reset time.Duration
 	if !q.span.End.IsZero() {
-		window, reset = q.span.End.Sub(q.span.Start), q.span.End.Sub(now)
+		window, reset = q.span.End.Sub(q.span.Start), q.span.End.Sub(at.Date)
 	}
 	balance := q.balance()
 	lim := v.limit(en.Feature, en.Quota.Limit, window, balance)
@@ -332,8 +349,14 @@ func (v *Verdict) checkQuota(q *quotaLoan, en *Entitlement, now time.Time) (cold
 	most := en.Quota.Limit + en.Quota.Rollover + v.terms().granted(v.Route.Meter)
 	never := q.span.End.IsZero() || most < v.Charge.Units
 	if most >= v.Charge.Units && !now.Before(q.exhaustedUntil) {
-		q.coldAt = now
-		return true
+		if !lentOnly {
+			q.coldAt = now
+			return true
+		}
+		if v.Code == "" {
+			v.deny(LimitsUnavailable)
+		}
+		return false
 	}
 	if v.Code != "" {
 		return false

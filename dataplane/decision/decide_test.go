@@ -20,7 +20,7 @@ func TestDecide_GivesEachCode(t *testing.T) {
 	t.Parallel()
 	exhaust := func(limit string, kind decision.LoanKind, retry time.Duration) func(*decision.Account) {
 		return func(a *decision.Account) {
-			for _, ask := range a.Asks("lic", decision.Waiting{Requests: 1, Units: 1}, time.Minute, noon) {
+			for _, ask := range a.Asks("lic", decision.Waiting{Requests: 1, Units: 1}, time.Minute, decision.At(noon)) {
 				if ask.Key.Kind == kind && ask.Key.Limit == limit {
 					a.Apply(decision.Answer{Key: ask.Key, Asked: ask.Want, Exhausted: true, RetryAfter: retry}, noon, noon)
 				} else {
@@ -80,7 +80,7 @@ func TestDecide_GivesEachCode(t *testing.T) {
 		{name: "no route, no credential", code: decision.RouteUnknown, path: "/nowhere", request: func(r *decision.Request) { r.Presented = decision.NoCredential }},
 		{name: "malformed", code: decision.RequestMalformed, path: "/free", request: func(r *decision.Request) { r.Malformed = true }},
 		{name: "no rules", code: decision.RulesUnavailable, path: "/free", nilState: true},
-		{name: "stale rules", code: decision.RulesUnavailable, path: "/free", request: func(r *decision.Request) { r.Stale = true }},
+		{name: "stale rules", code: decision.RulesUnavailable, path: "/free", request: func(r *decision.Request) { r.Age = decision.AgeBlock }},
 		{name: "cold rate", code: decision.LimitsUnavailable, path: "/free", rates: []decision.RateLimit{perSecond(5, 5)}},
 		{name: "cold quota", code: decision.LimitsUnavailable, path: "/calls", quota: monthly(10, true)},
 	}
@@ -154,7 +154,7 @@ func TestDecide_QuotaThatNothingResetsBlocks(t *testing.T) {
 			t.Parallel()
 			s, a := newWorld(tt.quota).state(t), accounts{}
 			decide(s, a, get(tt.path), noon)
-			for _, ask := range a["lic"].Asks("lic", decision.Waiting{Requests: 1, Units: 5}, time.Minute, noon) {
+			for _, ask := range a["lic"].Asks("lic", decision.Waiting{Requests: 1, Units: 5}, time.Minute, decision.At(noon)) {
 				a["lic"].Apply(decision.Answer{Key: ask.Key, Asked: ask.Want, Exhausted: true}, noon, noon)
 			}
 			v := decide(s, a, get(tt.path), noon)
@@ -190,7 +190,7 @@ func TestI11_DeniedRequestSpendsNothing(t *testing.T) {
 	}
 	account := a["lic"]
 	var quota, rate decision.Ask
-	for _, ask := range account.Asks("lic", decision.Waiting{Requests: 1, Units: 5}, time.Minute, noon) {
+	for _, ask := range account.Asks("lic", decision.Waiting{Requests: 1, Units: 5}, time.Minute, decision.At(noon)) {
 		if ask.Key.Kind == decision.QuotaLoan {
 			quota = ask
 		} else {
@@ -222,7 +222,7 @@ func TestI11_DeniedRequestSpendsNothing(t *testing.T) {
 			t.Fatalf("got %s", describe(v))
 		}
 	}
-	if held, spent := account.Totals(noon); held != 5 || spent != 3+7 {
+	if held, spent := account.Totals(decision.At(noon)); held != 5 || spent != 3+7 {
 		t.Errorf("holds %d, spent %d", held, spent)
 	}
 }
@@ -231,7 +231,7 @@ func TestDecide_ColdNeverHidesAKnownDenial(t *testing.T) {
 	t.Parallel()
 	s, a := newWorld(monthly(10, true), perSecond(3, 3)).state(t), accounts{}
 	decide(s, a, get("/calls"), noon)
-	for _, ask := range a["lic"].Asks("lic", decision.Waiting{Requests: 1, Units: 1}, time.Minute, noon) {
+	for _, ask := range a["lic"].Asks("lic", decision.Waiting{Requests: 1, Units: 1}, time.Minute, decision.At(noon)) {
 		if ask.Key.Kind == decision.QuotaLoan {
 			a["lic"].Apply(decision.Answer{Key: ask.Key, Asked: ask.Want, Exhausted: true}, noon, noon)
 		}
@@ -247,7 +247,7 @@ func TestDecide_AnswerWithoutATokenIsADenialForThoseWhoWaited(t *testing.T) {
 	t.Parallel()
 	s, a := newWorld(nil, perSecond(1000, 1000)).state(t), accounts{}
 	decide(s, a, get("/free"), noon)
-	ask := a["lic"].Asks("lic", decision.Waiting{Requests: 1}, time.Minute, noon)[0]
+	ask := a["lic"].Asks("lic", decision.Waiting{Requests: 1}, time.Minute, decision.At(noon))[0]
 	arrived := noon.Add(5 * time.Millisecond)
 	a["lic"].Apply(decision.Answer{Key: ask.Key, Asked: ask.Want, RetryAfter: time.Millisecond}, noon, arrived)
 	v := decide(s, a, get("/free"), arrived.Add(time.Millisecond))
@@ -264,7 +264,7 @@ func TestDecide_ChangedRateIsNotDeniedByWhatWasKnownOfTheOldOne(t *testing.T) {
 	hourly := decision.RateLimit{Key: "rate", Limit: 1, Per: time.Hour, Burst: 1}
 	s, a := newWorld(nil, hourly).state(t), accounts{}
 	decide(s, a, get("/free"), noon)
-	ask := a["lic"].Asks("lic", decision.Waiting{Requests: 1}, time.Minute, noon)[0]
+	ask := a["lic"].Asks("lic", decision.Waiting{Requests: 1}, time.Minute, decision.At(noon))[0]
 	a["lic"].Apply(decision.Answer{Key: ask.Key, Asked: ask.Want, RetryAfter: time.Hour}, noon, noon)
 	if v := decide(s, a, get("/free"), noon.Add(time.Second)); v.Code != decision.RateLimited {
 		t.Fatalf("got %s", describe(v))
@@ -304,7 +304,7 @@ func TestI10_DecidingAllocatesNothing(t *testing.T) {
 	a := accounts{}
 	r := get("/all/42/of/it")
 	decide(s, a, r, noon)
-	for _, ask := range a["lic"].Asks("lic", decision.Waiting{Requests: 1, Units: 1}, time.Minute, noon) {
+	for _, ask := range a["lic"].Asks("lic", decision.Waiting{Requests: 1, Units: 1}, time.Minute, decision.At(noon)) {
 		a["lic"].Apply(decision.Answer{Key: ask.Key, Asked: 1, Granted: 1 << 30, Grant: 1 << 30, Lives: time.Hour}, noon, noon)
 	}
 	var v decision.Verdict

@@ -45,8 +45,9 @@ type Waiting struct{ Requests, Units int64 }
 
 // Asks lists what to ask the lender for: loans that are running low or on which requests wait, and reports
 // of tokens spent and of units given back. w is shared by all loans that a request found dry in the last moments. horizon is the outage that
-// quotas should ride out.
-func (a *Account) Asks(license string, w Waiting, horizon time.Duration, now time.Time) []Ask {
+// quotas should ride out; less than 0: no units of quotas are asked for.
+func (a *Account) Asks(license string, w Waiting, horizon time.Duration, at Moment) []Ask {
+	now := at.Tick
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var asks []Ask
@@ -64,7 +65,7 @@ func (a *Account) Asks(license string, w Waiting, horizon time.Duration, now tim
 	}
 	for i := range a.quotas {
 		l := &a.quotas[i]
-		if l.over(now) {
+		if l.over(at.Date) {
 			// What is left may be carried over: nothing is spent of a period that has ended.
 			l.returned += max(0, l.balance())
 			if l.returned > l.reportedReturned {
@@ -74,8 +75,10 @@ func (a *Account) Asks(license string, w Waiting, horizon time.Duration, now tim
 		}
 		balance := l.balance()
 		ask := Ask{Key: l.key(license), Spent: l.spent, Returned: l.returned}
-		l.horizon = horizon
-		if l.hard && !now.Before(l.exhaustedUntil) {
+		if horizon >= 0 {
+			l.horizon = horizon
+		}
+		if l.hard && horizon >= 0 && !now.Before(l.exhaustedUntil) {
 			ask.Waiting = w.on(w.Units, l.coldAt, balance, now)
 			ask.Want = ask.Waiting
 			if ahead := now.Sub(l.recalledAt) >= recalledFor; ahead && (ask.Waiting > 0 || l.low(now)) {
@@ -97,7 +100,7 @@ func (w Waiting) on(n int64, coldAt time.Time, balance int64, now time.Time) int
 	return max(0, n-balance)
 }
 
-// Apply takes the lender's answer to a request that was sent at sent. Answers to one loan have to be applied in the order of
+// Apply takes the lender's answer to a request that was sent at sent; both times are ticks. Answers to one loan have to be applied in the order of
 // their requests; one that is not applied at all does no harm.
 func (a *Account) Apply(ans Answer, sent, now time.Time) {
 	a.mu.Lock()
@@ -157,7 +160,7 @@ func (a *Account) Reported(ask Ask) {
 }
 
 // Recall gives back the idle units of a quota and returns the ask that reports it. keep is what
-// requests in progress may still need. False where there is nothing that the lender does not know: it waits for those who may hold
+// requests in progress may still need, now a tick. False where there is nothing that the lender does not know: it waits for those who may hold
 // idle units, so that all of them are spent is worth telling, too.
 func (a *Account) Recall(key LoanKey, keep int64, now time.Time) (Ask, bool) {
 	a.mu.Lock()
@@ -178,7 +181,7 @@ func (a *Account) Recall(key LoanKey, keep int64, now time.Time) (Ask, bool) {
 }
 
 // Return gives back all that is idle, and returns the asks that report it: the boot ends.
-func (a *Account) Return(license string, now time.Time) []Ask {
+func (a *Account) Return(license string, at Moment) []Ask {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var asks []Ask
@@ -191,7 +194,7 @@ func (a *Account) Return(license string, now time.Time) []Ask {
 	}
 	for i := range a.quotas {
 		l := &a.quotas[i]
-		if l.over(now) {
+		if l.over(at.Date) {
 			continue
 		}
 		l.returned += max(0, l.balance())

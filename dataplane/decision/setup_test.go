@@ -99,7 +99,7 @@ func decide(s *decision.State, a decision.Accounts, r decision.Request, now time
 
 // lend answers what an account asks for: all of it, from a pool without end.
 func lend(a *decision.Account, waiting int64, now time.Time) {
-	for _, ask := range a.Asks("lic", decision.Waiting{Requests: waiting, Units: waiting}, time.Minute, now) {
+	for _, ask := range a.Asks("lic", decision.Waiting{Requests: waiting, Units: waiting}, time.Minute, decision.At(now)) {
 		grant(a, ask, ask.Spent+ask.Returned, ask.Want, now)
 	}
 }

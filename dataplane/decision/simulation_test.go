@@ -81,13 +81,25 @@ type simNode struct {
 	inFlight int // The newest request; 0: none.
 	requests int
 	waiting  decision.Waiting
+	// off is how far the node's date is from the tick; date is the last one: it never goes back.
+	off  time.Duration
+	date time.Time
+}
+
+// moment is now on the node's clocks: its date leaps and stands still, as heartbeats of other clocks make it.
+func (n *simNode) moment() decision.Moment {
+	if date := n.s.now.Add(n.off); date.After(n.date) {
+		n.date = date
+	}
+	return decision.Moment{Date: n.date, Tick: n.s.now}
 }
 
 func (n *simNode) decide(path string, mayWait bool) {
 	r := get(path)
+	r.Tick = n.s.now
 	var v decision.Verdict
 	before := n.spent()
-	decision.Decide(&v, n.s.state, &r, n.accounts, n.s.now)
+	decision.Decide(&v, n.s.state, &r, n.accounts, n.moment().Date)
 	if after := n.spent(); v.Outcome != decision.Forward && after != before {
 		n.s.t.Fatalf("I11: denied with %s, and spent %d", v.Code, after-before)
 	}
@@ -115,7 +127,7 @@ func (n *simNode) decide(path string, mayWait bool) {
 }
 
 func (n *simNode) spent() int64 {
-	_, spent := n.accounts.Account("lic").Totals(n.s.now)
+	_, spent := n.accounts.Account("lic").Totals(n.moment())
 	return spent
 }
 
@@ -124,7 +136,7 @@ func (n *simNode) ask() {
 		return
 	}
 	account := n.accounts.Account("lic")
-	asks := account.Asks("lic", n.waiting, time.Minute, n.s.now)
+	asks := account.Asks("lic", n.waiting, time.Minute, n.moment())
 	n.waiting = decision.Waiting{}
 	if len(asks) == 0 {
 		return
@@ -214,6 +226,9 @@ func simulate(t *rapid.T) *simulation {
 
 // tick reports and renews, as a borrower does.
 func (n *simNode) tick() {
+	if rapid.IntRange(0, 9).Draw(n.s.t, "heard another clock") == 0 {
+		n.off = time.Duration(rapid.IntRange(-5000, 15000).Draw(n.s.t, "off")) * time.Millisecond
+	}
 	n.ask()
 	n.s.after(200*time.Millisecond, n.tick)
 }

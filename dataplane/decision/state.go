@@ -47,6 +47,7 @@ type Route struct {
 	Cost            int64    // Units of Meter.
 	StripCredential bool
 	BillOpenIntents bool
+	OnStale         OnStale
 }
 
 // Meter says what is counted. How its units add up is the control plane's business.
@@ -113,6 +114,10 @@ type Customer struct {
 	ID, ExternalID string
 	Zone           *time.Location // In which calendar periods are counted; nil: UTC.
 }
+
+// UnknownZone is that of a customer whose time zone is not known here. Its requests are denied with RulesUnavailable: what they would be counted in
+// cannot be told.
+var UnknownZone = time.FixedZone("unknown", 0)
 
 // Status is what people decided about a licence. What time brings about follows from its dates.
 type Status uint8

@@ -158,7 +158,7 @@ func TestDecide_CostOfATermIsWhatLimitsReserve(t *testing.T) {
 	if !v.Cold || v.Cost != 4 {
 		t.Fatalf("got %s, cost %d", describe(v), v.Cost)
 	}
-	for _, ask := range a["lic"].Asks("lic", decision.Waiting{Requests: 1, Units: v.Cost}, time.Minute, noon) {
+	for _, ask := range a["lic"].Asks("lic", decision.Waiting{Requests: 1, Units: v.Cost}, time.Minute, decision.At(noon)) {
 		a["lic"].Apply(decision.Answer{Key: ask.Key, Asked: ask.Want, Granted: 6, Grant: 6, Exhausted: true}, noon, noon)
 	}
 	if v := decide(s, a, get("/calls"), noon); v.Code != decision.OK || v.Charge.Units != 4 {
@@ -176,7 +176,7 @@ func TestI11_ATermsDenialSpendsNothing(t *testing.T) {
 	a := accounts{}
 	decide(plain, a, get("/calls"), noon)
 	lend(a["lic"], 3, noon)
-	held, spent := a["lic"].Totals(noon)
+	held, spent := a["lic"].Totals(decision.At(noon))
 	for _, term := range []decision.Term{block("a", 1, "true"), throttle("a", 1, "true"), block("a", 1, "1 / size(request.query) == 1"), block("a", 1, "nonsense")} {
 		s := with(t, plain, term)
 		for range 20 {
@@ -185,7 +185,7 @@ func TestI11_ATermsDenialSpendsNothing(t *testing.T) {
 			}
 		}
 	}
-	if h, s := a["lic"].Totals(noon); h != held || s != spent {
+	if h, s := a["lic"].Totals(decision.At(noon)); h != held || s != spent {
 		t.Errorf("held %d, spent %d; before %d, %d", h, s, held, spent)
 	}
 	for range 3 {

@@ -97,6 +97,12 @@ func Start(t testing.TB, dir string, args ...string) *System {
 	return start(t, nil, Binary(t), dir, args...)
 }
 
+// StartBinary is Start with another binary than the one under test.
+func StartBinary(t testing.TB, binary, dir string, args ...string) *System {
+	t.Helper()
+	return start(t, nil, binary, dir, args...)
+}
+
 // StartAs is Start as another user, who owns dir; nil: the user of the test.
 func StartAs(t testing.TB, user *syscall.Credential, dir string, args ...string) *System {
 	t.Helper()

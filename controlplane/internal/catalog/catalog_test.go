@@ -23,7 +23,7 @@ plans:
   rate_cards: [{key: base, kind: flat, amount: 49.00, currency: USD}, {key: use, kind: volume, feature: calls, currency: USD, included: 3, tiers: [{up_to: 5, unit_price: 0.10}, {flat_price: "1"}]}]
 addons: [{key: more, name: More, entitlements: [{feature: calls, quota: {limit: 9, period: day, mode: soft}}, {feature: reports}], rate_cards: [{key: fee, kind: flat, amount: "5", currency: USD}]}]
 services: [{key: sample, endpoints: ["http://127.0.0.1:9000"]}]
-routes: [{key: reports, service: sample, match: {path: "/reports/*", methods: [GET]}, requires: [reports], meter: requests, cost: {fixed: 2}, bill_open_intents: false}]
+routes: [{key: reports, service: sample, match: {path: "/reports/*", methods: [GET]}, requires: [reports], meter: requests, cost: {fixed: 2}, bill_open_intents: false, on_stale: serve}]
 terms: [{key: no-delete, on: "plan:free", when: 'request.method == "DELETE"', effect: block, priority: 10, message: Buy pro.}, {key: slow, when: "true", effect: throttle, priority: -1, retry_after: 1500ms}, {key: dear, name: Dear, on: route:reports, when: "true", effect: cost, cost: 0}]
 issuers: [{key: idp, issuer: "https://idp.example", jwks_file: /etc/tollgate/jwks.json, audiences: [api], customer_claim: sub}, {key: other, name: Other, issuer: "https://other.example/x", discovery: true, audiences: [a, b], license_claim: lic, algorithms: [ES256]}, {key: third, issuer: "https://third.example", jwks_url: "https://third.example/keys?x", audiences: [a], customer_claim: sub}]
 `
@@ -63,7 +63,7 @@ func TestParse_ReadsTheWholeFile(t *testing.T) {
 		Services: []licensing.Upstream{{Key: "sample", Endpoints: []string{"http://127.0.0.1:9000"}}},
 		Routes: []licensing.Route{{
 			Key: "reports", Service: "sample", Match: licensing.RouteMatch{Path: "/reports/*", Methods: []string{"GET"}},
-			Requires: []string{"reports"}, Meter: "requests", Cost: &licensing.RouteCost{Fixed: 2}, BillOpenIntents: new(bool),
+			Requires: []string{"reports"}, Meter: "requests", Cost: &licensing.RouteCost{Fixed: 2}, BillOpenIntents: new(bool), OnStale: licensing.StaleServe,
 		}},
 		Terms: []licensing.Term{
 			{Key: "no-delete", On: "plan:free", When: `request.method == "DELETE"`, Effect: licensing.TermBlock, Priority: 10, Message: "Buy pro."},
@@ -111,7 +111,7 @@ func TestParse_RefusesWithTheLine(t *testing.T) {
 		"term's unknown key": {"version: 1\nterms:\n- key: t\n  then: block\n", `line 4: unknown key "then"`},
 		"issuer's unknown":   {"version: 1\nissuers:\n- key: t\n  secret: x\n", `line 4: unknown key "secret"`},
 		"on_unavailable":     {"version: 1\nplans: [{key: p, entitlements: [{feature: f, quota: {limit: 1, period: day, on_unavailable: {overage: 3}}}]}]\n", "line 2: on_unavailable"},
-		"on_stale":           {"version: 1\nroutes: [{key: r, on_stale: serve}]\n", "line 2: on_stale is not supported yet"},
+		"on_stale":           {"version: 1\nroutes: [{key: r,\n  on_stale: [serve]}]\n", "line 3"},
 		"two documents":      {"version: 1\n---\nversion: 1\n", "more than one document"},
 		"not YAML":           {"version: 1\n\tmeters: x\n", "line 2"},
 		"tab":                {"{", "line 1"},

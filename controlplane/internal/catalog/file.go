@@ -102,15 +102,15 @@ type service struct {
 }
 
 type route struct {
-	Key             string    `yaml:"key"`
-	Name            string    `yaml:"name"`
-	Service         string    `yaml:"service"`
-	Match           match     `yaml:"match"`
-	Requires        []string  `yaml:"requires"`
-	Meter           string    `yaml:"meter"`
-	Cost            *cost     `yaml:"cost"`
-	BillOpenIntents *bool     `yaml:"bill_open_intents"`
-	OnStale         yaml.Node `yaml:"on_stale"`
+	Key             string   `yaml:"key"`
+	Name            string   `yaml:"name"`
+	Service         string   `yaml:"service"`
+	Match           match    `yaml:"match"`
+	Requires        []string `yaml:"requires"`
+	Meter           string   `yaml:"meter"`
+	Cost            *cost    `yaml:"cost"`
+	BillOpenIntents *bool    `yaml:"bill_open_intents"`
+	OnStale         string   `yaml:"on_stale"`
 }
 
 type match struct {
@@ -196,11 +196,6 @@ func (f *file) check() error {
 			return err
 		}
 	}
-	for _, r := range f.Routes {
-		if !r.OnStale.IsZero() {
-			return wrong("line %d: on_stale is not supported yet", r.OnStale.Line)
-		}
-	}
 	return f.checkTerms()
 }
 
@@ -240,7 +235,7 @@ func (f *file) catalog() licensing.Catalog {
 	for _, r := range f.Routes {
 		next := licensing.Route{
 			Key: r.Key, DisplayName: r.Name, Service: r.Service, Match: licensing.RouteMatch(r.Match), Requires: r.Requires,
-			Meter: r.Meter, BillOpenIntents: r.BillOpenIntents,
+			Meter: r.Meter, BillOpenIntents: r.BillOpenIntents, OnStale: licensing.OnStale(r.OnStale),
 		}
 		if r.Cost != nil {
 			next.Cost = &licensing.RouteCost{Fixed: int64(r.Cost.Fixed)}

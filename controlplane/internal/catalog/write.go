@@ -136,6 +136,9 @@ func writeRoute(r *licensing.Route, n *mapping) {
 	if !r.BillsOpenIntents() {
 		n.add("bill_open_intents", boolean(false))
 	}
+	if p := r.StalePolicy(); p != licensing.StaleBlock {
+		n.text("on_stale", string(p))
+	}
 }
 
 // mapping is a YAML mapping in the order in which it is made.

@@ -20,7 +20,7 @@ func servicesCommand() *cobra.Command {
 func routesCommand() *cobra.Command {
 	columns := []column{
 		{"KEY", "key"}, {"SERVICE", "service"}, {"HOST", "match.host"}, {"PATH", "match.path"}, {"METHODS", "match.methods"},
-		{"REQUIRES", "requires"}, {"METER", "meter"}, {"COST", "cost.fixed"}, {"ARCHIVED", "archive_time"},
+		{"REQUIRES", "requires"}, {"METER", "meter"}, {"COST", "cost.fixed"}, {"ON STALE", "on_stale"}, {"ARCHIVED", "archive_time"},
 	}
 	one, changed := oneObject("route", columns)
 	return group("routes", "Which requests go where, what they require and cost", "  tollgate routes list\n  tollgate routes get hello",

@@ -40,6 +40,8 @@ type Node struct {
 	Lag        time.Duration
 	SpoolBytes int64
 	ProxyRPS   float64
+	// Refuses is why it does not enforce rules that it was sent; empty where it has none left to take.
+	Refuses string
 	// Report orders the reports of one boot.
 	Report   uint64
 	LastSeen time.Time

@@ -81,6 +81,7 @@ func TestValidate_RefusesBadInput(t *testing.T) {
 		"host with port":         {route(func(r *licensing.Route) { r.Match.Host = "h:80" }), "match.host"},
 		"host with space":        {route(func(r *licensing.Route) { r.Match.Host = "a b" }), "match.host"},
 		"empty label":            {route(func(r *licensing.Route) { r.Match.Host = "a..b" }), "match.host"},
+		"no policy":              {route(func(r *licensing.Route) { r.OnStale = "open" }), "on_stale"},
 		"lower-case method":      {route(func(r *licensing.Route) { r.Match.Methods = []string{"get"} }), "match.methods[0]"},
 		"method twice":           {route(func(r *licensing.Route) { r.Match.Methods = []string{"GET", "GET"} }), "match.methods[1]"},
 		"feature twice":          {route(func(r *licensing.Route) { r.Requires = []string{"f", "f"} }), "requires[1]"},

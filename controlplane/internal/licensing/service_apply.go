@@ -338,7 +338,8 @@ func (a *apply) route(ctx context.Context, r Route) error {
 			difference{"requires", !slices.Equal(next.Requires, old.Requires)},
 			difference{"meter", next.Meter != old.Meter},
 			difference{"cost", next.Units() != old.Units()},
-			difference{"bill_open_intents", next.BillsOpenIntents() != old.BillsOpenIntents()})...)
+			difference{"bill_open_intents", next.BillsOpenIntents() != old.BillsOpenIntents()},
+			difference{"on_stale", next.StalePolicy() != old.StalePolicy()})...)
 	}
 	return err
 }

@@ -198,10 +198,10 @@ func (s *Service) ListRoutes(ctx context.Context, l List) (Page[Route], error) {
 }
 
 // UpdateRoute changes display_name, service, match (or match.host, match.path, match.methods), requires, meter, cost,
-// bill_open_intents: those in mask, or all.
+// bill_open_intents, on_stale: those in mask, or all.
 func (s *Service) UpdateRoute(ctx context.Context, r Route, mask []string) (Route, Epoch, error) {
 	has, err := masked(mask, "display_name", "service", "match", "match.host", "match.path", "match.methods",
-		"requires", "meter", "cost", "cost.fixed", "bill_open_intents")
+		"requires", "meter", "cost", "cost.fixed", "bill_open_intents", "on_stale")
 	if err != nil {
 		return Route{}, Epoch{}, err
 	}
@@ -258,6 +258,9 @@ func (r *Route) onto(old Route, has func(string) bool) Route {
 	}
 	if has("bill_open_intents") {
 		next.BillOpenIntents = r.BillOpenIntents
+	}
+	if has("on_stale") {
+		next.OnStale = r.OnStale
 	}
 	return next
 }

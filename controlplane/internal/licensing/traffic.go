@@ -1,6 +1,7 @@
 package licensing
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -92,7 +93,25 @@ type Route struct {
 	Cost        *RouteCost // nil: 1 where there is a meter.
 	// BillOpenIntents: whether an intent that never settled is billed. nil: true.
 	BillOpenIntents *bool
+	OnStale         OnStale // Empty: StaleBlock.
 	Meta
+}
+
+// OnStale is what a route does on nodes that have not heard for long that their rules are current.
+type OnStale string
+
+// The policies.
+const (
+	// StaleBlock: it is served until the fleet's block age.
+	StaleBlock OnStale = "block"
+	// StaleServe: it is served by the last rules, however old they are.
+	StaleServe OnStale = "serve"
+	// StaleBlockAtGrace: it is served until the fleet's grace age.
+	StaleBlockAtGrace OnStale = "block_at_grace"
+)
+
+var stalePolicies = map[OnStale]decision.OnStale{
+	StaleBlock: decision.StaleBlock, StaleServe: decision.StaleServe, StaleBlockAtGrace: decision.StaleBlockAtGrace,
 }
 
 // RouteMatch says which requests a route takes: exact host, then longest literal prefix, then method decides.
@@ -135,6 +154,9 @@ func (r *Route) Validate() error {
 		if err := checkKey("meter", r.Meter); err != nil {
 			return err
 		}
+	}
+	if _, ok := stalePolicies[r.StalePolicy()]; !ok {
+		return invalid("on_stale", "%q is not block, serve or block_at_grace", r.OnStale)
 	}
 	if r.Cost == nil {
 		return nil
@@ -185,7 +207,11 @@ func (r *Route) normalize() {
 	if r.BillOpenIntents == nil {
 		r.BillOpenIntents = new(true)
 	}
+	r.OnStale = r.StalePolicy()
 }
+
+// StalePolicy is OnStale with its default.
+func (r *Route) StalePolicy() OnStale { return cmp.Or(r.OnStale, StaleBlock) }
 
 // Units is what a request costs.
 func (r *Route) Units() int64 {
@@ -205,7 +231,8 @@ func (r *Route) BillsOpenIntents() bool { return r.BillOpenIntents == nil || *r.
 func (r *Route) sameRule(o *Route) bool {
 	return r.Service == o.Service && r.Match.Host == o.Match.Host && r.Match.Path == o.Match.Path &&
 		slices.Equal(r.Match.Methods, o.Match.Methods) && slices.Equal(r.Requires, o.Requires) &&
-		r.Meter == o.Meter && r.Units() == o.Units() && r.BillsOpenIntents() == o.BillsOpenIntents()
+		r.Meter == o.Meter && r.Units() == o.Units() && r.BillsOpenIntents() == o.BillsOpenIntents() &&
+		r.StalePolicy() == o.StalePolicy()
 }
 
 func (r *Route) sameAs(o *Route) bool { return r.DisplayName == o.DisplayName && r.sameRule(o) }
@@ -215,5 +242,6 @@ func (r *Route) rule() *decision.Route {
 	return &decision.Route{
 		Key: r.Key, Service: r.Service, Host: r.Match.Host, Path: r.Match.Path, Methods: r.Match.Methods,
 		Requires: r.Requires, Meter: r.Meter, Cost: r.Units(), BillOpenIntents: r.BillsOpenIntents(),
+		OnStale: stalePolicies[r.StalePolicy()],
 	}
 }

@@ -196,7 +196,7 @@ func (t *licensingTx) InsertRoute(ctx context.Context, r licensing.Route) (licen
 	row, err := t.q.InsertRoute(ctx, query.InsertRouteParams{
 		Key: r.Key, DisplayName: r.DisplayName, Service: r.Service, Host: r.Match.Host, Path: r.Match.Path,
 		Methods: filled(r.Match.Methods), Requires: filled(r.Requires), Meter: nullText(r.Meter), CostFixed: r.Units(),
-		BillOpenIntents: r.BillsOpenIntents(), CreatedAt: r.CreateTime, UpdatedAt: r.UpdateTime,
+		BillOpenIntents: r.BillsOpenIntents(), OnStale: string(r.StalePolicy()), CreatedAt: r.CreateTime, UpdatedAt: r.UpdateTime,
 	})
 	return toRoute(row), taken(err, licensing.KindRoute, "key", r.Key)
 }
@@ -205,7 +205,7 @@ func (t *licensingTx) UpdateRoute(ctx context.Context, r licensing.Route) (licen
 	row, err := t.q.UpdateRoute(ctx, query.UpdateRouteParams{
 		Key: r.Key, DisplayName: r.DisplayName, Service: r.Service, Host: r.Match.Host, Path: r.Match.Path,
 		Methods: filled(r.Match.Methods), Requires: filled(r.Requires), Meter: nullText(r.Meter), CostFixed: r.Units(),
-		BillOpenIntents: r.BillsOpenIntents(), UpdatedAt: r.UpdateTime, ArchivedAt: nullable(r.ArchiveTime),
+		BillOpenIntents: r.BillsOpenIntents(), OnStale: string(r.StalePolicy()), UpdatedAt: r.UpdateTime, ArchivedAt: nullable(r.ArchiveTime),
 	})
 	return toRoute(row), failed(err, "write", licensing.KindRoute)
 }

@@ -145,7 +145,7 @@ func toRoute(r query.Route) licensing.Route {
 	out := licensing.Route{
 		Key: r.Key, DisplayName: r.DisplayName, Service: r.Service,
 		Match:    licensing.RouteMatch{Host: r.Host, Path: r.Path, Methods: r.Methods},
-		Requires: r.Requires, Meter: text(r.Meter), BillOpenIntents: &r.BillOpenIntents,
+		Requires: r.Requires, Meter: text(r.Meter), BillOpenIntents: &r.BillOpenIntents, OnStale: licensing.OnStale(r.OnStale),
 		Meta: meta(r.Revision, r.CreatedAt, r.UpdatedAt, r.ArchivedAt),
 	}
 	if r.Meter != nil {

@@ -25,7 +25,7 @@ func (s *Nodes) SaveNode(ctx context.Context, n fleet.Node) error {
 	err := s.db.q.SaveNode(ctx, query.SaveNodeParams{
 		Name: n.Name, Boot: n.Boot, Version: n.Version,
 		EpochGeneration: int64(n.Epoch.Generation), EpochNumber: int64(n.Epoch.Number), State: n.State,
-		LagMs: n.Lag.Milliseconds(), SpoolBytes: n.SpoolBytes, ProxyRps: n.ProxyRPS, Report: int64(n.Report),
+		LagMs: n.Lag.Milliseconds(), SpoolBytes: n.SpoolBytes, ProxyRps: n.ProxyRPS, Report: int64(n.Report), Refuses: n.Refuses,
 		ProvenGeneration: int64(n.Proven.Generation), ProvenNumber: int64(n.Proven.Number), ProvenHash: filledBytes(n.ProvenHash), Drained: n.Drained,
 	})
 	if err != nil {
@@ -50,7 +50,7 @@ func (s *Nodes) Nodes(ctx context.Context) ([]fleet.Node, []time.Duration, error
 			Name: r.Node.Name, Boot: r.Node.Boot, Version: r.Node.Version,
 			Epoch: decision.Epoch{Generation: uint64(r.Node.EpochGeneration), Number: uint64(r.Node.EpochNumber)},
 			State: r.Node.State, Lag: time.Duration(r.Node.LagMs) * time.Millisecond, SpoolBytes: r.Node.SpoolBytes,
-			ProxyRPS: r.Node.ProxyRps, Report: uint64(r.Node.Report), LastSeen: r.Node.LastSeen.UTC(), Drained: r.Node.DrainedAt != nil,
+			ProxyRPS: r.Node.ProxyRps, Report: uint64(r.Node.Report), Refuses: r.Node.Refuses, LastSeen: r.Node.LastSeen.UTC(), Drained: r.Node.DrainedAt != nil,
 			Proven:     decision.Epoch{Generation: uint64(r.Node.ProvenGeneration), Number: uint64(r.Node.ProvenNumber)},
 			ProvenHash: r.Node.ProvenHash,
 		}

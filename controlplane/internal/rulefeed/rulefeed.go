@@ -28,6 +28,7 @@ func (Encoder) Record(c licensing.Change) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	nextRecord(r)
 	return deterministic.Marshal(r)
 }
 
@@ -43,7 +44,7 @@ func (Encoder) Envelope(fleet string, head licensing.Head, at time.Time, records
 	if err != nil {
 		return nil, fmt.Errorf("encode change set %d.%d: %w", e.Generation, e.To, err)
 	}
-	for _, r := range records {
+	for _, r := range append(nextRecords(), records...) {
 		b = protowire.AppendBytes(protowire.AppendTag(b, field("records"), protowire.BytesType), r)
 	}
 	if stateHash != nil {
@@ -67,7 +68,11 @@ func Record(c licensing.Change) (*rulesv1.Record, error) {
 			Key: c.Key, Endpoints: c.Endpoints,
 		}}}, nil
 	case *licensing.Route:
-		return &rulesv1.Record{Value: &rulesv1.Record_Route{Route: route(c)}}, nil
+		r := &rulesv1.Record{Value: &rulesv1.Record_Route{Route: route(c)}}
+		if c.StalePolicy() == licensing.StaleBlockAtGrace {
+			r.Needs = []string{needsOnStale}
+		}
+		return r, nil
 	case *licensing.Meter:
 		return &rulesv1.Record{Value: &rulesv1.Record_Meter{Meter: &rulesv1.Meter{
 			Key: c.Key, Aggregation: aggregations[c.Aggregation],
@@ -120,6 +125,7 @@ func route(r *licensing.Route) *rulesv1.Route {
 	return &rulesv1.Route{
 		Key: r.Key, Service: r.Service, Host: r.Match.Host, Path: r.Match.Path, Methods: r.Match.Methods,
 		Requires: r.Requires, Meter: r.Meter, CostFixed: r.Units(), BillOpenIntents: r.BillsOpenIntents(),
+		OnStale: stalePolicies[r.StalePolicy()],
 	}
 }
 
@@ -206,6 +212,15 @@ func instant(t time.Time) *timestamppb.Timestamp {
 		return nil
 	}
 	return timestamppb.New(t)
+}
+
+// needsOnStale is what a reader has to know that may not serve by old rules for as long as others may.
+const needsOnStale = "route.on_stale"
+
+var stalePolicies = map[licensing.OnStale]rulesv1.OnStale{
+	licensing.StaleBlock:        rulesv1.OnStale_ON_STALE_UNSPECIFIED,
+	licensing.StaleServe:        rulesv1.OnStale_ON_STALE_SERVE,
+	licensing.StaleBlockAtGrace: rulesv1.OnStale_ON_STALE_BLOCK_AT_GRACE,
 }
 
 var kinds = map[licensing.Kind]rulesv1.Kind{

@@ -35,7 +35,7 @@ func objects() []licensing.Change {
 		&licensing.AddOn{Key: "a", DisplayName: "A", Version: 4, Entitlements: []licensing.Entitlement{
 			{Feature: "f", Quota: &licensing.Quota{Limit: 9, Period: licensing.Day, Mode: licensing.Hard}}, {Feature: "on", Enabled: true},
 		}},
-		&licensing.Route{Key: "r", Service: "s", Match: licensing.RouteMatch{Host: "h", Path: "/x", Methods: []string{"GET"}}, Requires: []string{"on"}, Meter: "m", Cost: &licensing.RouteCost{Fixed: 3}},
+		&licensing.Route{Key: "r", Service: "s", Match: licensing.RouteMatch{Host: "h", Path: "/x", Methods: []string{"GET"}}, Requires: []string{"on"}, Meter: "m", Cost: &licensing.RouteCost{Fixed: 3}, OnStale: licensing.StaleBlockAtGrace},
 		&licensing.Customer{ID: "cus_1", ExternalID: "acme", TimeZone: "Asia/Tokyo", Metadata: map[string]string{"a": "b"}},
 		&licensing.License{ID: "lic_1", Customer: "cus_1", Plan: "p", PlanVersion: 3, Decided: licensing.Canceled, StartsAt: at, Anchor: at, CounterGeneration: 2, AddOns: []licensing.Attachment{{AddOn: "a", StartsAt: at, EndsAt: at.Add(time.Hour)}, {AddOn: "b", StartsAt: at}}},
 		&licensing.APIKey{ID: "key_1", License: "lic_1", Hash: [32]byte{1}, ExpiresAt: at, RevokeTime: at, Imported: true},
@@ -137,6 +137,9 @@ func TestRecord_SaysWhatNodesNeed(t *testing.T) {
 	r := records["route"].GetRoute()
 	if r.GetCostFixed() != 3 || !r.GetBillOpenIntents() || r.GetHost() != "h" || r.GetMeter() != "m" {
 		t.Errorf("route: %v", r)
+	}
+	if needs := records["route"].GetNeeds(); r.GetOnStale() != rulesv1.OnStale_ON_STALE_BLOCK_AT_GRACE || len(needs) != 1 || needs[0] != "route.on_stale" {
+		t.Errorf("route: %v, needs %v", r, needs)
 	}
 	l := records["license"].GetLicense()
 	if l.GetStatus() != rulesv1.LicenseStatus_LICENSE_STATUS_CANCELED || l.GetEndsAt() != nil || l.GetCounterGeneration() != 2 {

@@ -66,9 +66,9 @@ func (b *Borrower) close() {
 
 // ask sends a request for those who wait at l, unless one is under way that may still be answered soon: then it returns when to look
 // again. served are those who were just told to decide afresh: what the account holds is theirs. l.mu is held.
-func (b *Borrower) ask(l *license, served decision.Waiting, now time.Time) (again time.Duration) {
+func (b *Borrower) ask(l *license, served decision.Waiting, now decision.Moment) (again time.Duration) {
 	if !l.sent.IsZero() {
-		if left := l.patience - now.Sub(l.sent); left > 0 {
+		if left := l.patience - now.Tick.Sub(l.sent); left > 0 {
 			return left
 		}
 	}
@@ -83,8 +83,8 @@ func (b *Borrower) ask(l *license, served decision.Waiting, now time.Time) (agai
 		release(waiters, nil)
 		return 0
 	}
-	number := l.begin(now, timeout)
-	if !b.spawn(func() { b.askCold(l, number, asks, now) }) {
+	number := l.begin(now.Tick, timeout)
+	if !b.spawn(func() { b.askCold(l, number, asks, now.Tick) }) {
 		l.end(number)
 		release(waiters, b.over())
 		return 0
@@ -106,7 +106,7 @@ func (b *Borrower) finish(l *license, number uint64, asks []decision.Ask, loans 
 		return // It was given up.
 	}
 	if err == nil {
-		now := time.Now()
+		now := b.cfg.Clock.Tick()
 		for i, ask := range asks {
 			l.account.Reported(ask)
 			if ans, ok := b.answer(loans[i], ask); ok {
@@ -122,7 +122,7 @@ func (b *Borrower) finish(l *license, number uint64, asks []decision.Ask, loans 
 	}
 	release(asked, err)
 	if len(l.waiters) > 0 {
-		b.ask(l, total(asked), time.Now())
+		b.ask(l, total(asked), b.cfg.Clock.Now())
 	}
 }
 

@@ -20,11 +20,11 @@ func (b *Borrower) run() {
 		case <-b.ctx.Done():
 			return
 		case <-renew.C:
-			b.renew(time.Now())
+			b.renew(b.cfg.Clock.Now())
 		case <-reports.C:
-			b.report(time.Now())
-		case now := <-looks.C:
-			b.prune(now)
+			b.report(b.cfg.Clock.Tick())
+		case <-looks.C:
+			b.prune(b.cfg.Clock.Now())
 		}
 	}
 }
@@ -52,8 +52,8 @@ type part struct {
 }
 
 // renew sends what was gathered.
-func (b *Borrower) renew(now time.Time) {
-	if now.UnixNano() < b.pausedUntil.Load() || b.closed.Load() {
+func (b *Borrower) renew(now decision.Moment) {
+	if now.Tick.UnixNano() < b.pausedUntil.Load() || b.closed.Load() {
 		return
 	}
 	b.mu.Lock()
@@ -66,7 +66,7 @@ func (b *Borrower) renew(now time.Time) {
 	flush := func() {
 		if len(batch) > 0 {
 			parts := batch
-			b.spawn(func() { b.askBatch(parts, now) })
+			b.spawn(func() { b.askBatch(parts, now.Tick) })
 		}
 		batch, size = nil, 0
 	}
@@ -88,7 +88,7 @@ func (b *Borrower) renew(now time.Time) {
 		asks := l.account.Asks(l.id, decision.Waiting{}, horizon, now)
 		var number uint64
 		if len(asks) > 0 {
-			number = l.begin(now, patience)
+			number = l.begin(now.Tick, patience)
 		}
 		l.mu.Unlock()
 		if len(asks) == 0 {
@@ -109,7 +109,7 @@ func (b *Borrower) askBatch(parts []part, sent time.Time) {
 	}
 	loans, err := b.lend(b.ctx, false, asks)
 	if err != nil {
-		b.pausedUntil.Store(time.Now().Add(pause).UnixNano())
+		b.pausedUntil.Store(b.cfg.Clock.Tick().Add(pause).UnixNano())
 		if b.ctx.Err() == nil {
 			b.log.Debug("cannot renew loans", "asks", len(asks), "error", err)
 		}
@@ -126,13 +126,13 @@ func (b *Borrower) askBatch(parts []part, sent time.Time) {
 }
 
 // prune forgets licences that were not used for long and hold nothing.
-func (b *Borrower) prune(now time.Time) {
+func (b *Borrower) prune(now decision.Moment) {
 	for i := range b.shards {
 		s := &b.shards[i]
 		s.mu.Lock()
 		for id, l := range s.licenses {
 			l.mu.Lock()
-			if l.sent.IsZero() && len(l.waiters) == 0 && now.Sub(l.used) > unused && !l.touched.Load() && !l.queued.Load() {
+			if l.sent.IsZero() && len(l.waiters) == 0 && now.Tick.Sub(l.used) > unused && !l.touched.Load() && !l.queued.Load() {
 				var forgot time.Time
 				if forgot, l.gone = l.account.Forgettable(now); l.gone {
 					delete(s.licenses, id)
@@ -178,7 +178,7 @@ func (b *Borrower) giveBack(ctx context.Context) error {
 		}
 		s.mu.RUnlock()
 		for _, l := range all {
-			more := l.account.Return(l.id, time.Now())
+			more := l.account.Return(l.id, b.cfg.Clock.Now())
 			if len(asks)+len(more) > maxBatch {
 				flush()
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tollgate/dataplane/decision"
+	"tollgate/dataplane/internal/clock"
 	lendv1 "tollgate/gen/go/tollgate/lend/v1"
 )
 
@@ -22,7 +23,9 @@ type Config struct {
 	// Node is the node's name, Boot this process's life: 32 hex digits.
 	Node, Boot string
 	Lender     Lender
-	// Horizon is the outage of the lender that hard quotas should ride out, as the rules say now; 0: 60 s.
+	// Clock is the node's.
+	Clock *clock.Clock
+	// Horizon is the outage of the lender that hard quotas should ride out, as the rules say now; 0: 60 s; less: nothing more is borrowed of quotas.
 	Horizon func() time.Duration
 	// Fatal is called once, when the lender says that the boot is closed: the process has to start anew.
 	Fatal   func(error)
@@ -76,7 +79,7 @@ type Borrower struct {
 	shards  [shards]shard
 
 	closed atomic.Bool
-	// pausedUntil is when renewals may be asked for again, in Unix nanoseconds.
+	// pausedUntil is when renewals may be asked for again: a tick, in nanoseconds.
 	pausedUntil atomic.Int64
 
 	mu sync.Mutex
@@ -197,7 +200,7 @@ func (b *Borrower) Wait(ctx context.Context, id string, units int64) error {
 			return ErrStopped
 		case <-overdue:
 			l.mu.Lock()
-			again = b.ask(l, decision.Waiting{}, time.Now())
+			again = b.ask(l, decision.Waiting{}, b.cfg.Clock.Now())
 			l.mu.Unlock()
 		}
 	}
@@ -210,7 +213,7 @@ func (b *Borrower) join(id string, w *waiter) (*license, time.Duration) {
 		l.mu.Lock()
 		if !l.gone {
 			l.waiters = append(l.waiters, w)
-			again := b.ask(l, decision.Waiting{}, time.Now())
+			again := b.ask(l, decision.Waiting{}, b.cfg.Clock.Now())
 			l.mu.Unlock()
 			return l, again
 		}
@@ -239,7 +242,7 @@ func (b *Borrower) Recalled(r *lendv1.Recall) {
 	if l == nil || key.Kind != decision.QuotaLoan {
 		return
 	}
-	ask, ok := l.account.Recall(key, 0, time.Now())
+	ask, ok := l.account.Recall(key, 0, b.cfg.Clock.Tick())
 	if !ok {
 		return
 	}
@@ -275,7 +278,7 @@ func (b *Borrower) enqueue(l *license) {
 }
 
 func (b *Borrower) horizon() time.Duration {
-	if h := b.cfg.Horizon(); h > 0 {
+	if h := b.cfg.Horizon(); h != 0 {
 		return h
 	}
 	return defaultHorizon

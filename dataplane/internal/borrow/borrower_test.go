@@ -149,13 +149,13 @@ func TestWait_OvertakesABatchThatTakesLongAndDropsItsAnswer(t *testing.T) {
 				t.Fatalf("%s: the batch that is under way was waited for", v.Code)
 			}
 		}
-		held, _ := n.Account(license(0)).Totals(time.Now())
+		held, _ := n.Account(license(0)).Totals(n.clock.Now())
 		lent := l.lent()
 		pass(480 * time.Millisecond)
 		if l.lent() == lent {
 			t.Fatal("the batch was not answered")
 		}
-		if after, _ := n.Account(license(0)).Totals(time.Now()); after > held {
+		if after, _ := n.Account(license(0)).Totals(n.clock.Now()); after > held {
 			t.Errorf("a late answer made %d held of %d", after, held)
 		}
 	})

@@ -17,7 +17,7 @@ type license struct {
 	queued, touched atomic.Bool
 
 	mu sync.Mutex
-	// number is that of the newest request; only its answer is applied. sent is when it was sent; zero: it was answered, or failed.
+	// number is that of the newest request; only its answer is applied. sent is the tick at which it was sent; zero: it was answered, or failed.
 	number uint64
 	sent   time.Time
 	// patience is how long that one may be under way before one that waits gives it up.

@@ -2,7 +2,6 @@ package borrow
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -38,7 +37,7 @@ func (u loanUnits) Describe(c chan<- *prometheus.Desc) { c <- loanUnitsDesc }
 
 // Collect implements prometheus.Collector.
 func (u loanUnits) Collect(c chan<- prometheus.Metric) {
-	now := time.Now()
+	now := u.b.cfg.Clock.Now()
 	var held, spent int64
 	for i := range u.b.shards {
 		s := &u.b.shards[i]

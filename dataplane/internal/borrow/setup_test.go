@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"tollgate/dataplane/decision"
 	"tollgate/dataplane/internal/borrow"
+	"tollgate/dataplane/internal/clock"
 	lendv1 "tollgate/gen/go/tollgate/lend/v1"
 )
 
@@ -153,6 +155,9 @@ type node struct {
 	reg    *prometheus.Registry
 	fatal  chan error
 	logged *records
+	clock  *clock.Clock
+	// horizon is what the rules say, in nanoseconds.
+	horizon atomic.Int64
 }
 
 // rules are a quota per month, or none where limit is 0, and a rate limit, or none where rate is 0.
@@ -187,10 +192,10 @@ func license(i int) string { return "lic-" + string(rune('a'+i/26)) + string(run
 
 func newNode(t *testing.T, l borrow.Lender, boot string, s *decision.State) *node {
 	t.Helper()
-	n := &node{t: t, state: s, reg: prometheus.NewRegistry(), fatal: make(chan error, 8), logged: &records{Handler: slog.NewTextHandler(io.Discard, nil)}} //nolint:sloglint // DiscardHandler is not enabled at any level, and what is logged is counted.
+	n := &node{t: t, state: s, clock: clock.New(clock.Monotonic()), reg: prometheus.NewRegistry(), fatal: make(chan error, 8), logged: &records{Handler: slog.NewTextHandler(io.Discard, nil)}} //nolint:sloglint // DiscardHandler is not enabled at any level, and what is logged is counted.
 	var err error
 	n.Borrower, err = borrow.New(borrow.Config{
-		Node: "node", Boot: boot, Lender: l, Horizon: func() time.Duration { return 0 },
+		Node: "node", Boot: boot, Lender: l, Clock: n.clock, Horizon: func() time.Duration { return time.Duration(n.horizon.Load()) },
 		Fatal: func(err error) { n.fatal <- err }, Logger: slog.New(n.logged), Metrics: n.reg,
 	})
 	if err != nil {
@@ -219,7 +224,9 @@ func (r *records) Handle(_ context.Context, rec slog.Record) error {
 func (n *node) decide(i int) *decision.Verdict {
 	v := &decision.Verdict{}
 	r := decision.Request{Method: "GET", Path: "/calls", Presented: decision.KeyCredential, KeyID: license(i)}
-	decision.Decide(v, n.state, &r, n.Borrower, time.Now())
+	now := n.clock.Now()
+	r.Tick = now.Tick
+	decision.Decide(v, n.state, &r, n.Borrower, now.Date)
 	if v.Renew {
 		n.Renew(license(i))
 	}

@@ -221,7 +221,7 @@ func TestI1_NoRulesOrStaleRulesForwardNothing(t *testing.T) {
 	h := setup(t, func(http.ResponseWriter, *http.Request) { t.Error("forwarded") })
 	state, _ := h.rules.Current()
 	for _, s := range []*decision.State{nil, state} {
-		h.rules.set(s, true)
+		h.rules.set(s, decision.AgeBlock)
 		res := h.get("pro", "/hello")
 		if p := res.problem(t); res.StatusCode != 503 || p["code"] != "rules_unavailable" || !strings.HasSuffix(p["type"].(string), "/errors/rules_unavailable") {
 			t.Errorf("%d %s", res.StatusCode, res.body)

@@ -20,10 +20,11 @@ type exchange struct {
 	client   client
 	base     string // Of problem types.
 
-	start, decided time.Time
-	verdict        decision.Verdict
-	malformed      flaw // Of a request that is malformed.
-	entry          record.Decision
+	start     time.Time // Of the machine's clock, for what takes how long.
+	decided   time.Time // The date of the decision.
+	verdict   decision.Verdict
+	malformed flaw // Of a request that is malformed.
+	entry     record.Decision
 
 	// Of a request that is forwarded.
 	settings       *decision.Settings

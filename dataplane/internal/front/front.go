@@ -23,6 +23,7 @@ type Config struct {
 	Log       Log
 	Identity  Identity
 	Upstreams Upstreams
+	Clock     Clock
 
 	Registry prometheus.Registerer
 	Logger   *slog.Logger
@@ -43,6 +44,7 @@ type Front struct {
 	log       Log
 	identity  Identity
 	upstreams Upstreams
+	clock     Clock
 	logger    *slog.Logger
 	boot      string
 	coldWait  time.Duration
@@ -58,7 +60,7 @@ type Front struct {
 
 // New makes a Front and registers its metrics.
 func New(c Config) (*Front, error) {
-	if c.Rules == nil || c.Limits == nil || c.Log == nil || c.Identity == nil || c.Upstreams == nil ||
+	if c.Rules == nil || c.Limits == nil || c.Log == nil || c.Identity == nil || c.Upstreams == nil || c.Clock == nil ||
 		c.Registry == nil || c.Logger == nil || c.Boot == "" || c.ColdWait <= 0 || c.MaxInFlight <= 0 {
 		return nil, errors.New("front: incomplete configuration")
 	}
@@ -67,7 +69,7 @@ func New(c Config) (*Front, error) {
 		return nil, err
 	}
 	f := &Front{
-		rules: c.Rules, limits: c.Limits, log: c.Log, identity: c.Identity, upstreams: c.Upstreams,
+		rules: c.Rules, limits: c.Limits, log: c.Log, identity: c.Identity, upstreams: c.Upstreams, clock: c.Clock,
 		logger: c.Logger, boot: c.Boot, coldWait: c.ColdWait, maxFlight: int64(c.MaxInFlight),
 		trusted: c.TrustedProxies, metrics: m,
 	}
@@ -89,15 +91,15 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	full := f.inFlight.Add(1) > f.maxFlight
 	defer f.inFlight.Add(-1)
 
-	state, stale := f.rules.Current()
+	state, age := f.rules.Current()
 	x.setBase(state)
 	if full {
 		x.verdict = refusal(decision.Overloaded, state)
-		x.decided = x.start
+		x.decided = f.clock.Now().Date
 		x.deny()
 		return
 	}
-	req := decision.Request{Stale: stale, Method: r.Method, Host: routeHost(r.Host), Path: r.URL.Path, Details: termDetails{x}}
+	req := decision.Request{Age: age, Method: r.Method, Host: routeHost(r.Host), Path: r.URL.Path, Details: termDetails{x}}
 	if x.malformed = validate(r); x.malformed != "" {
 		req.Malformed = true
 	} else if state != nil {
@@ -119,7 +121,8 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f *Front) decide(ctx context.Context, x *exchange, state *decision.State, req *decision.Request) *decision.State {
 	var cancel context.CancelFunc
 	for {
-		x.decided = time.Now()
+		now := f.clock.Now()
+		x.decided, req.Tick = now.Date, now.Tick
 		decision.Decide(&x.verdict, state, req, f.limits, x.decided)
 		if !x.verdict.Cold {
 			return state
@@ -135,7 +138,7 @@ func (f *Front) decide(ctx context.Context, x *exchange, state *decision.State, 
 		if err := f.limits.Wait(ctx, x.verdict.License.ID, max(1, x.verdict.Cost)); err != nil {
 			return state
 		}
-		state, req.Stale = f.rules.Current()
+		state, req.Age = f.rules.Current()
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tollgate/dataplane/decision"
+	"tollgate/dataplane/internal/clock"
 	"tollgate/dataplane/internal/record"
 )
 
@@ -15,23 +16,24 @@ import (
 type rules struct {
 	mu    sync.Mutex
 	state *decision.State
-	stale bool
+	age   decision.Age
 }
 
-func (r *rules) Current() (*decision.State, bool) {
+func (r *rules) Current() (*decision.State, decision.Age) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.state, r.stale
+	return r.state, r.age
 }
 
-func (r *rules) set(s *decision.State, stale bool) {
+func (r *rules) set(s *decision.State, age decision.Age) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.state, r.stale = s, stale
+	r.state, r.age = s, age
 }
 
 // bank lends to real accounts from pools that a test fills.
 type bank struct {
+	clock    *clock.Clock
 	mu       sync.Mutex
 	accounts map[string]*decision.Account
 	pools    map[string]int64 // By limit; one that is not there is endless.
@@ -70,7 +72,7 @@ func (b *bank) Wait(ctx context.Context, license string, units int64) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
+	now := b.clock.Now()
 	for _, ask := range a.Asks(license, decision.Waiting{Requests: 1, Units: units}, time.Second, now) {
 		pool, bounded := b.pools[ask.Key.Limit]
 		grant := ask.Want
@@ -85,7 +87,7 @@ func (b *bank) Wait(ctx context.Context, license string, units int64) error {
 		if grant == 0 {
 			ans.RetryAfter = b.retry
 		}
-		a.Apply(ans, now, now)
+		a.Apply(ans, now.Tick, now.Tick)
 	}
 	return nil
 }

@@ -11,9 +11,14 @@ import (
 
 // Rules is the rule state that the node enforces.
 type Rules interface {
-	// Current is the newest verified state; nil where there is none yet. stale: it is older than the fleet allows, and
-	// nothing is to be forwarded by it. It never blocks: it is called for each request.
-	Current() (state *decision.State, stale bool)
+	// Current is the newest verified state, and its age; nil and AgeUnknown where there is none yet. It never blocks: it is called for each request.
+	Current() (*decision.State, decision.Age)
+}
+
+// Clock is the node's.
+type Clock interface {
+	// Now is the present moment. It never blocks.
+	Now() decision.Moment
 }
 
 // Limits is what the node was lent of shared limits.

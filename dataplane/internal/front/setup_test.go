@@ -20,6 +20,7 @@ import (
 
 	"tollgate/dataplane/apikey"
 	"tollgate/dataplane/decision"
+	"tollgate/dataplane/internal/clock"
 	"tollgate/dataplane/internal/front"
 	"tollgate/dataplane/internal/identity"
 	"tollgate/dataplane/internal/record"
@@ -51,14 +52,14 @@ func setup(t *testing.T, handler http.HandlerFunc, change ...func(*front.Config)
 	t.Cleanup(up.Close)
 	h := &house{
 		T: t, rules: &rules{}, ledger: &ledger{settling: make(chan record.Settlement, 1024)},
-		bank: &bank{accounts: map[string]*decision.Account{}, pools: map[string]int64{}, retry: 300 * time.Millisecond},
+		bank: &bank{clock: clock.New(clock.System()), accounts: map[string]*decision.Account{}, pools: map[string]int64{}, retry: 300 * time.Millisecond},
 		keys: map[string]string{}, reg: prometheus.NewRegistry(),
 	}
-	h.rules.set(h.state(up.URL), false)
+	h.rules.set(h.state(up.URL), decision.AgeFresh)
 	pool := upstream.NewPool()
 	logger := slog.New(slog.NewJSONHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	cfg := front.Config{
-		Rules: h.rules, Limits: h.bank, Log: h.ledger, Identity: identity.Reader{}, Upstreams: pool,
+		Rules: h.rules, Limits: h.bank, Log: h.ledger, Identity: identity.Reader{}, Upstreams: pool, Clock: h.bank.clock,
 		Registry: h.reg, Logger: logger, Boot: "boot", ColdWait: 2 * time.Second, MaxInFlight: 1000,
 	}
 	for _, c := range change {

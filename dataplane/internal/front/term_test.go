@@ -21,7 +21,7 @@ func (h *house) terms(terms ...decision.Term) {
 	if err != nil {
 		h.Fatal(err)
 	}
-	h.rules.set(next, false)
+	h.rules.set(next, decision.AgeFresh)
 }
 
 func TestDeny_ByATermNamesTheTerm(t *testing.T) {

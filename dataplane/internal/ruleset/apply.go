@@ -25,18 +25,6 @@ const (
 	refusedHash      = "hash"
 )
 
-// capabilities are the needs that this reader meets. There are none yet.
-var capabilities = map[string]bool{}
-
-func unmet(needs []string) error {
-	for _, n := range needs {
-		if !capabilities[n] {
-			return fmt.Errorf("it needs %q", n)
-		}
-	}
-	return nil
-}
-
 // openReason is what a message that does not open is counted as. What cannot be read as a signed message bears no
 // signature that verifies.
 func openReason(err error) string {
@@ -48,7 +36,7 @@ func openReason(err error) string {
 
 // opened is what Open said of a change set or a snapshot; an error is noted, for a newer key set may make it none.
 func (f *Follower) opened(kind envelope.Kind, raw []byte) (envelope.Opened, error) {
-	opened, err := f.verifier.Open(kind, raw, time.Now())
+	opened, err := f.open(kind, raw)
 	if errors.Is(err, envelope.ErrSignature) {
 		f.unsigned.Store(true)
 	}
@@ -97,12 +85,13 @@ func (f *Follower) take(raw []byte, repeated, history bool) bool {
 	case next, whole:
 		reason, err := f.apply(env, opened.Payload, hash, p == whole, func(at decision.Epoch) { f.appendToDisk(at, raw, !history) })
 		if err != nil {
+			f.refusing.Store(&reason)
 			refuse(reason, err)
 			// Another state than the one that was meant can only be mended by a snapshot.
 			return reason != refusedHash
 		}
 		if !history {
-			f.metrics.propagation.Observe(time.Since(env.GetCreatedAt().AsTime()).Seconds())
+			f.metrics.propagation.Observe(f.clock.Wall().Sub(env.GetCreatedAt().AsTime()).Seconds())
 		}
 	}
 	return true
@@ -160,7 +149,7 @@ func (f *Follower) place(env *rulesv1.Envelope, hash []byte) place {
 
 // apply builds the next state aside, keeps what leads to it and brings it into force. Where it fails, nothing has changed.
 func (f *Follower) apply(env *rulesv1.Envelope, payload, hash []byte, whole bool, keep func(decision.Epoch)) (reason string, err error) {
-	if err := unmet(env.GetNeeds()); err != nil {
+	if err := f.unmet(env.GetNeeds()); err != nil {
 		return refusedNeeds, err
 	}
 	sums, err := digests(payload, envelopeRecords, len(env.GetRecords()))
@@ -173,8 +162,8 @@ func (f *Follower) apply(env *rulesv1.Envelope, payload, hash []byte, whole bool
 	}
 	edit := decision.Edit(from)
 	for i, r := range env.GetRecords() {
-		if err := f.zones.set(edit.Of(sums[i]), r); err != nil {
-			return refusedMalformed, fmt.Errorf("record %d: %w", i, err)
+		if err := f.set(edit.Of(sums[i]), r); err != nil {
+			return reasonOf(err), fmt.Errorf("record %d: %w", i, err)
 		}
 	}
 	state, err := edit.Build(decision.Epoch{Generation: env.GetGeneration(), Number: env.GetTo()})
@@ -203,7 +192,8 @@ func (f *Follower) enforce(state *decision.State, hash []byte) {
 	delete(f.known, at.Number-remembered)
 	e := &enforced{state: state, hash: hash, ages: agesOf(state.Settings())}
 	f.current.Store(e)
-	if raw := f.fresh.enforced(at); raw != nil {
+	f.refusing.Store(nil)
+	if raw := f.fresh.enforced(at, e.ages); raw != nil {
 		f.disk.heard(raw)
 	}
 	f.metrics.epoch.Set(float64(at.Number))
@@ -239,14 +229,19 @@ const logEvery = time.Second
 
 func (f *Follower) refuse(reason string, err error) {
 	f.metrics.rejected.WithLabelValues(reason).Inc()
-	now := time.Now()
-	f.mu.Lock()
-	loud := now.Sub(f.logged[reason]) >= logEvery
-	if loud {
-		f.logged[reason] = now
-	}
-	f.mu.Unlock()
-	if loud {
+	if f.loud(reason) {
 		f.log.Warn("refused rules", "reason", reason, "error", err)
 	}
+}
+
+// loud reports whether it is time for another line about one thing.
+func (f *Follower) loud(what string) bool {
+	now := f.clock.Tick()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if last, ok := f.logged[what]; ok && now.Sub(last) < logEvery {
+		return false
+	}
+	f.logged[what] = now
+	return true
 }

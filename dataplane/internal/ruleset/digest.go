@@ -2,7 +2,6 @@ package ruleset
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -32,8 +31,7 @@ func digests(message []byte, records protowire.Number, many int) ([]decision.Dig
 		}
 		var d decision.Digest
 		if !is {
-			sum := sha256.Sum256(record)
-			copy(d[:], sum[:])
+			d = decision.DigestOf(record)
 		}
 		all = append(all, d)
 		return nil

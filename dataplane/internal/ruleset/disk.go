@@ -82,6 +82,11 @@ func (f *Follower) restore(ctx context.Context) {
 	if d == nil {
 		return
 	}
+	if floor := d.Floor(); !floor.IsZero() {
+		f.clock.Resume(floor, 0)
+		f.fresh.notBefore(floor)
+		defer f.resumeClock(floor)
+	}
 	f.disk.restoring = true
 	defer func() {
 		f.disk.restoring = false
@@ -118,7 +123,7 @@ func (f *Follower) restore(ctx context.Context) {
 		f.current.Store(nil)
 		f.frozen.Store(0)
 		clear(f.known)
-		f.fresh.enforced(decision.Epoch{})
+		f.fresh.enforced(decision.Epoch{}, defaultAges)
 		f.metrics.epoch.Set(0)
 		return
 	}
@@ -128,11 +133,12 @@ func (f *Follower) restore(ctx context.Context) {
 		f.log.Info("took the rules on disk", "generation", at.Generation, "number", at.Number, "serves_offline", false)
 		return
 	}
-	now := time.Now()
-	h := f.openHeartbeat(raw, now)
+	now := f.clock.Wall()
+	h := f.openHeartbeat(raw)
 	if h == nil {
 		return
 	}
+	f.resumeClock(h.GetTime().AsTime().Add(age))
 	state, _ := f.Current()
 	trusted := clean || state.Settings().OfflineStart
 	f.fresh.resume(h.GetTime().AsTime(), age, trusted, now)
@@ -148,6 +154,16 @@ func (f *Follower) unchanged() {
 		_, _, clean := d.LastSeen()
 		f.disk.proven.Store(clean)
 	}
+}
+
+// resumeClock goes on from a date that an earlier process left.
+func (f *Follower) resumeClock(floor time.Time) {
+	grace := defaultAges.grace
+	if e := f.current.Load(); e != nil {
+		grace = e.ages.grace
+	}
+	f.clock.Resume(floor, grace)
+	f.fresh.notBefore(floor)
 }
 
 // appendToDisk keeps a change set before it is enforced. Where that fails it is enforced all the same: a revocation must not wait for a disk.
@@ -242,6 +258,9 @@ func (f *Follower) keep(ctx context.Context) {
 		if last := f.disk.seen.Load(); last != nil {
 			_ = f.disk.disk.Seen(*last, f.seenAge()) // Once more in a second.
 		}
+		if floor, known := f.clock.Floor(); known {
+			_ = f.disk.disk.KeepFloor(floor, false)
+		}
 		bytes, changes := f.disk.disk.Logged()
 		long := bytes >= longBytes || changes >= longChanges || f.disk.disk.Missing() != (decision.Epoch{})
 		if stranded := f.disk.stranded.Load(); stranded || long && time.Since(shortened) >= shortenEvery {
@@ -332,6 +351,11 @@ func (f *Follower) closeDisk() {
 	var last []byte
 	if p := f.disk.seen.Load(); p != nil {
 		last = *p
+	}
+	if floor, known := f.clock.Floor(); known {
+		if err := f.disk.disk.KeepFloor(floor, true); err != nil {
+			f.log.Warn("the date is not kept on disk", "error", err)
+		}
 	}
 	if err := f.disk.disk.Close(last, f.seenAge(), f.disk.proven.Load()); err != nil {
 		f.log.Warn("the rules on disk are not closed: the next start waits for the control plane", "error", err)

@@ -13,6 +13,7 @@ import (
 
 	"tollgate/dataplane/decision"
 	"tollgate/dataplane/envelope"
+	"tollgate/dataplane/internal/clock"
 )
 
 // Config is what a Follower works with.
@@ -20,7 +21,9 @@ type Config struct {
 	Source   Source
 	Verifier *envelope.Verifier
 	// Disk is where the rules are kept; nil: nowhere, and the node begins each life with nothing.
-	Disk    Disk
+	Disk Disk
+	// Clock is the node's; the Follower sets it by what it hears.
+	Clock   *clock.Clock
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
 }
@@ -31,11 +34,14 @@ type Follower struct {
 	verifier *envelope.Verifier
 	log      *slog.Logger
 	metrics  *metrics
+	clock    *clock.Clock
 
 	current atomic.Pointer[enforced]
 	fresh   freshness
 	// frozen is the generation in which a fork was seen; 0: none.
 	frozen atomic.Uint64
+	// refusing is the reason for which what was sent, and signed, was not enforced; nil: nothing was since the last epoch.
+	refusing atomic.Pointer[string]
 	// wake asks the session under way to end: change sets are missing, or may be read that could not before.
 	wake chan struct{}
 	// unsigned: something was refused for its signature since the key set came.
@@ -43,6 +49,8 @@ type Follower struct {
 
 	disk  kept
 	zones zones
+	// capabilities are the needs that this version meets. Not changed after Start.
+	capabilities map[string]bool
 	// known are the hashes of epochs that were enforced, of the generation in force. Only the following goroutine uses it.
 	known map[uint64][]byte
 	// refused are names of snapshots that were counted as refused. Only the following goroutine uses it.
@@ -51,7 +59,7 @@ type Follower struct {
 	brokenTerms map[string]string
 
 	mu sync.Mutex
-	// logged is when a refusal was last logged, by reason.
+	// logged is the tick at which a refusal was last logged, by reason.
 	logged   map[string]time.Time
 	watchers []chan struct{}
 	cancel   context.CancelFunc
@@ -76,11 +84,11 @@ func (e *enforced) epoch() decision.Epoch {
 // New makes a Follower that enforces nothing yet. Call Start.
 func New(cfg Config) (*Follower, error) {
 	f := &Follower{
-		source: cfg.Source, verifier: cfg.Verifier, log: cfg.Logger, disk: kept{disk: cfg.Disk, froze: make(chan struct{}, 1)},
-		wake: make(chan struct{}, 1), zones: zones{}, known: map[uint64][]byte{}, refused: map[string]bool{}, logged: map[string]time.Time{},
+		source: cfg.Source, verifier: cfg.Verifier, log: cfg.Logger, clock: cfg.Clock, disk: kept{disk: cfg.Disk, froze: make(chan struct{}, 1)},
+		wake: make(chan struct{}, 1), zones: zones{}, capabilities: capabilities, known: map[uint64][]byte{}, refused: map[string]bool{}, logged: map[string]time.Time{},
 	}
 	f.disk.early.over = cfg.Disk == nil
-	f.fresh.start(time.Now())
+	f.fresh.start(cfg.Clock)
 	var err error
 	if f.metrics, err = newMetrics(cfg.Metrics, f); err != nil {
 		return nil, err
@@ -88,15 +96,35 @@ func New(cfg Config) (*Follower, error) {
 	return f, nil
 }
 
-// Current is the state that is enforced; nil where there is none yet. stale: it is older than the fleet allows, and
-// nothing is to be forwarded by it.
-func (f *Follower) Current() (state *decision.State, stale bool) {
+// Current is the state that is enforced, and its age; nil and AgeUnknown where there is none yet.
+func (f *Follower) Current() (*decision.State, decision.Age) {
 	e := f.current.Load()
 	if e == nil {
-		return nil, true
+		return nil, decision.AgeUnknown
 	}
 	age, ok := f.fresh.age()
-	return e.state, !ok || age >= e.ages.block
+	switch {
+	case !ok:
+		return e.state, decision.AgeUnknown
+	case age >= e.ages.block:
+		return e.state, decision.AgeBlock
+	case age >= e.ages.grace:
+		return e.state, decision.AgeGrace
+	case age >= e.ages.stale:
+		return e.state, decision.AgeStale
+	}
+	return e.state, decision.AgeFresh
+}
+
+// Refuses is why what the fleet was sent is not enforced here; empty where nothing is left.
+func (f *Follower) Refuses() string {
+	if g := f.frozen.Load(); g != 0 && g == f.Epoch().Generation {
+		return refusedFork
+	}
+	if r := f.refusing.Load(); r != nil {
+		return *r
+	}
+	return ""
 }
 
 // Epoch is the epoch that is enforced; zero where there is none yet.
@@ -107,17 +135,8 @@ func (f *Follower) Age() (time.Duration, bool) { return f.fresh.age() }
 
 // State is fresh, stale, grace or block.
 func (f *Follower) State() string {
-	e := f.current.Load()
-	age, ok := f.fresh.age()
-	switch {
-	case e == nil || !ok || age >= e.ages.block:
-		return stateBlock
-	case age >= e.ages.grace:
-		return stateGrace
-	case age >= e.ages.stale:
-		return stateStale
-	}
-	return stateFresh
+	_, age := f.Current()
+	return age.String()
 }
 
 // Enforced gets a value after another epoch came into force. Each call makes a channel; a reader that is slow

@@ -48,8 +48,8 @@ func TestFollow_StartsWithoutASnapshotFromTheFirstChangeSet(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
 	n := s.node()
-	if state, stale := n.Current(); state != nil || !stale || n.State() != "block" || n.Epoch() != (decision.Epoch{}) {
-		t.Errorf("with no rules: %v, %v, %s", state, stale, n.State())
+	if state, age := n.Current(); state != nil || age != decision.AgeUnknown || n.State() != "block" || n.Epoch() != (decision.Epoch{}) {
+		t.Errorf("with no rules: %v, %v, %s", state, age, n.State())
 	}
 	s.publish(1, service("a", "1"))
 	s.publish(2, service("b", "2"))

@@ -14,7 +14,15 @@ import (
 	"tollgate/dataplane/decision"
 	"tollgate/dataplane/envelope"
 	"tollgate/dataplane/envelope/envelopetest"
+	"tollgate/dataplane/internal/clock"
 	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
+)
+
+const (
+	stateFresh = "fresh"
+	stateStale = "stale"
+	stateGrace = "grace"
+	stateBlock = "block"
 )
 
 // clockwork is a follower in a bubble of synctest, that enforces what a test says.
@@ -49,7 +57,7 @@ func inBubble(t *testing.T, f func(t *testing.T, c *clockwork)) {
 		verifier := envelope.NewVerifier("fleet", rootPublic)
 		envelopetest.Admit(t, verifier, root, c)
 		follower, err := New(Config{
-			Verifier: verifier, Metrics: reg, Logger: slog.New(slog.DiscardHandler),
+			Verifier: verifier, Clock: clock.New(clock.Monotonic()), Metrics: reg, Logger: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -92,8 +100,8 @@ func (c *clockwork) is(want string) {
 	if got := c.State(); got != want {
 		c.t.Errorf("the state is %s, want %s", got, want)
 	}
-	if _, stale := c.Current(); stale != (want == stateBlock) {
-		c.t.Errorf("stale is %v in state %s", stale, want)
+	if _, age := c.Current(); age.String() != want {
+		c.t.Errorf("the age is %v in state %s", age, want)
 	}
 	families, err := c.reg.Gather()
 	if err != nil {
@@ -297,10 +305,10 @@ func TestI6_AReplayedHeartbeatDoesNotReviveADisk(t *testing.T) {
 		c.fresh.resume(heard, 0, false, heard)
 		time.Sleep(time.Hour)
 		at := decision.Epoch{Generation: 1, Number: 1}
-		if counts, _ := c.fresh.heartbeat(nil, at, heard.Add(5*time.Minute), defaultAges.stale, defaultAges.grace, time.Now()); counts {
+		if counts, _, _ := c.fresh.heartbeat(nil, at, heard.Add(5*time.Minute), defaultAges, c.clock.Tick()); counts {
 			t.Error("a heartbeat of an hour ago counts")
 		}
-		if counts, _ := c.fresh.heartbeat(nil, at, time.Now(), defaultAges.stale, defaultAges.grace, time.Now()); !counts {
+		if counts, _, _ := c.fresh.heartbeat(nil, at, time.Now(), defaultAges, c.clock.Tick()); !counts {
 			t.Error("one of now does not")
 		}
 	})

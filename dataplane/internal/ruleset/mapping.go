@@ -49,7 +49,11 @@ func (z zones) set(e *decision.Editor, r *rulesv1.Record) error {
 			ResponseTimeout: v.Service.GetResponseTimeout().AsDuration(),
 		})
 	case *rulesv1.Record_Route:
-		e.SetRoute(route(v.Route))
+		rt, err := route(v.Route)
+		if err != nil {
+			return err
+		}
+		e.SetRoute(rt)
 	case *rulesv1.Record_Meter:
 		e.SetMeter(&decision.Meter{Key: v.Meter.GetKey()})
 	case *rulesv1.Record_Feature:
@@ -73,7 +77,8 @@ func (z zones) set(e *decision.Editor, r *rulesv1.Record) error {
 	case *rulesv1.Record_Customer:
 		zone, err := z.load(v.Customer.GetTimeZone())
 		if err != nil {
-			return fmt.Errorf("customer %s: %w", v.Customer.GetId(), err)
+			// Its periods cannot be told: that is for it alone to suffer.
+			zone = decision.UnknownZone
 		}
 		e.SetCustomer(&decision.Customer{ID: v.Customer.GetId(), ExternalID: v.Customer.GetExternalId(), Zone: zone})
 	case *rulesv1.Record_License:
@@ -95,7 +100,7 @@ func (z zones) set(e *decision.Editor, r *rulesv1.Record) error {
 		}
 		e.SetTerm(t)
 	default:
-		return errors.New("a record of an unknown kind")
+		return unknownKind(r)
 	}
 	return nil
 }
@@ -128,8 +133,10 @@ func remove(e *decision.Editor, r *rulesv1.Removal) error {
 		e.RemoveCredential(id)
 	case rulesv1.Kind_KIND_TERM:
 		e.RemoveTerm(id)
+	case rulesv1.Kind_KIND_UNSPECIFIED:
+		return errors.New("a removal of no kind")
 	default:
-		return fmt.Errorf("removal of kind %d", r.GetKind())
+		return fmt.Errorf("%w: the removal of kind %d", errNeeds, r.GetKind())
 	}
 	return nil
 }
@@ -142,12 +149,21 @@ func settings(s *rulesv1.Settings) decision.Settings {
 	}
 }
 
-func route(r *rulesv1.Route) *decision.Route {
+func route(r *rulesv1.Route) (*decision.Route, error) {
+	onStale, ok := map[rulesv1.OnStale]decision.OnStale{
+		rulesv1.OnStale_ON_STALE_UNSPECIFIED:    decision.StaleBlock,
+		rulesv1.OnStale_ON_STALE_SERVE:          decision.StaleServe,
+		rulesv1.OnStale_ON_STALE_BLOCK_AT_GRACE: decision.StaleBlockAtGrace,
+	}[r.GetOnStale()]
+	if !ok {
+		return nil, fmt.Errorf("route %s does %s by old rules", r.GetKey(), r.GetOnStale())
+	}
 	return &decision.Route{
 		Key: r.GetKey(), Service: r.GetService(), Host: r.GetHost(), Path: r.GetPath(), Methods: r.GetMethods(),
 		Requires: r.GetRequires(), Meter: r.GetMeter(), Cost: r.GetCostFixed(),
 		StripCredential: r.GetStripCredential(), BillOpenIntents: r.GetBillOpenIntents(),
-	}
+		OnStale: onStale,
+	}, nil
 }
 
 func feature(f *rulesv1.Feature) (*decision.Feature, error) {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"tollgate/dataplane/decision"
 )
 
 type metrics struct {
@@ -12,6 +14,8 @@ type metrics struct {
 	rejected    *prometheus.CounterVec
 	propagation prometheus.Histogram
 	kept        prometheus.Gauge
+	// unknownZones counts records of customers that are denied for theirs.
+	unknownZones prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, f *Follower) (*metrics, error) {
@@ -25,6 +29,9 @@ func newMetrics(reg prometheus.Registerer, f *Follower) (*metrics, error) {
 		kept: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tollgate_rules_kept", Help: "1 where all rules that are enforced are on disk, too.",
 		}),
+		unknownZones: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tollgate_rules_unknown_zones_total", Help: "Customers that came with a time zone that is not known here, and are denied.",
+		}),
 		propagation: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "tollgate_rules_propagation_seconds", Help: "From the commit of a change set to its enforcement here.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60},
@@ -36,7 +43,7 @@ func newMetrics(reg prometheus.Registerer, f *Follower) (*metrics, error) {
 		m.rejected.WithLabelValues(reason)
 	}
 	collectors := []prometheus.Collector{
-		m.epoch, m.rejected, m.propagation, m.kept,
+		m.epoch, m.rejected, m.propagation, m.kept, m.unknownZones,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "tollgate_key_set_version", Help: "Version of the key set in force; 0: there is none.",
 		}, func() float64 { return float64(f.KeySet()) }),
@@ -47,10 +54,11 @@ func newMetrics(reg prometheus.Registerer, f *Follower) (*metrics, error) {
 			if age, ok := f.Age(); ok {
 				return age.Seconds()
 			}
-			return time.Since(f.fresh.started).Seconds()
+			return time.Duration(f.clock.Tick().UnixNano() - f.fresh.started).Seconds()
 		}),
 	}
-	for _, state := range []string{stateFresh, stateStale, stateGrace, stateBlock} {
+	for _, age := range []decision.Age{decision.AgeFresh, decision.AgeStale, decision.AgeGrace, decision.AgeBlock} {
+		state := age.String()
 		collectors = append(collectors, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "tollgate_rules_state", Help: "1 for the state of the rules by their age, 0 for the others.",
 			ConstLabels: prometheus.Labels{"state": state},

@@ -51,6 +51,9 @@ type Disk interface {
 	// Seen keeps the last heartbeat that counted, and its age by now; LastSeen is what the last process kept, and whether that ended as it should.
 	Seen(raw []byte, age time.Duration) error
 	LastSeen() (raw []byte, age time.Duration, clean bool)
+	// KeepFloor keeps a date which the node's does not fall behind any more: durable on return, if asked for. Floor is that date; zero: there is none.
+	KeepFloor(date time.Time, durable bool) error
+	Floor() time.Time
 	// Close ends the use, with the last heartbeat that counted. clean: what is left may be believed.
 	Close(last []byte, age time.Duration, clean bool) error
 }

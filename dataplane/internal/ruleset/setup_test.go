@@ -18,6 +18,7 @@ import (
 	"tollgate/dataplane/envelope"
 	"tollgate/dataplane/envelope/envelopetest"
 	"tollgate/dataplane/internal/bus/bustest"
+	"tollgate/dataplane/internal/clock"
 	"tollgate/dataplane/internal/ruleset"
 	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
 )
@@ -35,7 +36,9 @@ type setup struct {
 	// The publisher's chain: hashes by number, of generation.
 	generation uint64
 	// down: a node finds nothing.
-	down   bool
+	down bool
+	// source is a node's time; nil: the machine's.
+	source clock.Source
 	hashes map[uint64][]byte
 }
 
@@ -172,8 +175,9 @@ func (s *setup) heartbeat(number uint64) []byte {
 // node is a node that follows.
 type node struct {
 	*ruleset.Follower
-	t   *testing.T
-	reg *prometheus.Registry
+	clock *clock.Clock
+	t     *testing.T
+	reg   *prometheus.Registry
 }
 
 func (s *setup) node() *node {
@@ -184,14 +188,22 @@ func (s *setup) node() *node {
 	return n
 }
 
+// clock is a node's.
+func (s *setup) clock() *clock.Clock {
+	if s.source != nil {
+		return clock.New(s.source)
+	}
+	return clock.New(clock.System())
+}
+
 // idleNode hears heartbeats and does not follow yet.
 func (s *setup) idleNode() *node {
 	s.t.Helper()
-	reg := prometheus.NewRegistry()
+	reg, c := prometheus.NewRegistry(), s.clock()
 	b := s.nats.Node(s.t, "node-1")
 	f, err := ruleset.New(ruleset.Config{
 		Source: b, Verifier: s.verifier(),
-		Logger: slog.New(slog.DiscardHandler), Metrics: reg,
+		Clock: c, Logger: slog.New(slog.DiscardHandler), Metrics: reg,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -199,7 +211,7 @@ func (s *setup) idleNode() *node {
 	if err := b.OnHeartbeat(f.Heartbeat); err != nil {
 		s.t.Fatal(err)
 	}
-	return &node{f, s.t, reg}
+	return &node{f, c, s.t, reg}
 }
 
 // enforces waits until the node enforces an epoch.

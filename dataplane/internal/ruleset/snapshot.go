@@ -44,6 +44,9 @@ func (f *Follower) loadSnapshot(ctx context.Context, from Snapshots) error {
 		case err == nil:
 			return nil
 		case errors.As(err, &r):
+			if r.reason == refusedNeeds || r.reason == refusedMalformed {
+				f.refusing.Store(&r.reason)
+			}
 			if !f.refused[name] {
 				f.refused[name] = true
 				f.refuse(r.reason, fmt.Errorf("snapshot %s: %w", name, r.err))
@@ -171,7 +174,7 @@ func (f *Follower) takeSnapshot(ctx context.Context, from Snapshots, name string
 	if !f.wants(at) {
 		return &refusal{refusedRollback, fmt.Errorf("it holds %d.%d", at.Generation, at.Number)}
 	}
-	if err := unmet(m.GetNeeds()); err != nil {
+	if err := f.unmet(m.GetNeeds()); err != nil {
 		return &refusal{refusedNeeds, err}
 	}
 	copied := f.copySnapshot(at)
@@ -187,8 +190,8 @@ func (f *Follower) takeSnapshot(ctx context.Context, from Snapshots, name string
 	edit := decision.Edit(nil)
 	err = parts(ctx, from, name, m, func(p part) error {
 		for j, r := range p.records {
-			if err := f.zones.set(edit.Of(p.digests[j]), r); err != nil {
-				return &refusal{refusedMalformed, fmt.Errorf("chunk %d, record %d: %w", p.i, j, err)}
+			if err := f.set(edit.Of(p.digests[j]), r); err != nil {
+				return &refusal{reasonOf(err), fmt.Errorf("chunk %d, record %d: %w", p.i, j, err)}
 			}
 		}
 		toDisk <- p

@@ -22,16 +22,16 @@ import (
 // distrustful is a node that knows the root's public key alone.
 func (s *setup) distrustful(t *testing.T, disk ruleset.Disk) *node {
 	t.Helper()
-	reg := prometheus.NewRegistry()
+	reg, c := prometheus.NewRegistry(), s.clock()
 	b := s.nats.Node(t, "node-1")
 	f, err := ruleset.New(ruleset.Config{
 		Source: b, Verifier: envelope.NewVerifier(fleet, s.root.Public().(ed25519.PublicKey)), Disk: disk,
-		Logger: slog.New(slog.DiscardHandler), Metrics: reg,
+		Clock: c, Logger: slog.New(slog.DiscardHandler), Metrics: reg,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{f, t, reg}
+	n := &node{f, c, t, reg}
 	n.Start()
 	t.Cleanup(n.Stop)
 	return n

@@ -50,7 +50,7 @@ type Config struct {
 	Sender   Sender
 	Logger   *slog.Logger
 
-	// Now is the wall clock; time.Now by default.
+	// Now is what the log is dated by; time.Now by default.
 	Now func() time.Time
 
 	// MaxBytes bounds all files together: decisions beyond it are refused. Sealing and the settlements of what was let through

@@ -21,16 +21,16 @@ ORDER BY key
 LIMIT @page_size;
 
 -- name: InsertRoute :one
-INSERT INTO route (key, display_name, service, host, path, methods, requires, meter, cost_fixed, bill_open_intents,
+INSERT INTO route (key, display_name, service, host, path, methods, requires, meter, cost_fixed, bill_open_intents, on_stale,
                    created_at, updated_at)
-VALUES (@key, @display_name, @service, @host, @path, @methods, @requires, @meter, @cost_fixed, @bill_open_intents,
+VALUES (@key, @display_name, @service, @host, @path, @methods, @requires, @meter, @cost_fixed, @bill_open_intents, @on_stale,
         @created_at, @updated_at)
 RETURNING *;
 
 -- name: UpdateRoute :one
 UPDATE route
 SET display_name = @display_name, service = @service, host = @host, path = @path, methods = @methods,
-    requires = @requires, meter = @meter, cost_fixed = @cost_fixed, bill_open_intents = @bill_open_intents,
+    requires = @requires, meter = @meter, cost_fixed = @cost_fixed, bill_open_intents = @bill_open_intents, on_stale = @on_stale,
     updated_at = @updated_at, archived_at = @archived_at, revision = revision + 1
 WHERE key = @key
 RETURNING *;

@@ -262,6 +262,7 @@ type Node struct {
 	ProvenNumber     int64
 	ProvenHash       []byte
 	DrainedAt        *time.Time
+	Refuses          string
 }
 
 type Plan struct {
@@ -381,6 +382,7 @@ type Route struct {
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
 	ArchivedAt      *time.Time
+	OnStale         string
 }
 
 type RuleEnvelope struct {

@@ -35,7 +35,7 @@ func (q *Queries) EnforcingNodes(ctx context.Context, arg EnforcingNodesParams) 
 }
 
 const nodes = `-- name: Nodes :many
-SELECT node.name, node.boot, node.version, node.epoch_generation, node.epoch_number, node.state, node.lag_ms, node.spool_bytes, node.proxy_rps, node.report, node.last_seen, node.proven_generation, node.proven_number, node.proven_hash, node.drained_at, extract(epoch FROM now() - last_seen)::double precision AS age
+SELECT node.name, node.boot, node.version, node.epoch_generation, node.epoch_number, node.state, node.lag_ms, node.spool_bytes, node.proxy_rps, node.report, node.last_seen, node.proven_generation, node.proven_number, node.proven_hash, node.drained_at, node.refuses, extract(epoch FROM now() - last_seen)::double precision AS age
 FROM node ORDER BY name
 `
 
@@ -69,6 +69,7 @@ func (q *Queries) Nodes(ctx context.Context) ([]NodesRow, error) {
 			&i.Node.ProvenNumber,
 			&i.Node.ProvenHash,
 			&i.Node.DrainedAt,
+			&i.Node.Refuses,
 			&i.Age,
 		); err != nil {
 			return nil, err
@@ -82,16 +83,16 @@ func (q *Queries) Nodes(ctx context.Context) ([]NodesRow, error) {
 }
 
 const saveNode = `-- name: SaveNode :exec
-INSERT INTO node AS n (name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, last_seen,
+INSERT INTO node AS n (name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, refuses, last_seen,
     proven_generation, proven_number, proven_hash, drained_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now(),
-    $11, $12, $13, CASE WHEN $14::boolean THEN now() END)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now(),
+    $12, $13, $14, CASE WHEN $15::boolean THEN now() END)
 ON CONFLICT (name) DO UPDATE
 SET boot = excluded.boot, version = excluded.version, epoch_generation = excluded.epoch_generation,
     epoch_number = excluded.epoch_number, state = excluded.state, lag_ms = excluded.lag_ms,
-    spool_bytes = excluded.spool_bytes, proxy_rps = excluded.proxy_rps, report = excluded.report, last_seen = excluded.last_seen,
-    proven_generation = excluded.proven_generation, proven_number = excluded.proven_number, proven_hash = excluded.proven_hash,
-    drained_at = excluded.drained_at
+    spool_bytes = excluded.spool_bytes, proxy_rps = excluded.proxy_rps, report = excluded.report, refuses = excluded.refuses,
+    last_seen = excluded.last_seen, proven_generation = excluded.proven_generation, proven_number = excluded.proven_number,
+    proven_hash = excluded.proven_hash, drained_at = excluded.drained_at
 WHERE n.boot <> excluded.boot OR n.report < excluded.report
 `
 
@@ -106,6 +107,7 @@ type SaveNodeParams struct {
 	SpoolBytes       int64
 	ProxyRps         float64
 	Report           int64
+	Refuses          string
 	ProvenGeneration int64
 	ProvenNumber     int64
 	ProvenHash       []byte
@@ -125,6 +127,7 @@ func (q *Queries) SaveNode(ctx context.Context, arg SaveNodeParams) error {
 		arg.SpoolBytes,
 		arg.ProxyRps,
 		arg.Report,
+		arg.Refuses,
 		arg.ProvenGeneration,
 		arg.ProvenNumber,
 		arg.ProvenHash,

@@ -83,7 +83,7 @@ SELECT coalesce(n.proven_generation, 0)::bigint AS generation, coalesce(n.proven
     coalesce(n.proven_hash, '')::bytea AS hash, (SELECT count(*) FROM node WHERE drained_at IS NULL) AS nodes
 FROM (VALUES (true)) AS one(row)
 LEFT JOIN LATERAL (
-    SELECT name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, last_seen, proven_generation, proven_number, proven_hash, drained_at FROM node ORDER BY node.proven_generation DESC, node.proven_number DESC LIMIT 1
+    SELECT name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, last_seen, proven_generation, proven_number, proven_hash, drained_at, refuses FROM node ORDER BY node.proven_generation DESC, node.proven_number DESC LIMIT 1
 ) n ON true
 `
 

@@ -11,11 +11,11 @@ import (
 )
 
 const insertRoute = `-- name: InsertRoute :one
-INSERT INTO route (key, display_name, service, host, path, methods, requires, meter, cost_fixed, bill_open_intents,
+INSERT INTO route (key, display_name, service, host, path, methods, requires, meter, cost_fixed, bill_open_intents, on_stale,
                    created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-        $11, $12)
-RETURNING key, display_name, service, host, path, methods, requires, meter, cost_fixed, bill_open_intents, revision, created_at, updated_at, archived_at
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+        $12, $13)
+RETURNING key, display_name, service, host, path, methods, requires, meter, cost_fixed, bill_open_intents, revision, created_at, updated_at, archived_at, on_stale
 `
 
 type InsertRouteParams struct {
@@ -29,6 +29,7 @@ type InsertRouteParams struct {
 	Meter           *string
 	CostFixed       int64
 	BillOpenIntents bool
+	OnStale         string
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
 }
@@ -45,6 +46,7 @@ func (q *Queries) InsertRoute(ctx context.Context, arg InsertRouteParams) (Route
 		arg.Meter,
 		arg.CostFixed,
 		arg.BillOpenIntents,
+		arg.OnStale,
 		arg.CreatedAt,
 		arg.UpdatedAt,
 	)
@@ -64,6 +66,7 @@ func (q *Queries) InsertRoute(ctx context.Context, arg InsertRouteParams) (Route
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.ArchivedAt,
+		&i.OnStale,
 	)
 	return i, err
 }
@@ -104,7 +107,7 @@ func (q *Queries) InsertUpstream(ctx context.Context, arg InsertUpstreamParams) 
 }
 
 const liveRoutes = `-- name: LiveRoutes :many
-SELECT key, display_name, service, host, path, methods, requires, meter, cost_fixed, bill_open_intents, revision, created_at, updated_at, archived_at FROM route WHERE archived_at IS NULL ORDER BY key
+SELECT key, display_name, service, host, path, methods, requires, meter, cost_fixed, bill_open_intents, revision, created_at, updated_at, archived_at, on_stale FROM route WHERE archived_at IS NULL ORDER BY key
 `
 
 func (q *Queries) LiveRoutes(ctx context.Context) ([]Route, error) {
@@ -131,6 +134,7 @@ func (q *Queries) LiveRoutes(ctx context.Context) ([]Route, error) {
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.ArchivedAt,
+			&i.OnStale,
 		); err != nil {
 			return nil, err
 		}
@@ -143,7 +147,7 @@ func (q *Queries) LiveRoutes(ctx context.Context) ([]Route, error) {
 }
 
 const route = `-- name: Route :one
-SELECT key, display_name, service, host, path, methods, requires, meter, cost_fixed, bill_open_intents, revision, created_at, updated_at, archived_at FROM route WHERE key = $1
+SELECT key, display_name, service, host, path, methods, requires, meter, cost_fixed, bill_open_intents, revision, created_at, updated_at, archived_at, on_stale FROM route WHERE key = $1
 `
 
 func (q *Queries) Route(ctx context.Context, key string) (Route, error) {
@@ -164,12 +168,13 @@ func (q *Queries) Route(ctx context.Context, key string) (Route, error) {
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.ArchivedAt,
+		&i.OnStale,
 	)
 	return i, err
 }
 
 const routes = `-- name: Routes :many
-SELECT key, display_name, service, host, path, methods, requires, meter, cost_fixed, bill_open_intents, revision, created_at, updated_at, archived_at FROM route
+SELECT key, display_name, service, host, path, methods, requires, meter, cost_fixed, bill_open_intents, revision, created_at, updated_at, archived_at, on_stale FROM route
 WHERE key > $1
   AND (archived_at IS NOT NULL) = $2::boolean
   AND ($3::text IS NULL OR service = $3)
@@ -216,6 +221,7 @@ func (q *Queries) Routes(ctx context.Context, arg RoutesParams) ([]Route, error)
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.ArchivedAt,
+			&i.OnStale,
 		); err != nil {
 			return nil, err
 		}
@@ -230,10 +236,10 @@ func (q *Queries) Routes(ctx context.Context, arg RoutesParams) ([]Route, error)
 const updateRoute = `-- name: UpdateRoute :one
 UPDATE route
 SET display_name = $1, service = $2, host = $3, path = $4, methods = $5,
-    requires = $6, meter = $7, cost_fixed = $8, bill_open_intents = $9,
-    updated_at = $10, archived_at = $11, revision = revision + 1
-WHERE key = $12
-RETURNING key, display_name, service, host, path, methods, requires, meter, cost_fixed, bill_open_intents, revision, created_at, updated_at, archived_at
+    requires = $6, meter = $7, cost_fixed = $8, bill_open_intents = $9, on_stale = $10,
+    updated_at = $11, archived_at = $12, revision = revision + 1
+WHERE key = $13
+RETURNING key, display_name, service, host, path, methods, requires, meter, cost_fixed, bill_open_intents, revision, created_at, updated_at, archived_at, on_stale
 `
 
 type UpdateRouteParams struct {
@@ -246,6 +252,7 @@ type UpdateRouteParams struct {
 	Meter           *string
 	CostFixed       int64
 	BillOpenIntents bool
+	OnStale         string
 	UpdatedAt       time.Time
 	ArchivedAt      *time.Time
 	Key             string
@@ -262,6 +269,7 @@ func (q *Queries) UpdateRoute(ctx context.Context, arg UpdateRouteParams) (Route
 		arg.Meter,
 		arg.CostFixed,
 		arg.BillOpenIntents,
+		arg.OnStale,
 		arg.UpdatedAt,
 		arg.ArchivedAt,
 		arg.Key,
@@ -282,6 +290,7 @@ func (q *Queries) UpdateRoute(ctx context.Context, arg UpdateRouteParams) (Route
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.ArchivedAt,
+		&i.OnStale,
 	)
 	return i, err
 }

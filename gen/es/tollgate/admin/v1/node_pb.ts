@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/node.proto.
  */
 export const file_tollgate_admin_v1_node: GenFile = /*@__PURE__*/
-  fileDesc("Chx0b2xsZ2F0ZS9hZG1pbi92MS9ub2RlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLSAQoETm9kZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEYm9vdBgDIAEoCRInCgVlcG9jaBgEIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEg0KBXN0YXRlGAUgASgJEg4KBmxhZ19tcxgGIAEoAxITCgtzcG9vbF9ieXRlcxgHIAEoAxIRCglwcm94eV9ycHMYCCABKAESLQoJbGFzdF9zZWVuGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEKzAQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQglOb2RlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_tollgate_admin_v1_epoch]);
+  fileDesc("Chx0b2xsZ2F0ZS9hZG1pbi92MS9ub2RlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLjAQoETm9kZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEYm9vdBgDIAEoCRInCgVlcG9jaBgEIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEg0KBXN0YXRlGAUgASgJEg4KBmxhZ19tcxgGIAEoAxITCgtzcG9vbF9ieXRlcxgHIAEoAxIRCglwcm94eV9ycHMYCCABKAESLQoJbGFzdF9zZWVuGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdyZWZ1c2VzGBQgASgJQrMBChVjb20udG9sbGdhdGUuYWRtaW4udjFCCU5vZGVQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_tollgate_admin_v1_epoch]);
 
 /**
  * Node is a data-plane proxy as it last reported itself.
@@ -75,6 +75,14 @@ export type Node = Message<"tollgate.admin.v1.Node"> & {
    * @generated from field: google.protobuf.Timestamp last_seen = 9;
    */
   lastSeen?: Timestamp | undefined;
+
+  /**
+   * Why it does not enforce rules that it was sent: `needs`, `guard`, `fork` or another
+   * reason of `tollgate_rules_rejected_total`; empty where it has none left to take.
+   *
+   * @generated from field: string refuses = 20;
+   */
+  refuses: string;
 };
 
 /**

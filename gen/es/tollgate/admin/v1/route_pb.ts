@@ -2,8 +2,8 @@
 // @generated from file tollgate/admin/v1/route.proto (package tollgate.admin.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/route.proto.
  */
 export const file_tollgate_admin_v1_route: GenFile = /*@__PURE__*/
-  fileDesc("Ch10b2xsZ2F0ZS9hZG1pbi92MS9yb3V0ZS5wcm90bxIRdG9sbGdhdGUuYWRtaW4udjEiwwMKBVJvdXRlEhQKA2tleRgBIAEoCUIHukgEcgIoQBIeCgxkaXNwbGF5X25hbWUYAiABKAlCCLpIBXIDKMgBEhgKB3NlcnZpY2UYAyABKAlCB7pIBHICKEASLAoFbWF0Y2gYBCABKAsyHS50b2xsZ2F0ZS5hZG1pbi52MS5Sb3V0ZU1hdGNoEiAKCHJlcXVpcmVzGAUgAygJQg66SAuSAQgQICIEcgIoQBIWCgVtZXRlchgGIAEoCUIHukgEcgIoQBIqCgRjb3N0GAcgASgLMhwudG9sbGdhdGUuYWRtaW4udjEuUm91dGVDb3N0Eh4KEWJpbGxfb3Blbl9pbnRlbnRzGAggASgISACIAQESDAoEZXRhZxgJIAEoCRIvCgtjcmVhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGFyY2hpdmVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCFAoSX2JpbGxfb3Blbl9pbnRlbnRzIl0KClJvdXRlTWF0Y2gSFgoEaG9zdBgBIAEoCUIIukgFcgMo/QESFgoEcGF0aBgCIAEoCUIIukgFcgMo6AcSHwoHbWV0aG9kcxgDIAMoCUIOukgLkgEIEBAiBHICKCAiKQoJUm91dGVDb3N0EhwKBWZpeGVkGAEgASgDQg26SAoiCBiAlOvcAygAQrQBChVjb20udG9sbGdhdGUuYWRtaW4udjFCClJvdXRlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("Ch10b2xsZ2F0ZS9hZG1pbi92MS9yb3V0ZS5wcm90bxIRdG9sbGdhdGUuYWRtaW4udjEi+wMKBVJvdXRlEhQKA2tleRgBIAEoCUIHukgEcgIoQBIeCgxkaXNwbGF5X25hbWUYAiABKAlCCLpIBXIDKMgBEhgKB3NlcnZpY2UYAyABKAlCB7pIBHICKEASLAoFbWF0Y2gYBCABKAsyHS50b2xsZ2F0ZS5hZG1pbi52MS5Sb3V0ZU1hdGNoEiAKCHJlcXVpcmVzGAUgAygJQg66SAuSAQgQICIEcgIoQBIWCgVtZXRlchgGIAEoCUIHukgEcgIoQBIqCgRjb3N0GAcgASgLMhwudG9sbGdhdGUuYWRtaW4udjEuUm91dGVDb3N0Eh4KEWJpbGxfb3Blbl9pbnRlbnRzGAggASgISACIAQESDAoEZXRhZxgJIAEoCRIvCgtjcmVhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGFyY2hpdmVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoIb25fc3RhbGUYDSABKA4yGi50b2xsZ2F0ZS5hZG1pbi52MS5PblN0YWxlQgi6SAWCAQIQAUIUChJfYmlsbF9vcGVuX2ludGVudHMiXQoKUm91dGVNYXRjaBIWCgRob3N0GAEgASgJQgi6SAVyAyj9ARIWCgRwYXRoGAIgASgJQgi6SAVyAyjoBxIfCgdtZXRob2RzGAMgAygJQg66SAuSAQgQECIEcgIoICIpCglSb3V0ZUNvc3QSHAoFZml4ZWQYASABKANCDbpICiIIGICU69wDKAAqaAoHT25TdGFsZRIYChRPTl9TVEFMRV9VTlNQRUNJRklFRBAAEhIKDk9OX1NUQUxFX0JMT0NLEAESEgoOT05fU1RBTEVfU0VSVkUQAhIbChdPTl9TVEFMRV9CTE9DS19BVF9HUkFDRRADQrQBChVjb20udG9sbGdhdGUuYWRtaW4udjFCClJvdXRlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * Route is a match with what it requires and costs.
@@ -90,6 +90,14 @@ export type Route = Message<"tollgate.admin.v1.Route"> & {
    * @generated from field: google.protobuf.Timestamp archive_time = 12;
    */
   archiveTime?: Timestamp | undefined;
+
+  /**
+   * What nodes do that have not heard for long that their rules are current. Unset:
+   * block.
+   *
+   * @generated from field: tollgate.admin.v1.OnStale on_stale = 13;
+   */
+  onStale: OnStale;
 };
 
 /**
@@ -152,4 +160,45 @@ export type RouteCost = Message<"tollgate.admin.v1.RouteCost"> & {
  */
 export const RouteCostSchema: GenMessage<RouteCost> = /*@__PURE__*/
   messageDesc(file_tollgate_admin_v1_route, 2);
+
+/**
+ * OnStale is a route's policy for rules that are old; the ages are the fleet's settings.
+ *
+ * @generated from enum tollgate.admin.v1.OnStale
+ */
+export enum OnStale {
+  /**
+   * As ON_STALE_BLOCK.
+   *
+   * @generated from enum value: ON_STALE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It is served until block_after, from grace_after on within units that are lent.
+   *
+   * @generated from enum value: ON_STALE_BLOCK = 1;
+   */
+  BLOCK = 1,
+
+  /**
+   * It is served by the last rules however old they are, within units that are lent.
+   *
+   * @generated from enum value: ON_STALE_SERVE = 2;
+   */
+  SERVE = 2,
+
+  /**
+   * It is blocked from grace_after on.
+   *
+   * @generated from enum value: ON_STALE_BLOCK_AT_GRACE = 3;
+   */
+  BLOCK_AT_GRACE = 3,
+}
+
+/**
+ * Describes the enum tollgate.admin.v1.OnStale.
+ */
+export const OnStaleSchema: GenEnum<OnStale> = /*@__PURE__*/
+  enumDesc(file_tollgate_admin_v1_route, 0);
 

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/rules/v1/status.proto.
  */
 export const file_tollgate_rules_v1_status: GenFile = /*@__PURE__*/
-  fileDesc("Ch50b2xsZ2F0ZS9ydWxlcy92MS9zdGF0dXMucHJvdG8SEXRvbGxnYXRlLnJ1bGVzLnYxItQBCgpOb2RlU3RhdHVzEgwKBG5vZGUYASABKAkSDAoEYm9vdBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEhIKCmdlbmVyYXRpb24YBCABKAQSDgoGbnVtYmVyGAUgASgEEg0KBXN0YXRlGAYgASgJEg4KBmxhZ19tcxgHIAEoAxITCgtzcG9vbF9ieXRlcxgIIAEoAxIRCglwcm94eV9ycHMYCSABKAESDgoGcmVwb3J0GAogASgEEg0KBXByb29mGAsgASgMEg8KB2RyYWluZWQYDCABKAhCtQEKFWNvbS50b2xsZ2F0ZS5ydWxlcy52MUILU3RhdHVzUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL3J1bGVzL3YxO3J1bGVzdjGiAgNUUliqAhFUb2xsZ2F0ZS5SdWxlcy5WMcoCEVRvbGxnYXRlXFJ1bGVzXFYx4gIdVG9sbGdhdGVcUnVsZXNcVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6UnVsZXM6OlYxYgZwcm90bzM");
+  fileDesc("Ch50b2xsZ2F0ZS9ydWxlcy92MS9zdGF0dXMucHJvdG8SEXRvbGxnYXRlLnJ1bGVzLnYxIuUBCgpOb2RlU3RhdHVzEgwKBG5vZGUYASABKAkSDAoEYm9vdBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEhIKCmdlbmVyYXRpb24YBCABKAQSDgoGbnVtYmVyGAUgASgEEg0KBXN0YXRlGAYgASgJEg4KBmxhZ19tcxgHIAEoAxITCgtzcG9vbF9ieXRlcxgIIAEoAxIRCglwcm94eV9ycHMYCSABKAESDgoGcmVwb3J0GAogASgEEg0KBXByb29mGAsgASgMEg8KB2RyYWluZWQYDCABKAgSDwoHcmVmdXNlcxgUIAEoCUK1AQoVY29tLnRvbGxnYXRlLnJ1bGVzLnYxQgtTdGF0dXNQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvcnVsZXMvdjE7cnVsZXN2MaICA1RSWKoCEVRvbGxnYXRlLlJ1bGVzLlYxygIRVG9sbGdhdGVcUnVsZXNcVjHiAh1Ub2xsZ2F0ZVxSdWxlc1xWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpSdWxlczo6VjFiBnByb3RvMw");
 
 /**
  * NodeStatus is what a node says of itself on `tollgate.fleet.<node>`: each second,
@@ -89,6 +89,14 @@ export type NodeStatus = Message<"tollgate.rules.v1.NodeStatus"> & {
    * @generated from field: bool drained = 12;
    */
   drained: boolean;
+
+  /**
+   * Why rules that it was sent are not enforced: `needs`, `guard`, `fork` and the other
+   * reasons of tollgate_rules_rejected_total; empty where none are left to take.
+   *
+   * @generated from field: string refuses = 20;
+   */
+  refuses: string;
 };
 
 /**

@@ -36,9 +36,12 @@ type Node struct {
 	// Age of the last fresh heartbeat.
 	LagMs int64 `protobuf:"varint,6,opt,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`
 	// Log not yet receipted.
-	SpoolBytes    int64                  `protobuf:"varint,7,opt,name=spool_bytes,json=spoolBytes,proto3" json:"spool_bytes,omitempty"`
-	ProxyRps      float64                `protobuf:"fixed64,8,opt,name=proxy_rps,json=proxyRps,proto3" json:"proxy_rps,omitempty"`
-	LastSeen      *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_seen,json=lastSeen,proto3" json:"last_seen,omitempty"`
+	SpoolBytes int64                  `protobuf:"varint,7,opt,name=spool_bytes,json=spoolBytes,proto3" json:"spool_bytes,omitempty"`
+	ProxyRps   float64                `protobuf:"fixed64,8,opt,name=proxy_rps,json=proxyRps,proto3" json:"proxy_rps,omitempty"`
+	LastSeen   *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_seen,json=lastSeen,proto3" json:"last_seen,omitempty"`
+	// Why it does not enforce rules that it was sent: `needs`, `guard`, `fork` or another
+	// reason of `tollgate_rules_rejected_total`; empty where it has none left to take.
+	Refuses       string `protobuf:"bytes,20,opt,name=refuses,proto3" json:"refuses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -136,11 +139,18 @@ func (x *Node) GetLastSeen() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Node) GetRefuses() string {
+	if x != nil {
+		return x.Refuses
+	}
+	return ""
+}
+
 var File_tollgate_admin_v1_node_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_node_proto_rawDesc = "" +
 	"\n" +
-	"\x1ctollgate/admin/v1/node.proto\x12\x11tollgate.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtollgate/admin/v1/epoch.proto\"\x9c\x02\n" +
+	"\x1ctollgate/admin/v1/node.proto\x12\x11tollgate.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtollgate/admin/v1/epoch.proto\"\xb6\x02\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -151,7 +161,8 @@ const file_tollgate_admin_v1_node_proto_rawDesc = "" +
 	"\vspool_bytes\x18\a \x01(\x03R\n" +
 	"spoolBytes\x12\x1b\n" +
 	"\tproxy_rps\x18\b \x01(\x01R\bproxyRps\x127\n" +
-	"\tlast_seen\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\blastSeenB\xb3\x01\n" +
+	"\tlast_seen\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\blastSeen\x12\x18\n" +
+	"\arefuses\x18\x14 \x01(\tR\arefusesB\xb3\x01\n" +
 	"\x15com.tollgate.admin.v1B\tNodeProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (

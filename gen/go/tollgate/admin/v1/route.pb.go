@@ -23,6 +23,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// OnStale is a route's policy for rules that are old; the ages are the fleet's settings.
+type OnStale int32
+
+const (
+	// As ON_STALE_BLOCK.
+	OnStale_ON_STALE_UNSPECIFIED OnStale = 0
+	// It is served until block_after, from grace_after on within units that are lent.
+	OnStale_ON_STALE_BLOCK OnStale = 1
+	// It is served by the last rules however old they are, within units that are lent.
+	OnStale_ON_STALE_SERVE OnStale = 2
+	// It is blocked from grace_after on.
+	OnStale_ON_STALE_BLOCK_AT_GRACE OnStale = 3
+)
+
+// Enum value maps for OnStale.
+var (
+	OnStale_name = map[int32]string{
+		0: "ON_STALE_UNSPECIFIED",
+		1: "ON_STALE_BLOCK",
+		2: "ON_STALE_SERVE",
+		3: "ON_STALE_BLOCK_AT_GRACE",
+	}
+	OnStale_value = map[string]int32{
+		"ON_STALE_UNSPECIFIED":    0,
+		"ON_STALE_BLOCK":          1,
+		"ON_STALE_SERVE":          2,
+		"ON_STALE_BLOCK_AT_GRACE": 3,
+	}
+)
+
+func (x OnStale) Enum() *OnStale {
+	p := new(OnStale)
+	*p = x
+	return p
+}
+
+func (x OnStale) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OnStale) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_admin_v1_route_proto_enumTypes[0].Descriptor()
+}
+
+func (OnStale) Type() protoreflect.EnumType {
+	return &file_tollgate_admin_v1_route_proto_enumTypes[0]
+}
+
+func (x OnStale) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OnStale.Descriptor instead.
+func (OnStale) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_route_proto_rawDescGZIP(), []int{0}
+}
+
 // Route is a match with what it requires and costs.
 type Route struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -43,8 +100,11 @@ type Route struct {
 	CreateTime      *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	UpdateTime      *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	ArchiveTime     *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=archive_time,json=archiveTime,proto3" json:"archive_time,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// What nodes do that have not heard for long that their rules are current. Unset:
+	// block.
+	OnStale       OnStale `protobuf:"varint,13,opt,name=on_stale,json=onStale,proto3,enum=tollgate.admin.v1.OnStale" json:"on_stale,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
@@ -161,6 +221,13 @@ func (x *Route) GetArchiveTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Route) GetOnStale() OnStale {
+	if x != nil {
+		return x.OnStale
+	}
+	return OnStale_ON_STALE_UNSPECIFIED
+}
+
 // RouteMatch: exact host, then longest literal prefix, then method decides.
 type RouteMatch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -274,7 +341,7 @@ var File_tollgate_admin_v1_route_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_route_proto_rawDesc = "" +
 	"\n" +
-	"\x1dtollgate/admin/v1/route.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x04\n" +
+	"\x1dtollgate/admin/v1/route.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf9\x04\n" +
 	"\x05Route\x12\x19\n" +
 	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x03key\x12+\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xc8\x01R\vdisplayName\x12!\n" +
@@ -290,7 +357,8 @@ const file_tollgate_admin_v1_route_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12=\n" +
-	"\farchive_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\varchiveTimeB\x14\n" +
+	"\farchive_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\varchiveTime\x12?\n" +
+	"\bon_stale\x18\r \x01(\x0e2\x1a.tollgate.admin.v1.OnStaleB\b\xbaH\x05\x82\x01\x02\x10\x01R\aonStaleB\x14\n" +
 	"\x12_bill_open_intents\"r\n" +
 	"\n" +
 	"RouteMatch\x12\x1c\n" +
@@ -299,7 +367,12 @@ const file_tollgate_admin_v1_route_proto_rawDesc = "" +
 	"\amethods\x18\x03 \x03(\tB\x0e\xbaH\v\x92\x01\b\x10\x10\"\x04r\x02( R\amethods\"0\n" +
 	"\tRouteCost\x12#\n" +
 	"\x05fixed\x18\x01 \x01(\x03B\r\xbaH\n" +
-	"\"\b\x18\x80\x94\xeb\xdc\x03(\x00R\x05fixedB\xb4\x01\n" +
+	"\"\b\x18\x80\x94\xeb\xdc\x03(\x00R\x05fixed*h\n" +
+	"\aOnStale\x12\x18\n" +
+	"\x14ON_STALE_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eON_STALE_BLOCK\x10\x01\x12\x12\n" +
+	"\x0eON_STALE_SERVE\x10\x02\x12\x1b\n" +
+	"\x17ON_STALE_BLOCK_AT_GRACE\x10\x03B\xb4\x01\n" +
 	"\x15com.tollgate.admin.v1B\n" +
 	"RouteProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
@@ -315,24 +388,27 @@ func file_tollgate_admin_v1_route_proto_rawDescGZIP() []byte {
 	return file_tollgate_admin_v1_route_proto_rawDescData
 }
 
+var file_tollgate_admin_v1_route_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_tollgate_admin_v1_route_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_tollgate_admin_v1_route_proto_goTypes = []any{
-	(*Route)(nil),                 // 0: tollgate.admin.v1.Route
-	(*RouteMatch)(nil),            // 1: tollgate.admin.v1.RouteMatch
-	(*RouteCost)(nil),             // 2: tollgate.admin.v1.RouteCost
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
+	(OnStale)(0),                  // 0: tollgate.admin.v1.OnStale
+	(*Route)(nil),                 // 1: tollgate.admin.v1.Route
+	(*RouteMatch)(nil),            // 2: tollgate.admin.v1.RouteMatch
+	(*RouteCost)(nil),             // 3: tollgate.admin.v1.RouteCost
+	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
 }
 var file_tollgate_admin_v1_route_proto_depIdxs = []int32{
-	1, // 0: tollgate.admin.v1.Route.match:type_name -> tollgate.admin.v1.RouteMatch
-	2, // 1: tollgate.admin.v1.Route.cost:type_name -> tollgate.admin.v1.RouteCost
-	3, // 2: tollgate.admin.v1.Route.create_time:type_name -> google.protobuf.Timestamp
-	3, // 3: tollgate.admin.v1.Route.update_time:type_name -> google.protobuf.Timestamp
-	3, // 4: tollgate.admin.v1.Route.archive_time:type_name -> google.protobuf.Timestamp
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	2, // 0: tollgate.admin.v1.Route.match:type_name -> tollgate.admin.v1.RouteMatch
+	3, // 1: tollgate.admin.v1.Route.cost:type_name -> tollgate.admin.v1.RouteCost
+	4, // 2: tollgate.admin.v1.Route.create_time:type_name -> google.protobuf.Timestamp
+	4, // 3: tollgate.admin.v1.Route.update_time:type_name -> google.protobuf.Timestamp
+	4, // 4: tollgate.admin.v1.Route.archive_time:type_name -> google.protobuf.Timestamp
+	0, // 5: tollgate.admin.v1.Route.on_stale:type_name -> tollgate.admin.v1.OnStale
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_route_proto_init() }
@@ -346,13 +422,14 @@ func file_tollgate_admin_v1_route_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_route_proto_rawDesc), len(file_tollgate_admin_v1_route_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_tollgate_admin_v1_route_proto_goTypes,
 		DependencyIndexes: file_tollgate_admin_v1_route_proto_depIdxs,
+		EnumInfos:         file_tollgate_admin_v1_route_proto_enumTypes,
 		MessageInfos:      file_tollgate_admin_v1_route_proto_msgTypes,
 	}.Build()
 	File_tollgate_admin_v1_route_proto = out.File

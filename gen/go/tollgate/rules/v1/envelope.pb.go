@@ -41,9 +41,13 @@ type Envelope struct {
 	Needs   []string  `protobuf:"bytes,7,rep,name=needs,proto3" json:"needs,omitempty"`
 	Records []*Record `protobuf:"bytes,8,rep,name=records,proto3" json:"records,omitempty"`
 	// State hash at `to`: see Record. Empty: not said.
-	StateHash     []byte `protobuf:"bytes,9,opt,name=state_hash,json=stateHash,proto3" json:"state_hash,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	StateHash []byte `protobuf:"bytes,9,opt,name=state_hash,json=stateHash,proto3" json:"state_hash,omitempty"`
+	// So many licences lose access, or a feature, by the write that this is of, as whoever
+	// asked for it has confirmed. 0: nobody had to. A node that counts more, and more than
+	// is usual, refuses.
+	ConfirmedAffected int64 `protobuf:"varint,10,opt,name=confirmed_affected,json=confirmedAffected,proto3" json:"confirmed_affected,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Envelope) Reset() {
@@ -137,6 +141,13 @@ func (x *Envelope) GetStateHash() []byte {
 		return x.StateHash
 	}
 	return nil
+}
+
+func (x *Envelope) GetConfirmedAffected() int64 {
+	if x != nil {
+		return x.ConfirmedAffected
+	}
+	return 0
 }
 
 // SnapshotManifest says what a whole rule state at (generation, number) consists of.
@@ -380,7 +391,7 @@ var File_tollgate_rules_v1_envelope_proto protoreflect.FileDescriptor
 
 const file_tollgate_rules_v1_envelope_proto_rawDesc = "" +
 	"\n" +
-	" tollgate/rules/v1/envelope.proto\x12\x11tollgate.rules.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etollgate/rules/v1/record.proto\"\xae\x02\n" +
+	" tollgate/rules/v1/envelope.proto\x12\x11tollgate.rules.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etollgate/rules/v1/record.proto\"\xdd\x02\n" +
 	"\bEnvelope\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x1e\n" +
 	"\n" +
@@ -394,7 +405,9 @@ const file_tollgate_rules_v1_envelope_proto_rawDesc = "" +
 	"\x05needs\x18\a \x03(\tR\x05needs\x123\n" +
 	"\arecords\x18\b \x03(\v2\x19.tollgate.rules.v1.RecordR\arecords\x12\x1d\n" +
 	"\n" +
-	"state_hash\x18\t \x01(\fR\tstateHash\"\x90\x02\n" +
+	"state_hash\x18\t \x01(\fR\tstateHash\x12-\n" +
+	"\x12confirmed_affected\x18\n" +
+	" \x01(\x03R\x11confirmedAffected\"\x90\x02\n" +
 	"\x10SnapshotManifest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x1e\n" +
 	"\n" +

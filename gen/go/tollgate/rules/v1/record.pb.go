@@ -96,6 +96,60 @@ func (Kind) EnumDescriptor() ([]byte, []int) {
 	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{0}
 }
 
+// OnStale is what a route does by rules that are old.
+type OnStale int32
+
+const (
+	// It is blocked from block_after on.
+	OnStale_ON_STALE_UNSPECIFIED OnStale = 0
+	// It is served by the last rules, within units that are lent.
+	OnStale_ON_STALE_SERVE OnStale = 1
+	// It is blocked from grace_after on. Such a record needs `route.on_stale`: a reader that
+	// did not know it would serve for longer.
+	OnStale_ON_STALE_BLOCK_AT_GRACE OnStale = 2
+)
+
+// Enum value maps for OnStale.
+var (
+	OnStale_name = map[int32]string{
+		0: "ON_STALE_UNSPECIFIED",
+		1: "ON_STALE_SERVE",
+		2: "ON_STALE_BLOCK_AT_GRACE",
+	}
+	OnStale_value = map[string]int32{
+		"ON_STALE_UNSPECIFIED":    0,
+		"ON_STALE_SERVE":          1,
+		"ON_STALE_BLOCK_AT_GRACE": 2,
+	}
+)
+
+func (x OnStale) Enum() *OnStale {
+	p := new(OnStale)
+	*p = x
+	return p
+}
+
+func (x OnStale) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OnStale) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_rules_v1_record_proto_enumTypes[1].Descriptor()
+}
+
+func (OnStale) Type() protoreflect.EnumType {
+	return &file_tollgate_rules_v1_record_proto_enumTypes[1]
+}
+
+func (x OnStale) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OnStale.Descriptor instead.
+func (OnStale) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{1}
+}
+
 type Aggregation int32
 
 const (
@@ -135,11 +189,11 @@ func (x Aggregation) String() string {
 }
 
 func (Aggregation) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_rules_v1_record_proto_enumTypes[1].Descriptor()
+	return file_tollgate_rules_v1_record_proto_enumTypes[2].Descriptor()
 }
 
 func (Aggregation) Type() protoreflect.EnumType {
-	return &file_tollgate_rules_v1_record_proto_enumTypes[1]
+	return &file_tollgate_rules_v1_record_proto_enumTypes[2]
 }
 
 func (x Aggregation) Number() protoreflect.EnumNumber {
@@ -148,7 +202,7 @@ func (x Aggregation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Aggregation.Descriptor instead.
 func (Aggregation) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{2}
 }
 
 type FeatureType int32
@@ -187,11 +241,11 @@ func (x FeatureType) String() string {
 }
 
 func (FeatureType) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_rules_v1_record_proto_enumTypes[2].Descriptor()
+	return file_tollgate_rules_v1_record_proto_enumTypes[3].Descriptor()
 }
 
 func (FeatureType) Type() protoreflect.EnumType {
-	return &file_tollgate_rules_v1_record_proto_enumTypes[2]
+	return &file_tollgate_rules_v1_record_proto_enumTypes[3]
 }
 
 func (x FeatureType) Number() protoreflect.EnumNumber {
@@ -200,7 +254,7 @@ func (x FeatureType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FeatureType.Descriptor instead.
 func (FeatureType) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{3}
 }
 
 type Period int32
@@ -256,11 +310,11 @@ func (x Period) String() string {
 }
 
 func (Period) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_rules_v1_record_proto_enumTypes[3].Descriptor()
+	return file_tollgate_rules_v1_record_proto_enumTypes[4].Descriptor()
 }
 
 func (Period) Type() protoreflect.EnumType {
-	return &file_tollgate_rules_v1_record_proto_enumTypes[3]
+	return &file_tollgate_rules_v1_record_proto_enumTypes[4]
 }
 
 func (x Period) Number() protoreflect.EnumNumber {
@@ -269,7 +323,7 @@ func (x Period) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Period.Descriptor instead.
 func (Period) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{4}
 }
 
 // LicenseStatus is what people decided. What time brings about (scheduled,
@@ -313,11 +367,11 @@ func (x LicenseStatus) String() string {
 }
 
 func (LicenseStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_rules_v1_record_proto_enumTypes[4].Descriptor()
+	return file_tollgate_rules_v1_record_proto_enumTypes[5].Descriptor()
 }
 
 func (LicenseStatus) Type() protoreflect.EnumType {
-	return &file_tollgate_rules_v1_record_proto_enumTypes[4]
+	return &file_tollgate_rules_v1_record_proto_enumTypes[5]
 }
 
 func (x LicenseStatus) Number() protoreflect.EnumNumber {
@@ -326,7 +380,7 @@ func (x LicenseStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LicenseStatus.Descriptor instead.
 func (LicenseStatus) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{5}
 }
 
 type TermEffect int32
@@ -369,11 +423,11 @@ func (x TermEffect) String() string {
 }
 
 func (TermEffect) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_rules_v1_record_proto_enumTypes[5].Descriptor()
+	return file_tollgate_rules_v1_record_proto_enumTypes[6].Descriptor()
 }
 
 func (TermEffect) Type() protoreflect.EnumType {
-	return &file_tollgate_rules_v1_record_proto_enumTypes[5]
+	return &file_tollgate_rules_v1_record_proto_enumTypes[6]
 }
 
 func (x TermEffect) Number() protoreflect.EnumNumber {
@@ -382,7 +436,7 @@ func (x TermEffect) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TermEffect.Descriptor instead.
 func (TermEffect) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_rules_v1_record_proto_rawDescGZIP(), []int{6}
 }
 
 // Record sets or removes one object of a rule state.
@@ -407,7 +461,13 @@ type Record struct {
 	//	*Record_Credential
 	//	*Record_AddOn
 	//	*Record_Term
-	Value         isRecord_Value `protobuf_oneof:"value"`
+	Value isRecord_Value `protobuf_oneof:"value"`
+	// Capabilities without which a reader must not take the record for what it seems to
+	// be: it refuses all that the record came with.
+	Needs []string `protobuf:"bytes,20,rep,name=needs,proto3" json:"needs,omitempty"`
+	// A reader that does not know the record's kind, or lacks what it needs, passes it over.
+	// It is no part of the state's hash.
+	Optional      bool `protobuf:"varint,21,opt,name=optional,proto3" json:"optional,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -555,6 +615,20 @@ func (x *Record) GetTerm() *Term {
 		}
 	}
 	return nil
+}
+
+func (x *Record) GetNeeds() []string {
+	if x != nil {
+		return x.Needs
+	}
+	return nil
+}
+
+func (x *Record) GetOptional() bool {
+	if x != nil {
+		return x.Optional
+	}
+	return false
 }
 
 type isRecord_Value interface {
@@ -875,7 +949,8 @@ type Route struct {
 	CostFixed       int64 `protobuf:"varint,8,opt,name=cost_fixed,json=costFixed,proto3" json:"cost_fixed,omitempty"`
 	StripCredential bool  `protobuf:"varint,9,opt,name=strip_credential,json=stripCredential,proto3" json:"strip_credential,omitempty"`
 	// Whether an intent that never settled is billed.
-	BillOpenIntents bool `protobuf:"varint,10,opt,name=bill_open_intents,json=billOpenIntents,proto3" json:"bill_open_intents,omitempty"`
+	BillOpenIntents bool    `protobuf:"varint,10,opt,name=bill_open_intents,json=billOpenIntents,proto3" json:"bill_open_intents,omitempty"`
+	OnStale         OnStale `protobuf:"varint,11,opt,name=on_stale,json=onStale,proto3,enum=tollgate.rules.v1.OnStale" json:"on_stale,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -978,6 +1053,13 @@ func (x *Route) GetBillOpenIntents() bool {
 		return x.BillOpenIntents
 	}
 	return false
+}
+
+func (x *Route) GetOnStale() OnStale {
+	if x != nil {
+		return x.OnStale
+	}
+	return OnStale_ON_STALE_UNSPECIFIED
 }
 
 type Meter struct {
@@ -2217,7 +2299,7 @@ var File_tollgate_rules_v1_record_proto protoreflect.FileDescriptor
 
 const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x1etollgate/rules/v1/record.proto\x12\x11tollgate.rules.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x05\n" +
+	"\x1etollgate/rules/v1/record.proto\x12\x11tollgate.rules.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x05\n" +
 	"\x06Record\x126\n" +
 	"\aremoval\x18\x01 \x01(\v2\x1a.tollgate.rules.v1.RemovalH\x00R\aremoval\x129\n" +
 	"\bsettings\x18\x02 \x01(\v2\x1b.tollgate.rules.v1.SettingsH\x00R\bsettings\x126\n" +
@@ -2233,7 +2315,9 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	" \x01(\v2\x1d.tollgate.rules.v1.CredentialH\x00R\n" +
 	"credential\x121\n" +
 	"\x06add_on\x18\v \x01(\v2\x18.tollgate.rules.v1.AddOnH\x00R\x05addOn\x12-\n" +
-	"\x04term\x18\f \x01(\v2\x17.tollgate.rules.v1.TermH\x00R\x04termB\a\n" +
+	"\x04term\x18\f \x01(\v2\x17.tollgate.rules.v1.TermH\x00R\x04term\x12\x14\n" +
+	"\x05needs\x18\x14 \x03(\tR\x05needs\x12\x1a\n" +
+	"\boptional\x18\x15 \x01(\bR\boptionalB\a\n" +
 	"\x05value\"F\n" +
 	"\aRemoval\x12+\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x17.tollgate.rules.v1.KindR\x04kind\x12\x0e\n" +
@@ -2253,7 +2337,7 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\aService\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1c\n" +
 	"\tendpoints\x18\x02 \x03(\tR\tendpoints\x12D\n" +
-	"\x10response_timeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x0fresponseTimeout\"\x9d\x02\n" +
+	"\x10response_timeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x0fresponseTimeout\"\xd4\x02\n" +
 	"\x05Route\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x12\n" +
@@ -2266,7 +2350,8 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"cost_fixed\x18\b \x01(\x03R\tcostFixed\x12)\n" +
 	"\x10strip_credential\x18\t \x01(\bR\x0fstripCredential\x12*\n" +
 	"\x11bill_open_intents\x18\n" +
-	" \x01(\bR\x0fbillOpenIntents\"[\n" +
+	" \x01(\bR\x0fbillOpenIntents\x125\n" +
+	"\bon_stale\x18\v \x01(\x0e2\x1a.tollgate.rules.v1.OnStaleR\aonStale\"[\n" +
 	"\x05Meter\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12@\n" +
 	"\vaggregation\x18\x02 \x01(\x0e2\x1e.tollgate.rules.v1.AggregationR\vaggregation\"e\n" +
@@ -2382,7 +2467,11 @@ const file_tollgate_rules_v1_record_proto_rawDesc = "" +
 	"\x0fKIND_CREDENTIAL\x10\b\x12\x0f\n" +
 	"\vKIND_ADD_ON\x10\t\x12\r\n" +
 	"\tKIND_TERM\x10\n" +
-	"*\x83\x01\n" +
+	"*T\n" +
+	"\aOnStale\x12\x18\n" +
+	"\x14ON_STALE_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eON_STALE_SERVE\x10\x01\x12\x1b\n" +
+	"\x17ON_STALE_BLOCK_AT_GRACE\x10\x02*\x83\x01\n" +
 	"\vAggregation\x12\x1b\n" +
 	"\x17AGGREGATION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11AGGREGATION_COUNT\x10\x01\x12\x13\n" +
@@ -2432,92 +2521,94 @@ func file_tollgate_rules_v1_record_proto_rawDescGZIP() []byte {
 	return file_tollgate_rules_v1_record_proto_rawDescData
 }
 
-var file_tollgate_rules_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_tollgate_rules_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
 var file_tollgate_rules_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_tollgate_rules_v1_record_proto_goTypes = []any{
 	(Kind)(0),                     // 0: tollgate.rules.v1.Kind
-	(Aggregation)(0),              // 1: tollgate.rules.v1.Aggregation
-	(FeatureType)(0),              // 2: tollgate.rules.v1.FeatureType
-	(Period)(0),                   // 3: tollgate.rules.v1.Period
-	(LicenseStatus)(0),            // 4: tollgate.rules.v1.LicenseStatus
-	(TermEffect)(0),               // 5: tollgate.rules.v1.TermEffect
-	(*Record)(nil),                // 6: tollgate.rules.v1.Record
-	(*Removal)(nil),               // 7: tollgate.rules.v1.Removal
-	(*Settings)(nil),              // 8: tollgate.rules.v1.Settings
-	(*Service)(nil),               // 9: tollgate.rules.v1.Service
-	(*Route)(nil),                 // 10: tollgate.rules.v1.Route
-	(*Meter)(nil),                 // 11: tollgate.rules.v1.Meter
-	(*Feature)(nil),               // 12: tollgate.rules.v1.Feature
-	(*PlanVersion)(nil),           // 13: tollgate.rules.v1.PlanVersion
-	(*AddOn)(nil),                 // 14: tollgate.rules.v1.AddOn
-	(*Entitlement)(nil),           // 15: tollgate.rules.v1.Entitlement
-	(*Quota)(nil),                 // 16: tollgate.rules.v1.Quota
-	(*RateLimit)(nil),             // 17: tollgate.rules.v1.RateLimit
-	(*Customer)(nil),              // 18: tollgate.rules.v1.Customer
-	(*License)(nil),               // 19: tollgate.rules.v1.License
-	(*Attachment)(nil),            // 20: tollgate.rules.v1.Attachment
-	(*Grant)(nil),                 // 21: tollgate.rules.v1.Grant
-	(*Phase)(nil),                 // 22: tollgate.rules.v1.Phase
-	(*Override)(nil),              // 23: tollgate.rules.v1.Override
-	(*Credential)(nil),            // 24: tollgate.rules.v1.Credential
-	(*Term)(nil),                  // 25: tollgate.rules.v1.Term
-	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
+	(OnStale)(0),                  // 1: tollgate.rules.v1.OnStale
+	(Aggregation)(0),              // 2: tollgate.rules.v1.Aggregation
+	(FeatureType)(0),              // 3: tollgate.rules.v1.FeatureType
+	(Period)(0),                   // 4: tollgate.rules.v1.Period
+	(LicenseStatus)(0),            // 5: tollgate.rules.v1.LicenseStatus
+	(TermEffect)(0),               // 6: tollgate.rules.v1.TermEffect
+	(*Record)(nil),                // 7: tollgate.rules.v1.Record
+	(*Removal)(nil),               // 8: tollgate.rules.v1.Removal
+	(*Settings)(nil),              // 9: tollgate.rules.v1.Settings
+	(*Service)(nil),               // 10: tollgate.rules.v1.Service
+	(*Route)(nil),                 // 11: tollgate.rules.v1.Route
+	(*Meter)(nil),                 // 12: tollgate.rules.v1.Meter
+	(*Feature)(nil),               // 13: tollgate.rules.v1.Feature
+	(*PlanVersion)(nil),           // 14: tollgate.rules.v1.PlanVersion
+	(*AddOn)(nil),                 // 15: tollgate.rules.v1.AddOn
+	(*Entitlement)(nil),           // 16: tollgate.rules.v1.Entitlement
+	(*Quota)(nil),                 // 17: tollgate.rules.v1.Quota
+	(*RateLimit)(nil),             // 18: tollgate.rules.v1.RateLimit
+	(*Customer)(nil),              // 19: tollgate.rules.v1.Customer
+	(*License)(nil),               // 20: tollgate.rules.v1.License
+	(*Attachment)(nil),            // 21: tollgate.rules.v1.Attachment
+	(*Grant)(nil),                 // 22: tollgate.rules.v1.Grant
+	(*Phase)(nil),                 // 23: tollgate.rules.v1.Phase
+	(*Override)(nil),              // 24: tollgate.rules.v1.Override
+	(*Credential)(nil),            // 25: tollgate.rules.v1.Credential
+	(*Term)(nil),                  // 26: tollgate.rules.v1.Term
+	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
 }
 var file_tollgate_rules_v1_record_proto_depIdxs = []int32{
-	7,  // 0: tollgate.rules.v1.Record.removal:type_name -> tollgate.rules.v1.Removal
-	8,  // 1: tollgate.rules.v1.Record.settings:type_name -> tollgate.rules.v1.Settings
-	9,  // 2: tollgate.rules.v1.Record.service:type_name -> tollgate.rules.v1.Service
-	10, // 3: tollgate.rules.v1.Record.route:type_name -> tollgate.rules.v1.Route
-	11, // 4: tollgate.rules.v1.Record.meter:type_name -> tollgate.rules.v1.Meter
-	12, // 5: tollgate.rules.v1.Record.feature:type_name -> tollgate.rules.v1.Feature
-	13, // 6: tollgate.rules.v1.Record.plan_version:type_name -> tollgate.rules.v1.PlanVersion
-	18, // 7: tollgate.rules.v1.Record.customer:type_name -> tollgate.rules.v1.Customer
-	19, // 8: tollgate.rules.v1.Record.license:type_name -> tollgate.rules.v1.License
-	24, // 9: tollgate.rules.v1.Record.credential:type_name -> tollgate.rules.v1.Credential
-	14, // 10: tollgate.rules.v1.Record.add_on:type_name -> tollgate.rules.v1.AddOn
-	25, // 11: tollgate.rules.v1.Record.term:type_name -> tollgate.rules.v1.Term
+	8,  // 0: tollgate.rules.v1.Record.removal:type_name -> tollgate.rules.v1.Removal
+	9,  // 1: tollgate.rules.v1.Record.settings:type_name -> tollgate.rules.v1.Settings
+	10, // 2: tollgate.rules.v1.Record.service:type_name -> tollgate.rules.v1.Service
+	11, // 3: tollgate.rules.v1.Record.route:type_name -> tollgate.rules.v1.Route
+	12, // 4: tollgate.rules.v1.Record.meter:type_name -> tollgate.rules.v1.Meter
+	13, // 5: tollgate.rules.v1.Record.feature:type_name -> tollgate.rules.v1.Feature
+	14, // 6: tollgate.rules.v1.Record.plan_version:type_name -> tollgate.rules.v1.PlanVersion
+	19, // 7: tollgate.rules.v1.Record.customer:type_name -> tollgate.rules.v1.Customer
+	20, // 8: tollgate.rules.v1.Record.license:type_name -> tollgate.rules.v1.License
+	25, // 9: tollgate.rules.v1.Record.credential:type_name -> tollgate.rules.v1.Credential
+	15, // 10: tollgate.rules.v1.Record.add_on:type_name -> tollgate.rules.v1.AddOn
+	26, // 11: tollgate.rules.v1.Record.term:type_name -> tollgate.rules.v1.Term
 	0,  // 12: tollgate.rules.v1.Removal.kind:type_name -> tollgate.rules.v1.Kind
-	26, // 13: tollgate.rules.v1.Settings.stale_after:type_name -> google.protobuf.Duration
-	26, // 14: tollgate.rules.v1.Settings.grace_after:type_name -> google.protobuf.Duration
-	26, // 15: tollgate.rules.v1.Settings.block_after:type_name -> google.protobuf.Duration
-	26, // 16: tollgate.rules.v1.Settings.loan_horizon:type_name -> google.protobuf.Duration
-	26, // 17: tollgate.rules.v1.Service.response_timeout:type_name -> google.protobuf.Duration
-	1,  // 18: tollgate.rules.v1.Meter.aggregation:type_name -> tollgate.rules.v1.Aggregation
-	2,  // 19: tollgate.rules.v1.Feature.type:type_name -> tollgate.rules.v1.FeatureType
-	15, // 20: tollgate.rules.v1.PlanVersion.entitlements:type_name -> tollgate.rules.v1.Entitlement
-	17, // 21: tollgate.rules.v1.PlanVersion.rate_limits:type_name -> tollgate.rules.v1.RateLimit
-	15, // 22: tollgate.rules.v1.AddOn.entitlements:type_name -> tollgate.rules.v1.Entitlement
-	16, // 23: tollgate.rules.v1.Entitlement.quota:type_name -> tollgate.rules.v1.Quota
-	3,  // 24: tollgate.rules.v1.Quota.period:type_name -> tollgate.rules.v1.Period
-	26, // 25: tollgate.rules.v1.RateLimit.per:type_name -> google.protobuf.Duration
-	4,  // 26: tollgate.rules.v1.License.status:type_name -> tollgate.rules.v1.LicenseStatus
-	27, // 27: tollgate.rules.v1.License.starts_at:type_name -> google.protobuf.Timestamp
-	27, // 28: tollgate.rules.v1.License.ends_at:type_name -> google.protobuf.Timestamp
-	27, // 29: tollgate.rules.v1.License.anchor:type_name -> google.protobuf.Timestamp
-	22, // 30: tollgate.rules.v1.License.phases:type_name -> tollgate.rules.v1.Phase
-	23, // 31: tollgate.rules.v1.License.overrides:type_name -> tollgate.rules.v1.Override
-	27, // 32: tollgate.rules.v1.License.grace_until:type_name -> google.protobuf.Timestamp
-	27, // 33: tollgate.rules.v1.License.cancels_at:type_name -> google.protobuf.Timestamp
-	21, // 34: tollgate.rules.v1.License.grants:type_name -> tollgate.rules.v1.Grant
-	20, // 35: tollgate.rules.v1.License.add_ons:type_name -> tollgate.rules.v1.Attachment
-	27, // 36: tollgate.rules.v1.Attachment.starts_at:type_name -> google.protobuf.Timestamp
-	27, // 37: tollgate.rules.v1.Attachment.ends_at:type_name -> google.protobuf.Timestamp
-	27, // 38: tollgate.rules.v1.Grant.starts_at:type_name -> google.protobuf.Timestamp
-	27, // 39: tollgate.rules.v1.Grant.expires_at:type_name -> google.protobuf.Timestamp
-	27, // 40: tollgate.rules.v1.Phase.at:type_name -> google.protobuf.Timestamp
-	27, // 41: tollgate.rules.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
-	27, // 42: tollgate.rules.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
-	15, // 43: tollgate.rules.v1.Override.entitlement:type_name -> tollgate.rules.v1.Entitlement
-	17, // 44: tollgate.rules.v1.Override.rate_limit:type_name -> tollgate.rules.v1.RateLimit
-	27, // 45: tollgate.rules.v1.Credential.expires_at:type_name -> google.protobuf.Timestamp
-	5,  // 46: tollgate.rules.v1.Term.effect:type_name -> tollgate.rules.v1.TermEffect
-	26, // 47: tollgate.rules.v1.Term.retry_after:type_name -> google.protobuf.Duration
-	48, // [48:48] is the sub-list for method output_type
-	48, // [48:48] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	27, // 13: tollgate.rules.v1.Settings.stale_after:type_name -> google.protobuf.Duration
+	27, // 14: tollgate.rules.v1.Settings.grace_after:type_name -> google.protobuf.Duration
+	27, // 15: tollgate.rules.v1.Settings.block_after:type_name -> google.protobuf.Duration
+	27, // 16: tollgate.rules.v1.Settings.loan_horizon:type_name -> google.protobuf.Duration
+	27, // 17: tollgate.rules.v1.Service.response_timeout:type_name -> google.protobuf.Duration
+	1,  // 18: tollgate.rules.v1.Route.on_stale:type_name -> tollgate.rules.v1.OnStale
+	2,  // 19: tollgate.rules.v1.Meter.aggregation:type_name -> tollgate.rules.v1.Aggregation
+	3,  // 20: tollgate.rules.v1.Feature.type:type_name -> tollgate.rules.v1.FeatureType
+	16, // 21: tollgate.rules.v1.PlanVersion.entitlements:type_name -> tollgate.rules.v1.Entitlement
+	18, // 22: tollgate.rules.v1.PlanVersion.rate_limits:type_name -> tollgate.rules.v1.RateLimit
+	16, // 23: tollgate.rules.v1.AddOn.entitlements:type_name -> tollgate.rules.v1.Entitlement
+	17, // 24: tollgate.rules.v1.Entitlement.quota:type_name -> tollgate.rules.v1.Quota
+	4,  // 25: tollgate.rules.v1.Quota.period:type_name -> tollgate.rules.v1.Period
+	27, // 26: tollgate.rules.v1.RateLimit.per:type_name -> google.protobuf.Duration
+	5,  // 27: tollgate.rules.v1.License.status:type_name -> tollgate.rules.v1.LicenseStatus
+	28, // 28: tollgate.rules.v1.License.starts_at:type_name -> google.protobuf.Timestamp
+	28, // 29: tollgate.rules.v1.License.ends_at:type_name -> google.protobuf.Timestamp
+	28, // 30: tollgate.rules.v1.License.anchor:type_name -> google.protobuf.Timestamp
+	23, // 31: tollgate.rules.v1.License.phases:type_name -> tollgate.rules.v1.Phase
+	24, // 32: tollgate.rules.v1.License.overrides:type_name -> tollgate.rules.v1.Override
+	28, // 33: tollgate.rules.v1.License.grace_until:type_name -> google.protobuf.Timestamp
+	28, // 34: tollgate.rules.v1.License.cancels_at:type_name -> google.protobuf.Timestamp
+	22, // 35: tollgate.rules.v1.License.grants:type_name -> tollgate.rules.v1.Grant
+	21, // 36: tollgate.rules.v1.License.add_ons:type_name -> tollgate.rules.v1.Attachment
+	28, // 37: tollgate.rules.v1.Attachment.starts_at:type_name -> google.protobuf.Timestamp
+	28, // 38: tollgate.rules.v1.Attachment.ends_at:type_name -> google.protobuf.Timestamp
+	28, // 39: tollgate.rules.v1.Grant.starts_at:type_name -> google.protobuf.Timestamp
+	28, // 40: tollgate.rules.v1.Grant.expires_at:type_name -> google.protobuf.Timestamp
+	28, // 41: tollgate.rules.v1.Phase.at:type_name -> google.protobuf.Timestamp
+	28, // 42: tollgate.rules.v1.Override.starts_at:type_name -> google.protobuf.Timestamp
+	28, // 43: tollgate.rules.v1.Override.ends_at:type_name -> google.protobuf.Timestamp
+	16, // 44: tollgate.rules.v1.Override.entitlement:type_name -> tollgate.rules.v1.Entitlement
+	18, // 45: tollgate.rules.v1.Override.rate_limit:type_name -> tollgate.rules.v1.RateLimit
+	28, // 46: tollgate.rules.v1.Credential.expires_at:type_name -> google.protobuf.Timestamp
+	6,  // 47: tollgate.rules.v1.Term.effect:type_name -> tollgate.rules.v1.TermEffect
+	27, // 48: tollgate.rules.v1.Term.retry_after:type_name -> google.protobuf.Duration
+	49, // [49:49] is the sub-list for method output_type
+	49, // [49:49] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_rules_v1_record_proto_init() }
@@ -2553,7 +2644,7 @@ func file_tollgate_rules_v1_record_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_rules_v1_record_proto_rawDesc), len(file_tollgate_rules_v1_record_proto_rawDesc)),
-			NumEnums:      6,
+			NumEnums:      7,
 			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -42,7 +42,10 @@ type NodeStatus struct {
 	// of at least that epoch, which the node cannot make up.
 	Proof []byte `protobuf:"bytes,11,opt,name=proof,proto3" json:"proof,omitempty"`
 	// The node was told to stop, and serves no more: its last report.
-	Drained       bool `protobuf:"varint,12,opt,name=drained,proto3" json:"drained,omitempty"`
+	Drained bool `protobuf:"varint,12,opt,name=drained,proto3" json:"drained,omitempty"`
+	// Why rules that it was sent are not enforced: `needs`, `guard`, `fork` and the other
+	// reasons of tollgate_rules_rejected_total; empty where none are left to take.
+	Refuses       string `protobuf:"bytes,20,opt,name=refuses,proto3" json:"refuses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -161,11 +164,18 @@ func (x *NodeStatus) GetDrained() bool {
 	return false
 }
 
+func (x *NodeStatus) GetRefuses() string {
+	if x != nil {
+		return x.Refuses
+	}
+	return ""
+}
+
 var File_tollgate_rules_v1_status_proto protoreflect.FileDescriptor
 
 const file_tollgate_rules_v1_status_proto_rawDesc = "" +
 	"\n" +
-	"\x1etollgate/rules/v1/status.proto\x12\x11tollgate.rules.v1\"\xb9\x02\n" +
+	"\x1etollgate/rules/v1/status.proto\x12\x11tollgate.rules.v1\"\xd3\x02\n" +
 	"\n" +
 	"NodeStatus\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
@@ -183,7 +193,8 @@ const file_tollgate_rules_v1_status_proto_rawDesc = "" +
 	"\x06report\x18\n" +
 	" \x01(\x04R\x06report\x12\x14\n" +
 	"\x05proof\x18\v \x01(\fR\x05proof\x12\x18\n" +
-	"\adrained\x18\f \x01(\bR\adrainedB\xb5\x01\n" +
+	"\adrained\x18\f \x01(\bR\adrained\x12\x18\n" +
+	"\arefuses\x18\x14 \x01(\tR\arefusesB\xb5\x01\n" +
 	"\x15com.tollgate.rules.v1B\vStatusProtoP\x01Z)tollgate/gen/go/tollgate/rules/v1;rulesv1\xa2\x02\x03TRX\xaa\x02\x11Tollgate.Rules.V1\xca\x02\x11Tollgate\\Rules\\V1\xe2\x02\x1dTollgate\\Rules\\V1\\GPBMetadata\xea\x02\x13Tollgate::Rules::V1b\x06proto3"
 
 var (
