@@ -206,7 +206,7 @@ func (w *write) publish(ctx context.Context) error {
 
 // append stores changes as one epoch; false where they don't fit into one.
 func (w *write) append(ctx context.Context, fleet string, changes []Change) (bool, error) {
-	payload, err := w.svc.encoder.Encode(fleet, w.head, w.now, changes)
+	payload, err := w.svc.encoder.Encode(fleet, w.head, w.now, changes, w.confirmedIn(changes))
 	if err != nil {
 		return false, err
 	}

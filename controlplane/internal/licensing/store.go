@@ -200,7 +200,8 @@ type Reference struct {
 // Encoder writes change sets in the form that is signed and sent. It must be deterministic.
 type Encoder interface {
 	// Encode returns the change set that leads from head to the next number.
-	Encode(fleet string, head Head, at time.Time, changes []Change) ([]byte, error)
+	// confirmed is how many licences at most it is meant to take something from; 0: nobody had to confirm.
+	Encode(fleet string, head Head, at time.Time, changes []Change, confirmed int64) ([]byte, error)
 }
 
 // Head is the newest rule state.

@@ -20,10 +20,11 @@ type Encoder struct{}
 var _ licensing.Encoder = Encoder{}
 
 // Encode returns the encoded envelope that leads from head to the next number. The same arguments give the same bytes.
-func (Encoder) Encode(fleet string, head licensing.Head, at time.Time, changes []licensing.Change) ([]byte, error) {
+func (Encoder) Encode(fleet string, head licensing.Head, at time.Time, changes []licensing.Change, confirmed int64) ([]byte, error) {
 	e := &rulesv1.Envelope{
 		Fleet: fleet, Generation: head.Epoch.Generation, From: head.Epoch.Number, To: head.Epoch.Number + 1,
 		PreviousHash: head.Hash, CreatedAt: timestamppb.New(at), Records: make([]*rulesv1.Record, 0, len(changes)),
+		ConfirmedAffected: confirmed,
 	}
 	for _, c := range changes {
 		r, err := Record(c)

@@ -45,12 +45,12 @@ func objects() []licensing.Change {
 func TestEncode_IsDeterministicAndChained(t *testing.T) {
 	t.Parallel()
 	head := licensing.Head{Epoch: licensing.Epoch{Generation: 2, Number: 41}, Hash: []byte("before")}
-	first, err := rulefeed.Encoder{}.Encode("fleet", head, at, objects())
+	first, err := rulefeed.Encoder{}.Encode("fleet", head, at, objects(), 12)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 20 {
-		again, err := rulefeed.Encoder{}.Encode("fleet", head, at, objects())
+		again, err := rulefeed.Encoder{}.Encode("fleet", head, at, objects(), 12)
 		if err != nil || !bytes.Equal(again, first) {
 			t.Fatalf("other bytes the second time, %v", err)
 		}
@@ -62,6 +62,9 @@ func TestEncode_IsDeterministicAndChained(t *testing.T) {
 	if e.GetFleet() != "fleet" || e.GetGeneration() != 2 || e.GetFrom() != 41 || e.GetTo() != 42 ||
 		string(e.GetPreviousHash()) != "before" || !e.GetCreatedAt().AsTime().Equal(at) || len(e.GetNeeds()) != 0 {
 		t.Errorf("envelope is %v", &e)
+	}
+	if e.GetConfirmedAffected() != 12 {
+		t.Errorf("%d are confirmed", e.GetConfirmedAffected())
 	}
 	if len(e.GetRecords()) != len(objects()) {
 		t.Errorf("%d records", len(e.GetRecords()))

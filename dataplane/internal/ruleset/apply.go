@@ -23,6 +23,7 @@ const (
 	refusedFork      = "fork"
 	refusedGap       = "gap"
 	refusedHash      = "hash"
+	refusedGuard     = "guard"
 )
 
 // openReason is what a message that does not open is counted as. What cannot be read as a signed message bears no
@@ -155,6 +156,12 @@ func (f *Follower) apply(env *rulesv1.Envelope, hash []byte, whole bool, keep fu
 	state, err := edit.Build(decision.Epoch{Generation: env.GetGeneration(), Number: env.GetTo()})
 	if err != nil {
 		return refusedMalformed, err
+	}
+	change := transition{
+		from: from, to: state, changed: licensesOf(env.GetRecords()), confirmed: env.GetConfirmedAffected(), created: env.GetCreatedAt().AsTime(),
+	}
+	if err := f.guarded(change); err != nil {
+		return refusedGuard, err
 	}
 	keep(state.Epoch())
 	f.enforce(state, hash)
