@@ -70,7 +70,7 @@ func TestGuard_ManyLoseAFeatureOnlyByTheirNumber(t *testing.T) {
 	}
 	// Nodes are told that it is meant, in each change set for as many as it moves.
 	var confirmed, moved int64
-	err = f.db.Outbox().Envelopes(ctx, decision.Epoch(head), 64, func(_ decision.Epoch, payload []byte, _ time.Time) error {
+	err = f.db.Outbox().Envelopes(ctx, head, 64, func(_ decision.Epoch, payload []byte, _ time.Time) error {
 		e := &rulesv1.Envelope{}
 		if err := proto.Unmarshal(payload, e); err != nil {
 			return err
@@ -89,7 +89,7 @@ func TestGuard_ManyLoseAFeatureOnlyByTheirNumber(t *testing.T) {
 	// What a write does to one licence nobody had to confirm.
 	head = f.epoch()
 	issue(1)
-	err = f.db.Outbox().Envelopes(ctx, decision.Epoch(head), 64, func(_ decision.Epoch, payload []byte, _ time.Time) error {
+	err = f.db.Outbox().Envelopes(ctx, head, 64, func(_ decision.Epoch, payload []byte, _ time.Time) error {
 		e := &rulesv1.Envelope{}
 		if err := proto.Unmarshal(payload, e); err != nil {
 			return err
