@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"tollgate/dataplane/decision"
 	"tollgate/dataplane/envelope"
 )
 
@@ -36,6 +37,8 @@ type Config struct {
 	NATSCreds string
 	// TrustRoot (trust_root) is the fleet root's public key, as envelope.EncodeRoot writes it.
 	TrustRoot string
+	// ConfirmEpoch (confirm_epoch) is `<generation>.<number>`: an operator has looked at what rules up to there take from licences. Empty: none has.
+	ConfirmEpoch string
 	// ColdWait (cold_wait) is how long a request may wait for the lender, in all.
 	ColdWait time.Duration
 	// TrustedProxies (trusted_proxies) are CIDRs of peers whose X-Forwarded-* are believed.
@@ -62,6 +65,7 @@ func (c *Config) Bind(fs *pflag.FlagSet) {
 	fs.StringVar(&c.NATSURL, "nats-url", "nats://127.0.0.1:4222", "NATS servers, comma-separated")
 	fs.StringVar(&c.NATSCreds, "nats-creds", "", "NATS credentials file")
 	fs.StringVar(&c.TrustRoot, "trust-root", "", "public key of the fleet's root")
+	fs.StringVar(&c.ConfirmEpoch, "confirm-epoch", "", "generation.number up to which it is meant that rules take access from many licences")
 	fs.DurationVar(&c.ColdWait, "cold-wait", 100*time.Millisecond, "how long a request may wait for a loan of a limit")
 	fs.StringSliceVar(&c.TrustedProxies, "trusted-proxies", nil, "CIDRs of proxies whose X-Forwarded-* are believed")
 	fs.DurationVar(&c.DrainTimeout, "drain-timeout", 10*time.Second, "how long requests may take to finish when the node stops")
@@ -77,6 +81,7 @@ type settings struct {
 	root        ed25519.PublicKey
 	key         ed25519.PrivateKey
 	stateKey    []byte
+	confirmed   decision.Epoch
 	certificate []byte
 	certified   envelope.Certified
 	verifier    *envelope.Verifier
@@ -101,6 +106,12 @@ func (c Config) check(now time.Time) (*settings, error) {
 			return nil, fmt.Errorf("trusted_proxies: %q is not a CIDR such as 10.0.0.0/8", text)
 		}
 		s.trusted = append(s.trusted, p.Masked())
+	}
+	if c.ConfirmEpoch != "" {
+		e := &s.confirmed
+		if n, err := fmt.Sscanf(c.ConfirmEpoch, "%d.%d", &e.Generation, &e.Number); n != 2 || err != nil || c.ConfirmEpoch != fmt.Sprintf("%d.%d", e.Generation, e.Number) {
+			return nil, fmt.Errorf("confirm_epoch: %q is not an epoch like 1.57; set it %s", c.ConfirmEpoch, where("confirm_epoch"))
+		}
 	}
 	if c.StateKey != "" {
 		key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(c.StateKey))

@@ -144,7 +144,7 @@ func (n *node) build() error {
 	if err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
-	n.rules, err = ruleset.New(ruleset.Config{Source: n.bus, Verifier: verifier, Disk: disk, Clock: n.clock, Logger: n.logger, Metrics: n.registry})
+	n.rules, err = ruleset.New(ruleset.Config{Source: n.bus, Verifier: verifier, Disk: disk, Clock: n.clock, Confirmed: s.confirmed, Logger: n.logger, Metrics: n.registry})
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,8 @@ func TestRun_SaysInOneLineWhatIsWrongAndWhatToDo(t *testing.T) {
 		"no NATS creds":     {func(l *land) { l.cfg.NATSCreds = "/nonexistent/creds" }, []string{"nats_creds", "no such file"}},
 		"bad CIDR":          {func(l *land) { l.cfg.TrustedProxies = []string{"10.0.0.0/99"} }, []string{"trusted_proxies", "10.0.0.0/8"}},
 		"bad index":         {func(l *land) { l.cfg.SharedListeners, l.cfg.SharedIndex = 2, 2 }, []string{"shared_index: 2 is not 0 to 1"}},
+		"no epoch":          {func(l *land) { l.cfg.ConfirmEpoch = "57" }, []string{"confirm_epoch", "1.57"}},
+		"epoch and more":    {func(l *land) { l.cfg.ConfirmEpoch = "1.57x" }, []string{"confirm_epoch"}},
 		"zero wait":         {func(l *land) { l.cfg.ColdWait = 0 }, []string{"cold_wait"}},
 		"zero drain":        {func(l *land) { l.cfg.DrainTimeout = 0 }, []string{"drain_timeout"}},
 		"nothing in flight": {func(l *land) { l.cfg.MaxInFlight = 0 }, []string{"max_in_flight"}},
@@ -94,7 +96,7 @@ func TestCommand_UnknownKeyAndFlagAreErrors(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--config", path}, `unknown key "data_dirr"; known keys: cold_wait data_dir drain_timeout`},
+		{[]string{"--config", path}, `unknown key "data_dirr"; known keys: cold_wait confirm_epoch data_dir drain_timeout`},
 		{[]string{"--data-dirr", "x"}, "unknown flag: --data-dirr"},
 	} {
 		cmd := dataplane.Command()

@@ -98,7 +98,7 @@ func fleetCommand() *cobra.Command {
 			use: use, short: "The nodes, and the epoch that each enforces", example: example,
 			filters: "state",
 			view: view{field: "nodes", columns: []column{
-				{"NAME", "name"}, {"STATE", "state"}, {"REFUSES", "refuses"}, {"EPOCH", "epoch"}, {"LAG MS", "lag_ms"}, {"SPOOL BYTES", "spool_bytes"}, {"RPS", "proxy_rps"},
+				{"NAME", "name"}, {"STATE", "state"}, {"EPOCH", "epoch"}, {"REFUSES", "refuses"}, {"LAG MS", "lag_ms"}, {"SPOOL BYTES", "spool_bytes"}, {"RPS", "proxy_rps"},
 				{"VERSION", "version"}, {"LAST SEEN", "last_seen"},
 			}, alarm: "publishing_stopped"},
 		}, (*client).fleet, fleetClient.ListNodes)

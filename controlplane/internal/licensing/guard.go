@@ -66,6 +66,20 @@ func (w *write) confirmed(ctx context.Context, affected int64) error {
 	return w.unconfirmed("is needed: %d of %d licences lose a feature by this; give that number if it is meant", w.losers, live)
 }
 
+// confirmedIn is how many licences a change set may take a feature from: those that it moves. Of a migration that takes from many its caller has said so,
+// or it would not have begun, and each of its batches carries that; nodes refuse as much without.
+func (w *write) confirmedIn(records []record) (n int64) {
+	if len(w.moving) == 0 {
+		return 0
+	}
+	for _, r := range records {
+		if _, ok := r.change.(*License); ok {
+			n++
+		}
+	}
+	return n
+}
+
 func (w *write) unconfirmed(format string, args ...any) *Error {
 	e := refused(format, args...)
 	e.Field, e.Details = "confirm_affected", map[string]string{"affected": strconv.FormatInt(w.losers, 10)}

@@ -3,8 +3,13 @@ package licensing_test
 import (
 	"fmt"
 	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"tollgate/controlplane/internal/licensing"
+	"tollgate/dataplane/decision"
+	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
 )
 
 // A file that takes a feature from most customers is refused until its author says from how many; and nothing is stored before.
@@ -59,13 +64,48 @@ func TestGuard_ManyLoseAFeatureOnlyByTheirNumber(t *testing.T) {
 	_, _, _, err = f.PublishPlanVersion(ctx, "free", draft.Version, now)
 	wantCode(t, err, licensing.FailedPrecondition, "101 of 101")
 	now.Affected = p.Affected
+	head := f.epoch()
 	if _, moved, _, err := f.PublishPlanVersion(ctx, "free", draft.Version, now); err != nil || moved != 101 {
 		t.Errorf("moved %d, %v", moved, err)
+	}
+	// Nodes are told that it is meant, in each change set for as many as it moves.
+	var confirmed, moved int64
+	err = f.db.Outbox().Envelopes(ctx, head, 64, func(_ decision.Epoch, payload []byte, _ time.Time) error {
+		e := &rulesv1.Envelope{}
+		if err := proto.Unmarshal(payload, e); err != nil {
+			return err
+		}
+		confirmed += e.GetConfirmedAffected()
+		for _, r := range e.GetRecords() {
+			if r.GetLicense() != nil {
+				moved++
+			}
+		}
+		return nil
+	})
+	if err != nil || confirmed != 101 || moved != 101 {
+		t.Errorf("%d licences moved, %d are confirmed, %v", moved, confirmed, err)
+	}
+	// What a write does to one licence nobody had to confirm.
+	head = f.epoch()
+	issue(1)
+	err = f.db.Outbox().Envelopes(ctx, head, 64, func(_ decision.Epoch, payload []byte, _ time.Time) error {
+		e := &rulesv1.Envelope{}
+		if err := proto.Unmarshal(payload, e); err != nil {
+			return err
+		}
+		if e.GetConfirmedAffected() != 0 {
+			t.Errorf("%d are confirmed", e.GetConfirmedAffected())
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	// What gives, and what takes from few, needs no number.
 	f.apply(with(calls, reports))
 	_, _, _, err = f.RollbackPlan(ctx, "free", licensing.Publication{Migration: licensing.MigrationNow})
-	wantCode(t, err, licensing.FailedPrecondition, "101 of 101")
+	wantCode(t, err, licensing.FailedPrecondition, "102 of 102")
 	if _, _, _, err := f.RollbackPlan(ctx, "free", licensing.Publication{}); err != nil {
 		t.Errorf("a rollback for new licences: %v", err)
 	}

@@ -18,15 +18,14 @@ const (
 
 // record is a change as it is sent.
 type record struct {
-	key     string // Of its digest.
-	removed bool
-	raw     []byte
+	change Change
+	key    string // Of its digest.
+	raw    []byte
 }
 
 func (w *write) record(c Change) (record, error) {
 	raw, err := w.svc.encoder.Record(c)
-	_, removed := c.(*Removal)
-	return record{digestKey(c), removed, raw}, err
+	return record{c, digestKey(c), raw}, err
 }
 
 // digestKey is what a change's digest is noted under: <kind>/<id>.
@@ -99,7 +98,7 @@ func (w *write) append(ctx context.Context, fleet string, records []record) erro
 	raw := make([][]byte, len(records))
 	for i, r := range records {
 		raw[i], digests[r.key] = r.raw, nil
-		if !r.removed {
+		if _, removed := r.change.(*Removal); !removed {
 			digests[r.key] = new(decision.DigestOf(r.raw))
 		}
 	}
@@ -117,7 +116,9 @@ func (w *write) append(ctx context.Context, fleet string, records []record) erro
 		}
 		stateHash = &sum
 	}
-	payload, err := w.svc.encoder.Envelope(fleet, w.head, w.now, raw, stateHash)
+	payload, err := w.svc.encoder.Envelope(ChangeSet{
+		Fleet: fleet, Head: w.head, Time: w.now, Records: raw, StateHash: stateHash, Confirmed: w.confirmedIn(records),
+	})
 	if err != nil {
 		return err
 	}

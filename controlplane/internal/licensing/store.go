@@ -218,9 +218,20 @@ type Reference struct {
 type Encoder interface {
 	// Record is one change.
 	Record(c Change) ([]byte, error)
-	// Envelope is the change set of such records that leads from head to the next number, where the state hash is stateHash; nil: it is
-	// not known.
-	Envelope(fleet string, head Head, at time.Time, records [][]byte, stateHash *decision.Digest) ([]byte, error)
+	// Envelope is a change set of such records.
+	Envelope(s ChangeSet) ([]byte, error)
+}
+
+// ChangeSet is what leads from a head to the next number.
+type ChangeSet struct {
+	Fleet   string
+	Head    Head
+	Time    time.Time
+	Records [][]byte // Encoded.
+	// StateHash is that of the state that it leads to; nil: it is not known.
+	StateHash *decision.Digest
+	// Confirmed is how many licences at most it is meant to take something from; 0: nobody had to confirm.
+	Confirmed int64
 }
 
 // Head is the newest rule state.

@@ -13,7 +13,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"tollgate/controlplane/internal/licensing"
-	"tollgate/dataplane/decision"
 	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
 )
 
@@ -34,23 +33,25 @@ func (Encoder) Record(c licensing.Change) ([]byte, error) {
 
 var deterministic = proto.MarshalOptions{Deterministic: true}
 
-// Envelope is the encoded envelope of encoded records that leads from head to the next number. The records stay the bytes that they are.
-func (Encoder) Envelope(fleet string, head licensing.Head, at time.Time, records [][]byte, stateHash *decision.Digest) ([]byte, error) {
+// Envelope is an encoded change set. The records stay the bytes that they are.
+func (Encoder) Envelope(s licensing.ChangeSet) ([]byte, error) {
 	e := &rulesv1.Envelope{
-		Fleet: fleet, Generation: head.Epoch.Generation, From: head.Epoch.Number, To: head.Epoch.Number + 1,
-		PreviousHash: head.Hash, CreatedAt: timestamppb.New(at),
+		Fleet: s.Fleet, Generation: s.Head.Epoch.Generation, From: s.Head.Epoch.Number, To: s.Head.Epoch.Number + 1,
+		PreviousHash: s.Head.Hash, CreatedAt: timestamppb.New(s.Time),
 	}
 	b, err := deterministic.Marshal(e)
 	if err != nil {
 		return nil, fmt.Errorf("encode change set %d.%d: %w", e.Generation, e.To, err)
 	}
-	for _, r := range append(nextRecords(), records...) {
+	for _, r := range append(nextRecords(), s.Records...) {
 		b = protowire.AppendBytes(protowire.AppendTag(b, field("records"), protowire.BytesType), r)
 	}
-	if stateHash != nil {
-		b = protowire.AppendBytes(protowire.AppendTag(b, field("state_hash"), protowire.BytesType), stateHash[:])
+	// After the records, as an encoder has it that knows all of them.
+	rest := &rulesv1.Envelope{ConfirmedAffected: s.Confirmed}
+	if s.StateHash != nil {
+		rest.StateHash = s.StateHash[:]
 	}
-	return b, nil
+	return deterministic.MarshalAppend(b, rest)
 }
 
 // field is the number of an Envelope's field.

@@ -61,12 +61,13 @@ func TestEncode_IsDeterministicAndChained(t *testing.T) {
 		}
 	}
 	sum := decision.Digest{1, 2, 3}
-	first, err := rulefeed.Encoder{}.Envelope("fleet", head, at, records, &sum)
+	change := licensing.ChangeSet{Fleet: "fleet", Head: head, Time: at, Records: records, StateHash: &sum, Confirmed: 12}
+	first, err := rulefeed.Encoder{}.Envelope(change)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 20 {
-		again, err := rulefeed.Encoder{}.Envelope("fleet", head, at, records, &sum)
+		again, err := rulefeed.Encoder{}.Envelope(change)
 		if err != nil || !bytes.Equal(again, first) {
 			t.Fatalf("other bytes the second time, %v", err)
 		}
@@ -79,8 +80,8 @@ func TestEncode_IsDeterministicAndChained(t *testing.T) {
 		string(e.GetPreviousHash()) != "before" || !e.GetCreatedAt().AsTime().Equal(at) || len(e.GetNeeds()) != 0 {
 		t.Errorf("envelope is %v", &e)
 	}
-	if !bytes.Equal(e.GetStateHash(), sum[:]) {
-		t.Errorf("state hash %x", e.GetStateHash())
+	if !bytes.Equal(e.GetStateHash(), sum[:]) || e.GetConfirmedAffected() != 12 {
+		t.Errorf("state hash %x, %d are confirmed", e.GetStateHash(), e.GetConfirmedAffected())
 	}
 	if len(e.GetRecords()) != len(objects()) {
 		t.Fatalf("%d records", len(e.GetRecords()))
@@ -91,7 +92,7 @@ func TestEncode_IsDeterministicAndChained(t *testing.T) {
 			t.Errorf("record %d is %v, want %v, %v", i, e.GetRecords()[i], want, err)
 		}
 	}
-	unknown, err := rulefeed.Encoder{}.Envelope("fleet", head, at, nil, nil)
+	unknown, err := rulefeed.Encoder{}.Envelope(licensing.ChangeSet{Fleet: "fleet", Head: head, Time: at})
 	var none rulesv1.Envelope
 	if err != nil || proto.Unmarshal(unknown, &none) != nil || none.GetStateHash() != nil {
 		t.Errorf("a state hash that is not known is said: %v, %v", &none, err)

@@ -40,6 +40,39 @@ func TestUnknown_IsDeniedForASecondAndLoggedOnce(t *testing.T) {
 	})
 }
 
+// Where the rules say so, no units of quotas are asked for, however much is used; tokens and reports go on.
+func TestI8_NoUnitsAreBorrowedInGrace(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		l := newLender(1_000_000, 1_000_000)
+		n := newNode(t, l, "boot", rules{limit: 1_000_000, rate: 1000}.state(t, 1))
+		defer n.stop()
+		for range 50 {
+			n.serve(0)
+			pass(10 * time.Millisecond)
+		}
+		n.horizon.Store(-1)
+		pass(time.Second)
+		l.set(func(l *lender) { l.seen = nil })
+		for range 50 {
+			n.serve(0)
+			pass(10 * time.Millisecond)
+		}
+		tokens := int64(0)
+		for _, c := range append(l.calls(true), l.calls(false)...) {
+			for _, ask := range c.req.GetAsks() {
+				if ask.GetKey().GetKind() == lendv1.LoanKind_LOAN_KIND_RATE {
+					tokens += ask.GetWant()
+				} else if ask.GetWant() > 0 {
+					t.Errorf("asked for %d units", ask.GetWant())
+				}
+			}
+		}
+		if tokens == 0 {
+			t.Error("no tokens were asked for")
+		}
+	})
+}
+
 func TestClosed_StopsLendingAndIsFatalOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		l := newLender(10, 0)

@@ -229,6 +229,31 @@ func TestI1_NoRulesOrStaleRulesForwardNothing(t *testing.T) {
 	}
 }
 
+// In grace a request does not wait for units that are not lent; it is served by those that are.
+func TestI8_InGraceNobodyWaitsForUnits(t *testing.T) {
+	t.Parallel()
+	h := setup(t, nil)
+	if res := h.get("once", "/hello"); res.StatusCode != 200 {
+		t.Fatalf("%d %s", res.StatusCode, res.body)
+	}
+	state, _ := h.rules.Current()
+	h.rules.set(state, decision.AgeGrace)
+	for range 5 {
+		res := h.get("once", "/hello")
+		if res.StatusCode == 200 {
+			continue
+		}
+		if p := res.problem(t); res.StatusCode != 503 || p["code"] != "limits_unavailable" {
+			t.Errorf("%d %s", res.StatusCode, res.body)
+		}
+	}
+	h.bank.mu.Lock()
+	defer h.bank.mu.Unlock()
+	if h.bank.asked != 1 {
+		t.Errorf("the lender was asked %d times, want once before grace", h.bank.asked)
+	}
+}
+
 func TestDeny_OverloadedAtTheBound(t *testing.T) {
 	t.Parallel()
 	release, inside := make(chan struct{}), make(chan struct{})

@@ -42,6 +42,7 @@ type bank struct {
 	hold     chan struct{} // Answers wait until it is closed.
 	unspent  []decision.Charge
 	renewed  int
+	asked    int // Calls of Wait.
 }
 
 func (b *bank) Account(license string) *decision.Account {
@@ -58,6 +59,7 @@ func (b *bank) Account(license string) *decision.Account {
 func (b *bank) Wait(ctx context.Context, license string, units int64) error {
 	a := b.Account(license)
 	b.mu.Lock()
+	b.asked++
 	hold, err := b.hold, b.err
 	b.mu.Unlock()
 	if hold != nil {

@@ -23,6 +23,7 @@ const (
 	refusedFork      = "fork"
 	refusedGap       = "gap"
 	refusedHash      = "hash"
+	refusedGuard     = "guard"
 )
 
 // openReason is what a message that does not open is counted as. What cannot be read as a signed message bears no
@@ -172,6 +173,12 @@ func (f *Follower) apply(env *rulesv1.Envelope, payload, hash []byte, whole bool
 	}
 	if err := agrees(state, env.GetStateHash()); err != nil {
 		return refusedHash, err
+	}
+	change := transition{
+		from: from, to: state, changed: licensesOf(env.GetRecords()), confirmed: env.GetConfirmedAffected(), created: env.GetCreatedAt().AsTime(),
+	}
+	if err := f.guarded(change); err != nil {
+		return refusedGuard, err
 	}
 	keep(state.Epoch())
 	f.enforce(state, hash)

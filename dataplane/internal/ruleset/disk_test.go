@@ -55,7 +55,7 @@ func (s *setup) nodeWith(disk ruleset.Disk) *node {
 	}
 	f, err := ruleset.New(ruleset.Config{
 		Source: source, Verifier: s.verifier(), Disk: disk,
-		Clock: c, Logger: slog.New(slog.DiscardHandler), Metrics: reg,
+		Clock: c, Confirmed: s.confirmed, Logger: slog.New(slog.DiscardHandler), Metrics: reg,
 	})
 	if err != nil {
 		s.t.Fatal(err)

@@ -14,6 +14,7 @@
 //	rollback   it is older than what is enforced, and was newly published: a replay
 //	fork       it names an epoch that this node knows with another hash: nothing of this generation is taken any more
 //	gap        it does not begin where the state ends
+//	guard      it takes access from many licences, and nobody confirmed that
 //	hash       it begins there, and does not name the hash of what is enforced; or a chunk is not what its manifest says
 //
 // What was refused once is not counted again when the stream is read again, and neither are older epochs in a stream's past: after a

@@ -23,9 +23,11 @@ type Config struct {
 	// Disk is where the rules are kept; nil: nowhere, and the node begins each life with nothing.
 	Disk Disk
 	// Clock is the node's; the Follower sets it by what it hears.
-	Clock   *clock.Clock
-	Logger  *slog.Logger
-	Metrics prometheus.Registerer
+	Clock *clock.Clock
+	// Confirmed is the epoch up to which an operator has confirmed what rules take; zero: none.
+	Confirmed decision.Epoch
+	Logger    *slog.Logger
+	Metrics   prometheus.Registerer
 }
 
 // Follower holds the rules that a node enforces. See the package comment.
@@ -46,6 +48,10 @@ type Follower struct {
 	wake chan struct{}
 	// unsigned: something was refused for its signature since the key set came.
 	unsigned atomic.Bool
+
+	guard guard
+	// confirmed is Config.Confirmed.
+	confirmed decision.Epoch
 
 	disk  kept
 	zones zones
@@ -84,7 +90,7 @@ func (e *enforced) epoch() decision.Epoch {
 // New makes a Follower that enforces nothing yet. Call Start.
 func New(cfg Config) (*Follower, error) {
 	f := &Follower{
-		source: cfg.Source, verifier: cfg.Verifier, log: cfg.Logger, clock: cfg.Clock, disk: kept{disk: cfg.Disk, froze: make(chan struct{}, 1)},
+		source: cfg.Source, verifier: cfg.Verifier, log: cfg.Logger, clock: cfg.Clock, confirmed: cfg.Confirmed, disk: kept{disk: cfg.Disk, froze: make(chan struct{}, 1)},
 		wake: make(chan struct{}, 1), zones: zones{}, capabilities: capabilities, known: map[uint64][]byte{}, refused: map[string]bool{}, logged: map[string]time.Time{},
 	}
 	f.disk.early.over = cfg.Disk == nil

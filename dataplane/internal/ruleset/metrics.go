@@ -38,7 +38,7 @@ func newMetrics(reg prometheus.Registerer, f *Follower) (*metrics, error) {
 		}),
 	}
 	for _, reason := range []string{
-		refusedSignature, refusedMalformed, refusedNeeds, refusedFleet, refusedRollback, refusedFork, refusedGap, refusedHash,
+		refusedSignature, refusedMalformed, refusedNeeds, refusedFleet, refusedRollback, refusedFork, refusedGap, refusedHash, refusedGuard,
 	} {
 		m.rejected.WithLabelValues(reason)
 	}

@@ -39,7 +39,9 @@ type setup struct {
 	down bool
 	// source is a node's time; nil: the machine's.
 	source clock.Source
-	hashes map[uint64][]byte
+	// confirmed is what a node's operator has confirmed.
+	confirmed decision.Epoch
+	hashes    map[uint64][]byte
 }
 
 const fleet = "fleet-1"
@@ -139,7 +141,12 @@ func (s *setup) publish(number uint64, records ...*rulesv1.Record) (raw []byte) 
 // extend makes a change set part of the chain, and publishes nothing.
 func (s *setup) extend(number uint64, records ...*rulesv1.Record) (raw []byte) {
 	s.t.Helper()
-	env := s.change(number, nil, records...)
+	return s.extendWith(number, nil, records...)
+}
+
+func (s *setup) extendWith(number uint64, edit func(*rulesv1.Envelope), records ...*rulesv1.Record) (raw []byte) {
+	s.t.Helper()
+	env := s.change(number, edit, records...)
 	s.hashes[number] = envelope.Hash(s.encode(env))
 	return s.sign(envelope.KindEnvelope, env)
 }
@@ -153,11 +160,20 @@ func (s *setup) publishOther(number uint64, edit func(*rulesv1.Envelope), record
 // snapshot stores a snapshot at a number, a chunk for each record.
 func (s *setup) snapshot(number uint64, records ...*rulesv1.Record) {
 	s.t.Helper()
+	var chunks [][]*rulesv1.Record
+	for _, r := range records {
+		chunks = append(chunks, []*rulesv1.Record{r})
+	}
+	s.snapshotOf(number, chunks...)
+}
+
+func (s *setup) snapshotOf(number uint64, chunks ...[]*rulesv1.Record) {
+	s.t.Helper()
 	m := &rulesv1.SnapshotManifest{
 		Fleet: fleet, Generation: s.generation, Number: number, HeadHash: s.hashes[number], CreatedAt: timestamppb.Now(),
 	}
-	for i, r := range records {
-		chunk := s.encode(&rulesv1.SnapshotChunk{Records: []*rulesv1.Record{r}})
+	for i, records := range chunks {
+		chunk := s.encode(&rulesv1.SnapshotChunk{Records: records})
 		sum := sha256.Sum256(chunk)
 		m.ChunkSha256 = append(m.ChunkSha256, sum[:])
 		s.control.Snapshot(fmt.Sprintf("%d.%020d.%d", s.generation, number, i), chunk)
@@ -203,7 +219,7 @@ func (s *setup) idleNode() *node {
 	b := s.nats.Node(s.t, "node-1")
 	f, err := ruleset.New(ruleset.Config{
 		Source: b, Verifier: s.verifier(),
-		Clock: c, Logger: slog.New(slog.DiscardHandler), Metrics: reg,
+		Clock: c, Confirmed: s.confirmed, Logger: slog.New(slog.DiscardHandler), Metrics: reg,
 	})
 	if err != nil {
 		s.t.Fatal(err)

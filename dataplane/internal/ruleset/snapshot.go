@@ -44,7 +44,7 @@ func (f *Follower) loadSnapshot(ctx context.Context, from Snapshots) error {
 		case err == nil:
 			return nil
 		case errors.As(err, &r):
-			if r.reason == refusedNeeds || r.reason == refusedMalformed {
+			if r.reason == refusedNeeds || r.reason == refusedMalformed || r.reason == refusedGuard {
 				f.refusing.Store(&r.reason)
 			}
 			if !f.refused[name] {
@@ -208,6 +208,13 @@ func (f *Follower) takeSnapshot(ctx context.Context, from Snapshots, name string
 	}
 	if err := agrees(state, m.GetStateHash()); err != nil {
 		return &refusal{refusedHash, err}
+	}
+	change := transition{to: state, all: true, created: m.GetCreatedAt().AsTime()}
+	if e := f.current.Load(); e != nil {
+		change.from = e.state
+	}
+	if err := f.guarded(change); err != nil {
+		return &refusal{refusedGuard, err}
 	}
 	if err := copied.end(raw); f.disk.disk != nil && !f.disk.restoring {
 		if err != nil {
