@@ -47,6 +47,14 @@ func newMetrics(reg prometheus.Registerer, f *Follower) (*metrics, error) {
 			return time.Since(f.fresh.started).Seconds()
 		}),
 	}
+	collectors = append(collectors, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tollgate_rules_frozen", Help: "1 where one epoch came with two contents: the rules stay as they are until a higher generation.",
+	}, func() float64 {
+		if f.Frozen() {
+			return 1
+		}
+		return 0
+	}))
 	for _, state := range []string{stateFresh, stateStale, stateGrace, stateBlock} {
 		collectors = append(collectors, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "tollgate_rules_state", Help: "1 for the state of the rules by their age, 0 for the others.",

@@ -45,7 +45,7 @@ export type Node = Message<"tollgate.admin.v1.Node"> & {
   epoch?: Epoch | undefined;
 
   /**
-   * `fresh`, `stale`, `grace`, `block`; `silent` where it has not reported for 5 s.
+   * `fresh`, `stale`, `grace`, `block`; `frozen` where it saw two contents of one epoch, `silent` where it has not reported for 5 s.
    *
    * @generated from field: string state = 5;
    */
