@@ -366,7 +366,9 @@ func TestFollowRules_GoesOnWhileMuchIsPublished(t *testing.T) {
 			t.Fatalf("after %d messages: %v", published, err)
 		case <-over:
 			cancel()
-			<-ended
+			if err := <-ended; err == nil {
+				t.Error("it ended without an error")
+			}
 			return
 		default:
 			c.Rules([]byte("rules"))
