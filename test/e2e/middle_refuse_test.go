@@ -130,7 +130,7 @@ func stranger(t *testing.T, fleet string) *envelope.Signer {
 	return envelope.NewSigner(key, certificate)
 }
 
-// Each row is what a node gets: it is counted under its reason and under no other, changes nothing that the node enforces, and what comes after it is enforced. In the
+// Each row is what a node gets (for heartbeats that do not come, see TestI8_RulesGrowOldAndFreshAgain): it is counted under its reason and under no other, changes nothing that the node enforces, and what comes after it is enforced. In the
 // end none of it is on the node's disk.
 func refusedRulesChangeNothing(t *testing.T, m *middle) {
 	th := newThief(t, m)
