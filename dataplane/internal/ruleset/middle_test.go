@@ -179,7 +179,7 @@ func (m *middle) turnHonest() {
 // histories is how many random histories are tried, and which one first: MIDDLE_HISTORIES and MIDDLE_SEED say others.
 func histories(t *testing.T) (first, n uint64) {
 	t.Helper()
-	first, n = 1, 16
+	first, n = 1, 6
 	for name, to := range map[string]*uint64{"MIDDLE_SEED": &first, "MIDDLE_HISTORIES": &n} {
 		if text := os.Getenv(name); text != "" {
 			v, err := strconv.ParseUint(text, 10, 64)
