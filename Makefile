@@ -49,7 +49,7 @@ unit: ## unit tests of every module, race detector on
 	for m in $(MODULES); do [[ $$m == test || $$m == proto ]] || (cd $$m && go test -race ./...); done
 
 e2e: build ## tests that drive the real binaries
-	cd test && go test -count=1 -timeout 20m ./e2e/...
+	cd test && go test -count=1 -timeout 20m ./relay/... ./e2e/...
 
 browser: build ## the web page in a real Chromium, against a real system
 	test/gate/browser

@@ -9,6 +9,9 @@ import (
 
 const reportEvery = time.Second
 
+// stateFrozen is reported instead of the state by age where the rules stay as they are.
+const stateFrozen = "frozen"
+
 // report tells the fleet how the node is: each second, and at once when it enforces another epoch. When ctx ends the node has drained, which is its
 // last word.
 func (n *node) report(ctx context.Context) {
@@ -42,9 +45,13 @@ func (n *node) status(number uint64, perSecond float64) *rulesv1.NodeStatus {
 		lag = age.Milliseconds()
 	}
 	bytes, _ := n.log.Stats()
+	state := n.rules.State()
+	if n.rules.Frozen() {
+		state = stateFrozen // Its age shows, too, how far it is behind; why it is shows here alone.
+	}
 	return &rulesv1.NodeStatus{
 		Node: n.settings.NodeName, Boot: n.boot, Version: n.settings.Version,
-		Generation: e.Generation, Number: e.Number, State: n.rules.State(), LagMs: lag,
+		Generation: e.Generation, Number: e.Number, State: state, LagMs: lag,
 		SpoolBytes: bytes, ProxyRps: perSecond, Report: number, Refuses: n.rules.Refuses(),
 		Proof: n.rules.Vouched(),
 	}

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,7 +20,7 @@ func TestI8_ANodeStartsWithEverythingElseDown(t *testing.T) {
 	r := s.Ready(t)
 	var lives [][]string
 	for i, node := range r.Nodes {
-		args := argumentsOf(t, node.PID)
+		args := system.Arguments(t, node.PID)
 		lives = append(lives, args)
 		signal := []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL}[i]
 		if err := syscall.Kill(node.PID, signal); err != nil {
@@ -71,23 +69,4 @@ func TestI8_ANodeStartsWithEverythingElseDown(t *testing.T) {
 	if code, body, err := system.Get(killed.ProxyURL+"/hello", r.Demo.Keys["enterprise"]); err != nil || code != http.StatusServiceUnavailable || !strings.Contains(body, "rules_unavailable") {
 		t.Errorf("the killed node answers %d %s, %v", code, body, err)
 	}
-}
-
-// argumentsOf is how a process was started, without the sockets that it shares with others.
-func argumentsOf(t *testing.T, pid int) []string {
-	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), "cmdline"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var args []string
-	skip := false
-	for _, a := range strings.Split(strings.TrimRight(string(raw), "\x00"), "\x00") {
-		shared := strings.HasPrefix(a, "--shared-")
-		if !skip && !shared {
-			args = append(args, a)
-		}
-		skip = shared && !strings.Contains(a, "=")
-	}
-	return args
 }

@@ -349,6 +349,33 @@ func TestFollowRules_AgainHandsOverEverythingAndSaysSo(t *testing.T) {
 	f.hears(t, "1+history", "2", "1+repeated+history", "2+repeated", "3")
 }
 
+// A session looks at the stream while messages come: what it has got since is no sign of another stream.
+func TestFollowRules_GoesOnWhileMuchIsPublished(t *testing.T) {
+	t.Parallel()
+	s := bustest.Start(t)
+	c := s.Control(t)
+	c.MakeStreams()
+	b := s.Node(t, "node-1")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- b.FollowRules(ctx, true, func([]byte, bool, bool) bool { return true }) }()
+	over := time.After(5 * time.Second)
+	for published := 0; ; published++ {
+		select {
+		case err := <-ended:
+			t.Fatalf("after %d messages: %v", published, err)
+		case <-over:
+			cancel()
+			if err := <-ended; err == nil {
+				t.Error("it ended without an error")
+			}
+			return
+		default:
+			c.Rules([]byte("rules"))
+		}
+	}
+}
+
 func TestFollowRules_EndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	s := bustest.Start(t)

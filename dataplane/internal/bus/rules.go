@@ -177,6 +177,7 @@ func (b *Bus) watch(ctx context.Context, end context.CancelCauseFunc, reconnecte
 			return
 		case <-tick.C:
 		}
+		now := b.at() // Before the stream is looked at: what comes meanwhile does not make it another one.
 		info, err := b.rulesInfo(ctx)
 		if err != nil {
 			if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -185,7 +186,6 @@ func (b *Bus) watch(ctx context.Context, end context.CancelCauseFunc, reconnecte
 			}
 			continue
 		}
-		now := b.at()
 		switch {
 		case !info.Created.Equal(now.created) || info.State.LastSeq < now.last:
 			end(errOther)

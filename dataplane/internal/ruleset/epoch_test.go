@@ -54,6 +54,9 @@ func TestI6_AForkFreezesUntilAHigherGeneration(t *testing.T) {
 			s.control.Rules([]byte("a mark on the stream"))
 			n.refuses(map[string]float64{"fork": 1, "signature": 1})
 			n.has(map[string]string{"a": "2"})
+			if v := n.family("tollgate_rules_frozen")[0].GetGauge().GetValue(); v != 1 {
+				t.Error("it is frozen, and does not say so")
+			}
 
 			s.generation = 2
 			s.hashes = map[uint64][]byte{4: envelope.Hash([]byte("recovered"))}
@@ -61,6 +64,9 @@ func TestI6_AForkFreezesUntilAHigherGeneration(t *testing.T) {
 			s.publish(5, service("b", "5"))
 			n.enforces(2, 5)
 			n.has(map[string]string{"a": "4", "b": "5"})
+			if v := n.family("tollgate_rules_frozen")[0].GetGauge().GetValue(); v != 0 {
+				t.Error("it goes on, and says that it is frozen")
+			}
 		})
 	}
 }

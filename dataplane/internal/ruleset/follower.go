@@ -145,6 +145,12 @@ func (f *Follower) State() string {
 	return age.String()
 }
 
+// Frozen reports whether nothing more of the enforced generation is taken: one of its epochs has two contents.
+func (f *Follower) Frozen() bool {
+	g := f.frozen.Load()
+	return g != 0 && g == f.Epoch().Generation
+}
+
 // Enforced gets a value after another epoch came into force. Each call makes a channel; a reader that is slow
 // misses epochs, never the last one.
 func (f *Follower) Enforced() <-chan struct{} {

@@ -57,6 +57,14 @@ func newMetrics(reg prometheus.Registerer, f *Follower) (*metrics, error) {
 			return time.Duration(f.clock.Tick().UnixNano() - f.fresh.started).Seconds()
 		}),
 	}
+	collectors = append(collectors, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tollgate_rules_frozen", Help: "1 where one epoch came with two contents: the rules stay as they are until a higher generation.",
+	}, func() float64 {
+		if f.Frozen() {
+			return 1
+		}
+		return 0
+	}))
 	for _, age := range []decision.Age{decision.AgeFresh, decision.AgeStale, decision.AgeGrace, decision.AgeBlock} {
 		state := age.String()
 		collectors = append(collectors, prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -1,4 +1,4 @@
-import { CircleCheck, CircleHelp, Clock, EyeOff, OctagonX, TriangleAlert } from 'lucide-react'
+import { CircleCheck, CircleHelp, Clock, EyeOff, OctagonX, Snowflake, TriangleAlert } from 'lucide-react'
 import { Badge } from '@/components/badge'
 
 const states = {
@@ -6,6 +6,7 @@ const states = {
   stale: { tone: 'warn', icon: Clock },
   grace: { tone: 'warn', icon: TriangleAlert },
   block: { tone: 'bad', icon: OctagonX },
+  frozen: { tone: 'bad', icon: Snowflake },
   silent: { tone: 'bad', icon: EyeOff },
 } as const
 

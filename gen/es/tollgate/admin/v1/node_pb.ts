@@ -45,8 +45,9 @@ export type Node = Message<"tollgate.admin.v1.Node"> & {
   epoch?: Epoch | undefined;
 
   /**
-   * `fresh`, `stale`, `grace`, `block`; `silent` where it has not reported for 5 s;
-   * `drained` where it has stopped as it was told, or was drained by DrainNode.
+   * `fresh`, `stale`, `grace`, `block`; `frozen` where it saw two contents of one epoch;
+   * `silent` where it has not reported for 5 s; `drained` where it has stopped as it was
+   * told, or was drained by DrainNode.
    *
    * @generated from field: string state = 5;
    */

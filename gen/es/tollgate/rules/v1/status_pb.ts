@@ -45,7 +45,7 @@ export type NodeStatus = Message<"tollgate.rules.v1.NodeStatus"> & {
   number: bigint;
 
   /**
-   * `fresh`, `stale`, `grace`, `block`.
+   * `fresh`, `stale`, `grace`, `block`; `frozen` whatever its age.
    *
    * @generated from field: string state = 6;
    */

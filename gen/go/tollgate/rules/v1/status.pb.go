@@ -30,7 +30,7 @@ type NodeStatus struct {
 	Version    string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
 	Generation uint64                 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
 	Number     uint64                 `protobuf:"varint,5,opt,name=number,proto3" json:"number,omitempty"`
-	// `fresh`, `stale`, `grace`, `block`.
+	// `fresh`, `stale`, `grace`, `block`; `frozen` whatever its age.
 	State string `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`
 	// Age of the last fresh heartbeat; -1 where there was none.
 	LagMs      int64   `protobuf:"varint,7,opt,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`
