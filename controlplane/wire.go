@@ -93,9 +93,13 @@ func startWorkers(g *group, k keys, db *postgres.DB, b *bus.Bus, pub *publisher.
 	if err != nil {
 		return err
 	}
-	nodes := &reports{fleet: fleet.NewService(db.Nodes()), verifier: k.verifier}
+	nodes := newReports(fleet.NewService(db.Nodes()), k.verifier)
 
 	g.run(pub.Run)
+	g.run(func(ctx context.Context) error {
+		nodes.keep(ctx, func(err error) { logger.Warn("cannot keep what nodes report", "error", err) })
+		return nil
+	})
 	g.run(func(ctx context.Context) error { ing.Run(ctx); return nil })
 	g.run(func(ctx context.Context) error {
 		return b.Serve(ctx, bus.SubjectLend, "lender", renewWorkers, func(ctx context.Context, _ string, data []byte) []byte {
@@ -109,7 +113,7 @@ func startWorkers(g *group, k keys, db *postgres.DB, b *bus.Bus, pub *publisher.
 	})
 	g.run(func(ctx context.Context) error {
 		return b.Serve(ctx, bus.SubjectFleet, "fleet", fleetWorkers, func(ctx context.Context, node string, data []byte) []byte {
-			if err := nodes.take(ctx, node, data, time.Now()); err != nil && ctx.Err() == nil {
+			if err := nodes.take(node, data, time.Now()); err != nil && ctx.Err() == nil {
 				logger.Warn("cannot take a node's report", "node", node, "error", err)
 			}
 			return nil

@@ -95,8 +95,14 @@ func TestI6_NodesNeverGoBackWhenPostgresIsRestored(t *testing.T) {
 // sql runs statements on the server's maintenance database.
 func sql(t *testing.T, r system.Ready, statements ...string) {
 	t.Helper()
+	sqlIn(t, maintenance(r), statements...)
+}
+
+// sqlIn runs statements in a database.
+func sqlIn(t *testing.T, url string, statements ...string) {
+	t.Helper()
 	for _, s := range statements {
-		if out, err := exec.CommandContext(t.Context(), "psql", "-X", "-v", "ON_ERROR_STOP=1", maintenance(r), "-c", s).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), "psql", "-X", "-v", "ON_ERROR_STOP=1", url, "-c", s).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v: %s", s, err, out)
 		}
 	}
