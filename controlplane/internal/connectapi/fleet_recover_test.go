@@ -60,7 +60,9 @@ func TestAPI_DrainsOnlyWhoIsSilent(t *testing.T) {
 			t.Errorf("%s: %d %s, want %s, %s", r.name, res.Status, res.Body, r.code, r.says)
 		}
 	}
-	total := func() string { return fmt.Sprint(at(a.object("FleetService/WaitForEpoch", `{"timeout": "0s"}`), "total")) }
+	total := func() string {
+		return fmt.Sprint(at(a.object("FleetService/WaitForEpoch", `{"timeout": "0s"}`), "total"))
+	}
 	if got := total(); got != "2" {
 		t.Errorf("%s nodes count, want 2", got)
 	}
