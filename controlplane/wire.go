@@ -94,9 +94,13 @@ func startWorkers(g *group, k *keyring.Ring, db *postgres.DB, b *bus.Bus, pub *p
 	if err != nil {
 		return err
 	}
-	nodes := &reports{fleet: fleet.NewService(db.Nodes()), verifier: k.Verifier()}
+	nodes := newReports(fleet.NewService(db.Nodes()), k.Verifier())
 
 	g.run(pub.Run)
+	g.run(func(ctx context.Context) error {
+		nodes.keep(ctx, func(err error) { logger.Warn("cannot keep what nodes report", "error", err) })
+		return nil
+	})
 	g.run(func(ctx context.Context) error { ing.Run(ctx); return nil })
 	g.run(func(ctx context.Context) error {
 		return b.Serve(ctx, bus.SubjectLend, "lender", renewWorkers, func(ctx context.Context, _ string, data []byte) []byte {
@@ -110,7 +114,7 @@ func startWorkers(g *group, k *keyring.Ring, db *postgres.DB, b *bus.Bus, pub *p
 	})
 	g.run(func(ctx context.Context) error {
 		return b.Serve(ctx, bus.SubjectFleet, "fleet", fleetWorkers, func(ctx context.Context, node string, data []byte) []byte {
-			if err := nodes.take(ctx, node, data, time.Now()); err != nil && ctx.Err() == nil {
+			if err := nodes.take(node, data, time.Now()); err != nil && ctx.Err() == nil {
 				logger.Warn("cannot take a node's report", "node", node, "error", err)
 			}
 			return nil

@@ -95,8 +95,14 @@ func TestI6_NodesNeverGoBackWhenPostgresIsRestored(t *testing.T) {
 // sql runs statements on the server's maintenance database.
 func sql(t *testing.T, r system.Ready, statements ...string) {
 	t.Helper()
+	sqlIn(t, maintenance(r), statements...)
+}
+
+// sqlIn runs statements in a database.
+func sqlIn(t *testing.T, url string, statements ...string) {
+	t.Helper()
 	for _, s := range statements {
-		if out, err := exec.CommandContext(t.Context(), "psql", "-X", "-v", "ON_ERROR_STOP=1", maintenance(r), "-c", s).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), "psql", "-X", "-v", "ON_ERROR_STOP=1", url, "-c", s).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v: %s", s, err, out)
 		}
 	}
@@ -174,7 +180,7 @@ func reaches(t *testing.T, c *system.Client, epoch *adminv1.Epoch, nodes int32) 
 // watchEpochs follows what nodes say that they enforce; the returned function fails the test where one went back.
 func watchEpochs(t *testing.T, r system.Ready) func() {
 	t.Helper()
-	nc, err := nats.Connect(r.NATSURL, nats.UserCredentials(r.NATSAdminCreds))
+	nc, err := nats.Connect(r.NATSURL, nats.UserCredentials(r.NATSAdminCreds), nats.ReconnectWait(50*time.Millisecond), nats.MaxReconnects(-1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,10 +204,19 @@ func watchEpochs(t *testing.T, r system.Ready) func() {
 		t.Fatal(err)
 	}
 	return func() {
+		t.Helper()
+		system.Eventually(t, 10*time.Second, "every node has reported", func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			if len(last) != len(r.Nodes) {
+				return fmt.Errorf("%v", last)
+			}
+			return nil
+		})
 		mu.Lock()
 		defer mu.Unlock()
-		if len(last) != len(r.Nodes) || len(back) > 0 {
-			t.Errorf("nodes %v; went back: %v", last, back)
+		if len(back) > 0 {
+			t.Errorf("went back: %v", back)
 		}
 	}
 }

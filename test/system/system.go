@@ -243,7 +243,11 @@ func (s *System) Stop(t testing.TB) {
 // Client is an admin API client with the owner's token.
 func (s *System) Client(t testing.TB) *Client {
 	t.Helper()
-	r := s.Ready(t)
+	return s.Ready(t).Client()
+}
+
+// Client calls the API at AdminURL; with a control plane's own there it calls that one alone.
+func (r Ready) Client() *Client {
 	http1 := &http.Client{Transport: &bearer{token: r.AdminToken}, Timeout: 15 * time.Second}
 	opts := []connect.ClientOption{}
 	return &Client{

@@ -49,9 +49,9 @@ type Node struct {
 
 // Store keeps the nodes. Its methods block on the database.
 type Store interface {
-	// SaveNode takes a report; the time is the database's. A report that is not newer than the stored one of the
+	// SaveNodes takes reports, each of another node; the time is the database's. A report that is not newer than the stored one of the
 	// same boot is dropped.
-	SaveNode(ctx context.Context, n Node) error
+	SaveNodes(ctx context.Context, all []Node) error
 	// Nodes are all nodes in order of name, with how long ago each was seen by the database's clock.
 	Nodes(ctx context.Context) ([]Node, []time.Duration, error)
 	// Enforcing says how many of those nodes that may serve enforce an epoch or a later one: all but the drained, and those that have been silent
@@ -69,12 +69,14 @@ type Service struct{ store Store }
 // NewService reads from and writes to store.
 func NewService(store Store) *Service { return &Service{store: store} }
 
-// Report takes what a node says of itself.
-func (s *Service) Report(ctx context.Context, n Node) error {
-	if n.Name == "" || n.Boot == "" {
-		return fmt.Errorf("%w: a report names its node and boot", ErrInvalid)
+// Report takes what nodes say of themselves: of each its newest word.
+func (s *Service) Report(ctx context.Context, all ...Node) error {
+	for i := range all {
+		if all[i].Name == "" || all[i].Boot == "" {
+			return fmt.Errorf("%w: a report names its node and boot", ErrInvalid)
+		}
 	}
-	return s.store.SaveNode(ctx, n)
+	return s.store.SaveNodes(ctx, all)
 }
 
 // List is every node that ever reported, in order of name; State is Silent for those that stopped without a word.

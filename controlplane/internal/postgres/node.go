@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,19 +21,27 @@ type Nodes struct{ db *DB }
 // Nodes is the port of the fleet service.
 func (db *DB) Nodes() *Nodes { return &Nodes{db} }
 
-// SaveNode takes a report.
-func (s *Nodes) SaveNode(ctx context.Context, n fleet.Node) error {
-	// A report is worth nothing a second later: it is not tried again.
-	err := s.db.q.SaveNode(ctx, query.SaveNodeParams{
-		Name: n.Name, Boot: n.Boot, Version: n.Version,
-		EpochGeneration: int64(n.Epoch.Generation), EpochNumber: int64(n.Epoch.Number), State: n.State,
-		LagMs: n.Lag.Milliseconds(), SpoolBytes: n.SpoolBytes, ProxyRps: n.ProxyRPS, Report: int64(n.Report), Refuses: n.Refuses,
-		ProvenGeneration: int64(n.Proven.Generation), ProvenNumber: int64(n.Proven.Number), ProvenHash: filledBytes(n.ProvenHash), Drained: n.Drained,
-	})
-	if err != nil {
-		return fmt.Errorf("save the report of node %s: %w", n.Name, err)
+// SaveNodes takes reports.
+func (s *Nodes) SaveNodes(ctx context.Context, all []fleet.Node) error {
+	// In one order, so that two control planes never wait for each other.
+	all = slices.SortedFunc(slices.Values(all), func(a, b fleet.Node) int { return strings.Compare(a.Name, b.Name) })
+	params := make([]query.SaveNodesParams, len(all))
+	for i, n := range all {
+		params[i] = query.SaveNodesParams{
+			Name: n.Name, Boot: n.Boot, Version: n.Version,
+			EpochGeneration: int64(n.Epoch.Generation), EpochNumber: int64(n.Epoch.Number), State: n.State,
+			LagMs: n.Lag.Milliseconds(), SpoolBytes: n.SpoolBytes, ProxyRps: n.ProxyRPS, Report: int64(n.Report), Refuses: n.Refuses,
+			ProvenGeneration: int64(n.Proven.Generation), ProvenNumber: int64(n.Proven.Number), ProvenHash: filledBytes(n.ProvenHash), Drained: n.Drained,
+		}
 	}
-	return nil
+	// A report is worth nothing a second later: it is not tried again.
+	var failed error
+	s.db.q.SaveNodes(ctx, params).Exec(func(i int, err error) {
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("save the report of node %s: %w", all[i].Name, err)
+		}
+	})
+	return failed
 }
 
 // Nodes are all nodes by name, and how long ago each was seen.

@@ -1,4 +1,4 @@
--- name: SaveNode :exec
+-- name: SaveNodes :batchexec
 -- A node that reports is back, unless it says that it has drained.
 INSERT INTO node AS n (name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, refuses, last_seen,
     proven_generation, proven_number, proven_hash, drained_at)

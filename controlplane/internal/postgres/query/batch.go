@@ -268,6 +268,92 @@ func (b *InsertLicensesBatchResults) Close() error {
 	return b.br.Close()
 }
 
+const saveNodes = `-- name: SaveNodes :batchexec
+INSERT INTO node AS n (name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, refuses, last_seen,
+    proven_generation, proven_number, proven_hash, drained_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now(),
+    $12, $13, $14, CASE WHEN $15::boolean THEN now() END)
+ON CONFLICT (name) DO UPDATE
+SET boot = excluded.boot, version = excluded.version, epoch_generation = excluded.epoch_generation,
+    epoch_number = excluded.epoch_number, state = excluded.state, lag_ms = excluded.lag_ms,
+    spool_bytes = excluded.spool_bytes, proxy_rps = excluded.proxy_rps, report = excluded.report, refuses = excluded.refuses,
+    last_seen = excluded.last_seen, proven_generation = excluded.proven_generation, proven_number = excluded.proven_number,
+    proven_hash = excluded.proven_hash, drained_at = excluded.drained_at
+WHERE n.boot <> excluded.boot OR n.report < excluded.report
+`
+
+type SaveNodesBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type SaveNodesParams struct {
+	Name             string
+	Boot             string
+	Version          string
+	EpochGeneration  int64
+	EpochNumber      int64
+	State            string
+	LagMs            int64
+	SpoolBytes       int64
+	ProxyRps         float64
+	Report           int64
+	Refuses          string
+	ProvenGeneration int64
+	ProvenNumber     int64
+	ProvenHash       []byte
+	Drained          bool
+}
+
+// A node that reports is back, unless it says that it has drained.
+func (q *Queries) SaveNodes(ctx context.Context, arg []SaveNodesParams) *SaveNodesBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.Name,
+			a.Boot,
+			a.Version,
+			a.EpochGeneration,
+			a.EpochNumber,
+			a.State,
+			a.LagMs,
+			a.SpoolBytes,
+			a.ProxyRps,
+			a.Report,
+			a.Refuses,
+			a.ProvenGeneration,
+			a.ProvenNumber,
+			a.ProvenHash,
+			a.Drained,
+		}
+		batch.Queue(saveNodes, vals...)
+	}
+	br := q.db.SendBatch(ctx, batch)
+	return &SaveNodesBatchResults{br, len(arg), false}
+}
+
+func (b *SaveNodesBatchResults) Exec(f func(int, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		if b.closed {
+			if f != nil {
+				f(t, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		_, err := b.br.Exec()
+		if f != nil {
+			f(t, err)
+		}
+	}
+}
+
+func (b *SaveNodesBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
 const setLicensesDue = `-- name: SetLicensesDue :batchexec
 UPDATE license
 SET plan = $1, plan_version = $2, counter_generation = $3, due_at = $4
