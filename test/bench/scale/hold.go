@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"syscall"
 	"time"
 
 	"tollgate/dataplane/apikey"
@@ -25,6 +26,8 @@ type Held struct {
 	GCMillis       float64 `json:"gc_ms"`
 	GCMedianMillis float64 `json:"gc_median_ms"`
 	PauseMicros    float64 `json:"gc_pause_us"`
+	// GCProcessorMillis is the processor time of a collection, all workers' together: what is left of GCMillis where the machine is busy.
+	GCProcessorMillis float64 `json:"gc_processor_ms"`
 	// StateMiB is what the heap holds, and Objects how many pieces that is.
 	StateMiB float64 `json:"state_mib"`
 	Objects  uint64  `json:"state_objects"`
@@ -110,7 +113,7 @@ func hold(n int) (h Held, err error) {
 	h.StateMiB = mib(after.HeapAlloc - before.HeapAlloc)
 	h.Objects = after.HeapObjects - before.HeapObjects
 
-	h.GCMillis, h.GCMedianMillis, h.PauseMicros = collections()
+	h.collect()
 	if h.HotNanos, h.ColdNanos, err = decisions(state, n); err != nil {
 		return h, err
 	}
@@ -135,10 +138,13 @@ func median[T int64 | uint64 | float64 | time.Duration](v []T) T {
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-func collections() (least, typical, pauseMicros float64) {
+// collect measures full collections.
+func (h *Held) collect() {
+	const times = 51
 	var took []time.Duration
 	var pauses []uint64
-	for range 51 {
+	before := processor()
+	for range times {
 		var a, b runtime.MemStats
 		runtime.ReadMemStats(&a)
 		began := time.Now()
@@ -147,7 +153,18 @@ func collections() (least, typical, pauseMicros float64) {
 		runtime.ReadMemStats(&b)
 		pauses = append(pauses, b.PauseTotalNs-a.PauseTotalNs)
 	}
-	return millis(slices.Min(took)), millis(median(took)), float64(median(pauses)) / 1000
+	h.GCProcessorMillis = millis(processor()-before) / times
+	h.GCMillis, h.GCMedianMillis = millis(slices.Min(took)), millis(median(took))
+	h.PauseMicros = float64(median(pauses)) / 1000
+}
+
+// processor is how long this process has run on a processor.
+func processor() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // changes makes states one after another, each with one licence changed, removed or added again.
