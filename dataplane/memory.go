@@ -11,9 +11,9 @@ import (
 const (
 	// maxGarbage bounds what a node holds beside its rules until the next collection. Go's default lets garbage grow to as much as lives, which of a
 	// million licences would be twice the memory; and a collection of rules is cheap, as they hold few pointers.
-	maxGarbage = 96 << 20
+	maxGarbage = 48 << 20
 	// leastPercent keeps collections from following each other where the rules are very large.
-	leastPercent = 15
+	leastPercent = 10
 	// idleTooMuch is when memory that is not used goes back at once: after a snapshot was read.
 	idleTooMuch = 128 << 20
 	memoryEvery = 250 * time.Millisecond
