@@ -89,6 +89,7 @@ func (n *node) run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { n.report(background) })
+	running.Go(func() { boundMemory(background) })
 	running.Go(func() { n.serveShared(background) })
 	var failed error
 	select {

@@ -15,13 +15,12 @@ func (l *License) LiveAt(now time.Time) bool {
 
 // CountLive counts the licences that have access at now. It looks at all.
 func (s *State) CountLive(now time.Time) (n int64) {
-	s.licenses.each(func(record string) bool {
+	s.licenses.each(func(record string) {
 		var l License
 		readLicense(&l, record, nil)
 		if l.LiveAt(now) {
 			n++
 		}
-		return true
 	})
 	return n
 }
@@ -31,11 +30,10 @@ func (s *State) CountLive(now time.Time) (n int64) {
 // looked at, as with all.
 func (s *State) Affected(next *State, changed []string, all bool, now time.Time) (n int64) {
 	if all || s.shrinks(next) {
-		s.licenses.each(func(record string) bool {
+		s.licenses.each(func(record string) {
 			if s.loses(next, licenseID(record), now) {
 				n++
 			}
-			return true
 		})
 		return n
 	}

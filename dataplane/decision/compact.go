@@ -149,6 +149,16 @@ func credentialID(record string) ident {
 	return r.ident()
 }
 
+// importedHash is where a credential's record has its place in the table of imported ones; false where it has none, or is empty.
+func importedHash(record []byte) (hash uint32, is bool) {
+	if len(record) == 0 {
+		return 0, false
+	}
+	var c Credential
+	readCredential(&c, string(record))
+	return hashOf(c.Hash[:]), c.Imported
+}
+
 func appendCustomer(b []byte, d Digest, c *Customer, zone int) []byte {
 	b = append(b, d[:]...)
 	b = appendText(b, c.ID)

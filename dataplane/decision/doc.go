@@ -6,6 +6,14 @@
 //
 // A State is immutable. An Editor makes the next one aside; whoever holds a State swaps one pointer.
 //
+// # States
+//
+// Customers, licences and credentials, of which there may be millions, lie in persistent tables of pages (table.go): the collector finds few pointers
+// there, and a change copies one page and the way to it, never the whole. Everything else lies in maps. An Editor lets changes of tables wait, and makes them in
+// order of their pages (batch.go), in pages of its own (draft.go). Texts that are read out of a State are parts of its pages.
+//
+// A State keeps the sum of its records' digests, so that two ways to the same records can be told to have led there.
+//
 // # Terms
 //
 // A term is a rule in CEL. CheckCondition compiles its text when it is saved, Build when a node learns of it: by the same code, and never for a

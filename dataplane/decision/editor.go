@@ -15,7 +15,8 @@ type Editor struct {
 	cloned          map[string]bool
 	draft           *draft
 	digest          Digest // Of the record that is set next.
-	record          []byte // Where records are written before they are put into a table.
+	// Changes of tables that wait.
+	customers, licenses, credentials batch
 }
 
 // Edit starts from s; nil starts from nothing.
@@ -68,12 +69,6 @@ func (e *Editor) sums(n named, d Digest) {
 	} else {
 		digests[n] = d
 	}
-}
-
-// replaced does the same for a table's, where old was the record.
-func (e *Editor) replaced(old string, d Digest) {
-	e.next.sum = e.next.sum.Minus(digestOf(old)).Plus(d)
-	e.digest = Digest{}
 }
 
 // The kinds as they are named within an editor.
@@ -174,64 +169,73 @@ func (e *Editor) RemoveTerm(key string) {
 
 // SetCustomer adds or replaces a customer. Of what lies in tables the editor keeps no pointer to v.
 func (e *Editor) SetCustomer(v *Customer) {
-	id := identOf(v.ID)
-	e.record = appendCustomer(e.record[:0], e.digest, v, placeOf(&e.next.zones, v.Zone))
-	old := e.draft.put(&e.next.customers, id.hash(), e.record, nil, func(r string) bool { return customerID(r) == id })
-	e.replaced(old, e.digest)
+	b := &e.customers
+	at := len(b.bytes)
+	b.bytes = appendCustomer(b.bytes, e.digest, v, placeOf(&e.next.zones, v.Zone))
+	b.set(identOf(v.ID), at, nil, e.digest)
+	e.waits(b)
 }
 
 // RemoveCustomer removes a customer.
 func (e *Editor) RemoveCustomer(id string) {
-	want := identOf(id)
-	old := e.draft.remove(&e.next.customers, want.hash(), func(r string) bool { return customerID(r) == want })
-	e.replaced(old, Digest{})
+	e.customers.remove(identOf(id))
+	e.waits(&e.customers)
 }
 
 // SetLicense adds or replaces a licence.
 func (e *Editor) SetLicense(v *License) {
-	id := identOf(v.ID)
-	e.record = appendLicense(e.record[:0], e.digest, v)
-	old := e.draft.put(&e.next.licenses, id.hash(), e.record, rareOf(v), func(r string) bool { return licenseID(r) == id })
-	e.replaced(old, e.digest)
+	b := &e.licenses
+	at := len(b.bytes)
+	b.bytes = appendLicense(b.bytes, e.digest, v)
+	b.set(identOf(v.ID), at, rareOf(v), e.digest)
+	e.waits(b)
 }
 
 // RemoveLicense removes a licence.
 func (e *Editor) RemoveLicense(id string) {
-	want := identOf(id)
-	old := e.draft.remove(&e.next.licenses, want.hash(), func(r string) bool { return licenseID(r) == want })
-	e.replaced(old, Digest{})
+	e.licenses.remove(identOf(id))
+	e.waits(&e.licenses)
 }
 
 // SetCredential adds or replaces a credential.
 func (e *Editor) SetCredential(v *Credential) {
-	id := identOf(v.ID)
-	e.record = appendCredential(e.record[:0], e.digest, v)
-	old := e.draft.put(&e.next.credentials, id.hash(), e.record, nil, func(r string) bool { return credentialID(r) == id })
-	e.replaced(old, e.digest)
-	e.forget(id, old)
-	if v.Imported {
-		e.record = appendIdent(e.record[:0], id)
-		e.draft.put(&e.next.imported, hashOf(v.Hash[:]), e.record, nil, isIdent(id))
-	}
+	b := &e.credentials
+	at := len(b.bytes)
+	b.bytes = appendCredential(b.bytes, e.digest, v)
+	b.set(identOf(v.ID), at, nil, e.digest)
+	e.waits(b)
 }
 
 // RemoveCredential removes a credential.
 func (e *Editor) RemoveCredential(id string) {
-	want := identOf(id)
-	old := e.draft.remove(&e.next.credentials, want.hash(), func(r string) bool { return credentialID(r) == want })
-	e.replaced(old, Digest{})
-	e.forget(want, old)
+	e.credentials.remove(identOf(id))
+	e.waits(&e.credentials)
 }
 
-// forget takes a credential out of the table by hash, if its former record is in there.
-func (e *Editor) forget(id ident, old string) {
-	if old == "" {
-		return
+// waits makes what waits where it is much.
+func (e *Editor) waits(b *batch) {
+	e.digest = Digest{}
+	if b.full() {
+		e.make()
 	}
-	var c Credential
-	if readCredential(&c, old); c.Imported {
-		e.draft.remove(&e.next.imported, hashOf(c.Hash[:]), isIdent(id))
+}
+
+// make makes all changes of tables that wait.
+func (e *Editor) make() {
+	sum := func(w *waiting, _ []byte, old string) {
+		e.next.sum = e.next.sum.Minus(digestOf(old)).Plus(w.digest)
 	}
+	e.customers.make(e.draft, &e.next.customers, customerID, sum)
+	e.licenses.make(e.draft, &e.next.licenses, licenseID, sum)
+	e.credentials.make(e.draft, &e.next.credentials, credentialID, func(w *waiting, record []byte, old string) {
+		sum(w, record, old)
+		if hash, is := importedHash([]byte(old)); is {
+			e.draft.remove(&e.next.imported, hash, isIdent(w.id))
+		}
+		if hash, is := importedHash(record); is {
+			e.draft.put(&e.next.imported, hash, appendIdent(nil, w.id), nil, isIdent(w.id))
+		}
+	})
 }
 
 func isIdent(id ident) func(record string) bool {
@@ -244,6 +248,7 @@ func isIdent(id ident) func(record string) bool {
 // Build is the state at epoch. It fails, and says at which object, where a route's pattern cannot be
 // read or two routes tie. A reference to an object that is not there is no failure: it denies when it is followed.
 func (e *Editor) Build(epoch Epoch) (*State, error) {
+	e.make()
 	// What is in the state is nobody's to change: whoever edits on copies it.
 	e.draft.end()
 	e.draft = &draft{}

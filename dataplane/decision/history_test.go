@@ -328,7 +328,7 @@ func TestEditor_ChangeNeverCopiesTheWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if copied, all := s.NewPages(next); copied > 4 || all < many/256 {
+		if copied, all := s.NewPages(next); copied > 4 || all < many/512 {
 			t.Fatalf("%d of %d pages were copied", copied, all)
 		}
 	}

@@ -22,7 +22,7 @@ const (
 	fan      = 1 << fanBits
 	// maxRecords is how many records a leaf has before it is divided: what a change of one record copies. Two leaves that have no more than
 	// minRecords together become one.
-	maxRecords = 256
+	maxRecords = 512
 	minRecords = maxRecords / 4
 )
 
@@ -49,7 +49,7 @@ const headSize = 8
 // rarePlace says to which record what is rare belongs, by where that begins.
 type rarePlace struct {
 	off uint32
-	of  *rare
+	of  rare
 }
 
 func slotOf(hash uint32, level int) uint32 { return hash << (level * fanBits) >> (hashBits - fanBits) }
@@ -116,31 +116,7 @@ func (h *hits) rare() *rare {
 	if !ok {
 		return nil
 	}
-	return h.page.rare[i].of
-}
-
-// each calls f for each record, in no order, until f returns false.
-func (t *table) each(f func(record string) bool) {
-	if t.root != nil {
-		t.root.each(f)
-	}
-}
-
-func (p *page) each(f func(record string) bool) bool {
-	for i, kid := range p.kids {
-		if i > 0 && kid == p.kids[i-1] {
-			continue
-		}
-		if !kid.each(f) {
-			return false
-		}
-	}
-	for i := range p.n {
-		if !f(p.record(i)) {
-			return false
-		}
-	}
-	return true
+	return &h.page.rare[i].of
 }
 
 // openPage is a leaf's content while it is changed: what was there, and what came.
@@ -199,8 +175,8 @@ func (p *page) begin() {
 	for i := range p.n {
 		o.heads[i] = openHead{p.hash(i), p.off(i), uint32(len(p.record(i)))}
 	}
-	for _, r := range p.rare {
-		o.keep(r.off, r.of)
+	for i := range p.rare {
+		o.keep(p.rare[i].off, &p.rare[i].of)
 	}
 	p.open = o
 }
@@ -243,13 +219,16 @@ func (p *page) end() {
 	b.Grow(size)
 	off := uint32(len(o.heads) * headSize)
 	var head [headSize]byte
-	p.rare = nil
+	var rares []rarePlace
+	if len(o.rare) > 0 {
+		rares = make([]rarePlace, 0, len(o.rare))
+	}
 	for _, h := range o.heads {
 		binary.LittleEndian.PutUint32(head[:], h.hash)
 		binary.LittleEndian.PutUint32(head[4:], off)
 		_, _ = b.Write(head[:])
 		if r := o.rare[h.at]; r != nil {
-			p.rare = append(p.rare, rarePlace{off, r})
+			rares = append(rares, rarePlace{off, *r})
 		}
 		off += h.n
 	}
@@ -261,5 +240,24 @@ func (p *page) end() {
 			_, _ = b.WriteString(p.data[h.at : h.at+h.n])
 		}
 	}
-	p.n, p.data, p.open = len(o.heads), b.String(), nil
+	p.n, p.data, p.rare, p.open = len(o.heads), b.String(), rares, nil
+}
+
+// each calls f for each record, in no order.
+func (t *table) each(f func(record string)) {
+	if t.root != nil {
+		t.root.each(f)
+	}
+}
+
+func (p *page) each(f func(record string)) {
+	for i, kid := range p.kids {
+		// A leaf stands in all slots of the bits that its records share.
+		if i == 0 || kid != p.kids[i-1] {
+			kid.each(f)
+		}
+	}
+	for i := range p.n {
+		f(p.record(i))
+	}
 }

@@ -25,21 +25,41 @@ func digests(message []byte, records protowire.Number, many int) ([]decision.Dig
 			return nil
 		}
 		record, _ := protowire.ConsumeBytes(value)
-		is, err := optional(record)
-		if err != nil {
-			return err
-		}
-		var d decision.Digest
-		if !is {
-			d = decision.DigestOf(record)
-		}
+		d, err := digestOf(record)
 		all = append(all, d)
-		return nil
+		return err
 	})
 	if err == nil && len(all) != many {
 		err = fmt.Errorf("%d records are encoded, and %d were read", len(all), many)
 	}
 	return all, err
+}
+
+// apart takes a chunk's records apart.
+func apart(chunk []byte) ([]encoded, error) {
+	var all []encoded
+	text := string(chunk)
+	err := fields(chunk, func(number protowire.Number, kind protowire.Type, value []byte) error {
+		if number != chunkRecords || kind != protowire.BytesType {
+			return nil
+		}
+		record, _ := protowire.ConsumeBytes(value)
+		d, err := digestOf(record)
+		// A part of a slice reaches to where the whole one's memory ends.
+		begin := cap(chunk) - cap(record)
+		all = append(all, encoded{record, text[begin : begin+len(record)], d})
+		return err
+	})
+	return all, err
+}
+
+// digestOf is a record's, over the bytes as they came.
+func digestOf(record []byte) (d decision.Digest, err error) {
+	is, err := optional(record)
+	if err == nil && !is {
+		d = decision.DigestOf(record)
+	}
+	return d, err
 }
 
 func optional(record []byte) (is bool, err error) {

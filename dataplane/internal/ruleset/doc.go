@@ -15,7 +15,8 @@
 //	fork       it names an epoch that this node knows with another hash: nothing of this generation is taken any more
 //	gap        it does not begin where the state ends
 //	guard      it takes access from many licences, and nobody confirmed that
-//	hash       it begins there, and does not name the hash of what is enforced; or a chunk is not what its manifest says
+//	hash       it begins there, and does not name the hash of what is enforced; or a chunk is not what its manifest says; or it would lead to
+//	           another state than the one whose hash it names
 //
 // What was refused once is not counted again when the stream is read again, and neither are older epochs in a stream's past: after a
 // snapshot, or where a wiped stream was filled again, they are what is to be expected. The exact copy of the epoch that

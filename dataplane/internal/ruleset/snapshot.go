@@ -118,12 +118,30 @@ func chunks(ctx context.Context, from Snapshots, name string, m *rulesv1.Snapsho
 	return nil
 }
 
-// part is a chunk, decoded.
+// part is a chunk, its records apart. text is the chunk's bytes again: texts of the state are copied out of it once.
 type part struct {
 	i       int
 	chunk   []byte
-	records []*rulesv1.Record
-	digests []decision.Digest
+	records []encoded
+}
+
+// encoded is a record, and its digest.
+type encoded struct {
+	raw    []byte
+	text   string
+	digest decision.Digest
+}
+
+// put puts a record into e.
+func (f *Follower) put(e *decision.Editor, r *encoded) error {
+	if f.zones.plain(e.Of(r.digest), r.text) {
+		return nil
+	}
+	m := &rulesv1.Record{}
+	if err := proto.Unmarshal(r.raw, m); err != nil {
+		return err
+	}
+	return f.set(e.Of(r.digest), m)
 }
 
 // partsAhead is how many chunks are read and decoded while one is applied: enough to keep another core busy, and few enough to hold.
@@ -136,16 +154,12 @@ func parts(ctx context.Context, from Snapshots, name string, m *rulesv1.Snapshot
 	go func() {
 		defer close(ready)
 		failed <- chunks(ctx, from, name, m, func(i int, chunk []byte) error {
-			c := &rulesv1.SnapshotChunk{}
-			if err := proto.Unmarshal(chunk, c); err != nil {
-				return &refusal{refusedMalformed, err}
-			}
-			sums, err := digests(chunk, chunkRecords, len(c.GetRecords()))
+			records, err := apart(chunk)
 			if err != nil {
 				return &refusal{refusedMalformed, fmt.Errorf("chunk %d: %w", i, err)}
 			}
 			select {
-			case ready <- part{i, chunk, c.GetRecords(), sums}:
+			case ready <- part{i, chunk, records}:
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()
@@ -189,8 +203,8 @@ func (f *Follower) takeSnapshot(ctx context.Context, from Snapshots, name string
 	}()
 	edit := decision.Edit(nil)
 	err = parts(ctx, from, name, m, func(p part) error {
-		for j, r := range p.records {
-			if err := f.set(edit.Of(p.digests[j]), r); err != nil {
+		for j := range p.records {
+			if err := f.put(edit, &p.records[j]); err != nil {
 				return &refusal{reasonOf(err), fmt.Errorf("chunk %d, record %d: %w", p.i, j, err)}
 			}
 		}

@@ -67,8 +67,11 @@ type Process struct {
 	// From the start of the process until it is ready: it enforces the rules, and they are fresh.
 	FromNATSMillis float64 `json:"start_from_nats_ms"`
 	FromDiskMillis float64 `json:"start_from_disk_ms"`
-	DiskRSSMiB     float64 `json:"rss_after_disk_mib"`
-	SnapshotMiB    float64 `json:"snapshot_mib"`
+	// What of that the process was on a processor for, all its threads together.
+	NATSProcessorMillis float64 `json:"start_from_nats_processor_ms"`
+	DiskProcessorMillis float64 `json:"start_from_disk_processor_ms"`
+	DiskRSSMiB          float64 `json:"rss_after_disk_mib"`
+	SnapshotMiB         float64 `json:"snapshot_mib"`
 	// ChangeMillis is from the publishing of a change set of one licence until the process enforces it, median.
 	ChangeMillis float64 `json:"node_change_ms"`
 }
@@ -140,11 +143,11 @@ func missed(rows []Row) (all []string) {
 
 func report(o options, rows []Row) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "licences\tRSS MiB\tpeak\tRSS from disk\tstart NATS ms\tstart disk ms\tnode change ms\tsnapshot MiB\tfull GC ms\tpause µs\tchange µs\tdecide hot ns\tcold ns\tstate MiB\t")
+	fmt.Fprintln(w, "licences\tRSS MiB\tpeak\tRSS from disk\tstart NATS ms\tprocessor\tstart disk ms\tprocessor\tnode change ms\tsnapshot MiB\tfull GC ms\tprocessor\tpause µs\tchange µs\tdecide hot ns\tcold ns\tstate MiB\t")
 	for _, r := range rows {
-		fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t%.0f\t%.2f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t\n",
-			r.Licenses, r.RSSMiB, r.PeakMiB, r.DiskRSSMiB, r.FromNATSMillis, r.FromDiskMillis, r.Process.ChangeMillis, r.SnapshotMiB,
-			r.GCMillis, r.PauseMicros, r.ChangeMicros, r.HotNanos, r.ColdNanos, r.StateMiB)
+		fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t\n",
+			r.Licenses, r.RSSMiB, r.PeakMiB, r.DiskRSSMiB, r.FromNATSMillis, r.NATSProcessorMillis, r.FromDiskMillis, r.DiskProcessorMillis,
+			r.ChangeMillis, r.SnapshotMiB, r.GCMillis, r.GCProcessorMillis, r.PauseMicros, r.ChangeMicros, r.HotNanos, r.ColdNanos, r.StateMiB)
 	}
 	if err := w.Flush(); err != nil {
 		return err

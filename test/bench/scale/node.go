@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,7 @@ func process(ctx context.Context, bin, dir string, n int) (p Process, err error)
 	if p.FromNATSMillis, err = node.ready(ctx); err != nil {
 		return p, err
 	}
+	p.NATSProcessorMillis = node.processor()
 	if err := node.enforces(ctx, n-1); err != nil {
 		return p, err
 	}
@@ -72,6 +74,7 @@ func process(ctx context.Context, bin, dir string, n int) (p Process, err error)
 	if p.FromDiskMillis, err = again.ready(ctx); err != nil {
 		return p, err
 	}
+	p.DiskProcessorMillis = again.processor()
 	if err := again.enforces(ctx, n-1); err != nil {
 		return p, err
 	}
@@ -174,6 +177,28 @@ func (n *node) enforces(ctx context.Context, license int) error {
 		}
 	}
 	return nil
+}
+
+// ticks is how many of the kernel's clock ticks a second has, as /proc counts them (USER_HZ).
+const ticks = 100
+
+// processor is how long the process has run on a processor, in milliseconds; 0 where that cannot be read.
+func (n *node) processor() float64 {
+	raw, err := os.ReadFile("/proc/" + strconv.Itoa(n.cmd.Process.Pid) + "/stat")
+	if err != nil {
+		return 0
+	}
+	// proc(5): after the name in brackets come fields 3 and on; 14 and 15 are user and system time.
+	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
+	if len(fields) < 13 {
+		return 0
+	}
+	user, err1 := strconv.ParseFloat(fields[11], 64)
+	system, err2 := strconv.ParseFloat(fields[12], 64)
+	if err := errors.Join(err1, err2); err != nil {
+		return 0
+	}
+	return (user + system) * 1000 / ticks
 }
 
 // rest is how long a process is left alone before it is measured.
