@@ -59,7 +59,7 @@ func setup(t *testing.T) *api { return setupOn(t, pgtest.Open(t)) }
 
 func setupOn(t *testing.T, db *postgres.DB, change ...func(*Config)) *api {
 	t.Helper()
-	svc, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}})
+	svc, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}, KeySets: keySetOpener()})
 	if err != nil {
 		t.Fatal(err)
 	}
