@@ -99,6 +99,9 @@ func create(dir string) (*Authority, error) {
 	return a, nil
 }
 
+// Dir is the folder.
+func (a *Authority) Dir() string { return a.dir }
+
 // Fleet is the id that all certificates name.
 func (a *Authority) Fleet() string { return a.fleet }
 
