@@ -81,7 +81,7 @@ func run(g *group, cfg Config, k *keyring.Ring, admin net.Listener, ready *atomi
 		k.Run(ctx, keySets{api}, func(signed []byte) error { return b.Publish(bus.SubjectTrust, signed) })
 		return nil
 	})
-	if err := startWorkers(g, k, db, b, registry, logger); err != nil {
+	if err := startWorkers(g, k, db, api, b, registry, logger); err != nil {
 		return err
 	}
 	startTimekeeper(g, api, logger.With("part", "timekeeper"))

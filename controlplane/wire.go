@@ -24,8 +24,6 @@ import (
 	"tollgate/controlplane/internal/publisher"
 	"tollgate/controlplane/internal/rulefeed"
 	"tollgate/controlplane/internal/webui"
-	"tollgate/dataplane/decision"
-	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
 	"tollgate/web"
 )
 
@@ -74,9 +72,11 @@ const (
 )
 
 // startWorkers starts what talks to nodes.
-func startWorkers(g *group, k *keyring.Ring, db *postgres.DB, b *bus.Bus, registry *prometheus.Registry, logger *slog.Logger) error {
+func startWorkers(
+	g *group, k *keyring.Ring, db *postgres.DB, api *licensing.Service, b *bus.Bus, registry *prometheus.Registry, logger *slog.Logger,
+) error {
 	pub := publisher.New(publisher.Config{
-		Store: rules{db.Outbox(), db}, Stream: b, Signer: k.Rules(), Verifier: k.Verifier(),
+		Store: rules{db.Outbox(), db, api}, Stream: b, Signer: k.Rules(), Verifier: k.Verifier(),
 		Logger: logger.With("part", "publisher"), Metrics: registry,
 	})
 	lend := lender.New(lender.Config{
@@ -155,20 +155,24 @@ func startTimekeeper(g *group, api *licensing.Service, logger *slog.Logger) {
 // rules is publisher.Store: the outbox, and the rule state as records.
 type rules struct {
 	*postgres.Outbox
-	db *postgres.DB
+	db  *postgres.DB
+	api *licensing.Service
 }
 
 // RuleState calls yield for every record of the rule state, and returns where its head is.
-func (r rules) RuleState(ctx context.Context, yield func(*rulesv1.Record) error) (decision.Epoch, []byte, error) {
+func (r rules) RuleState(ctx context.Context, yield func(record []byte) error) (publisher.Head, error) {
 	head, err := r.db.RuleState(ctx, func(c licensing.Change) error {
-		record, err := rulefeed.Record(c)
+		record, err := rulefeed.Encoder{}.Record(c)
 		if err != nil {
 			return err
 		}
 		return yield(record)
 	})
-	return head.Epoch, head.Hash, err
+	return publisher.Head(head), err
 }
+
+// Resync makes change sets of what nodes should have been told.
+func (r rules) Resync(ctx context.Context) (int, error) { return r.api.Resync(ctx) }
 
 // segments is ingest.Source.
 type segments struct{ *bus.Bus }

@@ -16,6 +16,7 @@ type metrics struct {
 	epoch     prometheus.Gauge
 	delay     prometheus.Histogram
 	snapshots prometheus.Counter
+	resynced  prometheus.Counter
 }
 
 func newMetrics(r Registerer) *metrics {
@@ -33,8 +34,11 @@ func newMetrics(r Registerer) *metrics {
 		snapshots: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tollgate_publisher_snapshots_total", Help: "Snapshots stored.",
 		}),
+		resynced: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tollgate_publisher_resynced_total", Help: "Changes published because nodes had been told something else.",
+		}),
 	}
-	r.MustRegister(m.leader, m.epoch, m.delay, m.snapshots)
+	r.MustRegister(m.leader, m.epoch, m.delay, m.snapshots, m.resynced)
 	return m
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -28,8 +29,19 @@ type Store interface {
 	Envelopes(ctx context.Context, after decision.Epoch, limit int, yield func(at decision.Epoch, payload []byte, created time.Time) error) error
 	// EnvelopeHash is the hash of one envelope; nil where there is none.
 	EnvelopeHash(ctx context.Context, at decision.Epoch) ([]byte, error)
-	// RuleState calls yield for every record of the rule state at its head, read in one transaction.
-	RuleState(ctx context.Context, yield func(*rulesv1.Record) error) (decision.Epoch, []byte, error)
+	// RuleState calls yield for every record, encoded, of the rule state at the head that it returns, read in one transaction.
+	RuleState(ctx context.Context, yield func(record []byte) error) (Head, error)
+	// Resync makes change sets of what differs between the rule state and what nodes were told, and returns how many changes there were. Where
+	// what they were told is not known, the rule state is noted as that.
+	Resync(ctx context.Context) (changes int, err error)
+}
+
+// Head is where a rule state is.
+type Head struct {
+	Epoch decision.Epoch
+	Hash  []byte // Of the envelope that ends there.
+	// StateHash is what change sets add up to; nil: not known, until Resync.
+	StateHash *decision.Digest
 }
 
 // Stream is NATS. Its methods block on the network and fail while it is away.
@@ -70,8 +82,13 @@ type Publisher struct {
 	key     ed25519.PublicKey
 	// mute: that this control plane has no key was said.
 	mute bool
-	// starting: no snapshot was made or found for the head at which this publisher began to lead.
+	// starting: no snapshot was begun or found for the head at which this publisher began to lead.
 	starting bool
+	// due: a snapshot is wanted. making: one is being made, by a goroutine of working, which ends with a word to made.
+	due     bool
+	making  bool
+	made    chan made
+	working sync.WaitGroup
 }
 
 // tail is where the stream ends, as far as it is known.
@@ -103,7 +120,7 @@ func New(cfg Config) *Publisher {
 	return &Publisher{
 		store: cfg.Store, stream: cfg.Stream, signer: cfg.Signer, verifier: cfg.Verifier,
 		every: cmp.Or(cfg.SnapshotEvery, snapshotEvery),
-		log:   cfg.Logger, metrics: newMetrics(cfg.Metrics),
+		log:   cfg.Logger, metrics: newMetrics(cfg.Metrics), made: make(chan made, 1),
 	}
 }
 
@@ -128,7 +145,14 @@ func (p *Publisher) lead(ctx context.Context, wake <-chan struct{}) {
 	p.metrics.leader.Set(1)
 	defer p.metrics.leader.Set(0)
 	// While another led, the stream has moved.
-	p.tail, p.starting = tail{}, true
+	p.tail, p.starting, p.due = tail{}, true, false
+	defer func() {
+		p.working.Wait()
+		if p.making {
+			<-p.made
+			p.making = false
+		}
+	}()
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	ticked := true
@@ -147,6 +171,11 @@ func (p *Publisher) lead(ctx context.Context, wake <-chan struct{}) {
 			}
 		case <-wake:
 			ticked = false
+		case m := <-p.made:
+			ticked = false
+			if err := p.ended(ctx, m); err != nil && ctx.Err() == nil {
+				p.log.Warn("no snapshot was made: trying again", "error", err)
+			}
 		}
 	}
 }
@@ -195,10 +224,11 @@ func (p *Publisher) step(ctx context.Context, tick bool) error {
 	if err != nil {
 		return err
 	}
-	if tick && p.tail.known {
-		return p.heartbeat(time.Now())
+	if !tick || !p.tail.known {
+		return nil
 	}
-	return nil
+	p.snapshot(ctx)
+	return p.heartbeat(time.Now())
 }
 
 // publish brings the stream from its end to the newest envelope.
@@ -222,7 +252,7 @@ func (p *Publisher) publish(ctx context.Context) error {
 		}
 	}
 	if p.tail.epoch.Generation != p.tail.snapshot.Generation || p.tail.epoch.Number >= p.tail.snapshot.Number+p.every {
-		return p.snapshot(ctx)
+		p.due = true
 	}
 	return nil
 }

@@ -46,9 +46,8 @@ func (p *Publisher) resume(ctx context.Context) error {
 	p.tail.snapshot = newest
 	// The key before this one may be taken out of the set at any time, and what it signed with it.
 	if newest == (decision.Epoch{}) || newest.Compare(head) < 0 && (p.starting || empty) || !key.Equal(p.key) {
-		if err := p.snapshot(ctx); err != nil {
-			return err
-		}
+		p.due = true
+		p.snapshot(ctx)
 	}
 	p.starting = false
 	if empty {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -43,41 +44,100 @@ func parseName(name string) (e decision.Epoch, manifest, ok bool) {
 	return decision.Epoch{Generation: g, Number: n}, len(parts) == 2, err1 == nil && err2 == nil
 }
 
-// snapshot stores the newest rule state, its manifest last: a manifest that is there is whole. Then it removes what is too old.
-func (p *Publisher) snapshot(ctx context.Context) error {
-	var chunks [][]byte
-	chunk, size := &rulesv1.SnapshotChunk{}, 0
-	flush := func() error {
-		raw, err := proto.Marshal(chunk)
-		if err != nil {
-			return fmt.Errorf("encode snapshot chunk: %w", err)
-		}
-		chunks = append(chunks, raw)
-		chunk, size = &rulesv1.SnapshotChunk{}, 0
-		return nil
+// made is how the making of a snapshot ended.
+type made struct {
+	at  decision.Epoch
+	err error
+}
+
+// snapshot begins to make a snapshot, if one is due and none is being made. A large rule state takes its time, and change sets and heartbeats go on
+// meanwhile.
+func (p *Publisher) snapshot(ctx context.Context) {
+	if !p.due || p.making {
+		return
 	}
-	at, hash, err := p.store.RuleState(ctx, func(r *rulesv1.Record) error {
-		n := 1 + protowire.SizeBytes(proto.Size(r))
-		if size > 0 && size+n > maxChunk {
-			if err := flush(); err != nil {
-				return err
-			}
+	p.making = true
+	p.working.Go(func() {
+		at, err := p.make(ctx)
+		p.made <- made{at, err}
+	})
+}
+
+// ended takes up a snapshot that was made: what is older may go.
+func (p *Publisher) ended(ctx context.Context, m made) error {
+	p.making = false
+	if m.err != nil {
+		return m.err
+	}
+	newest, key, err := p.newestSnapshot(ctx)
+	if err != nil {
+		return err
+	}
+	if newest.Compare(m.at) < 0 {
+		return fmt.Errorf("the snapshot of epoch %s is gone again", label(m.at))
+	}
+	// Signed by the key before this one, it will not do for long.
+	p.tail.snapshot, p.due = m.at, !key.Equal(p.key)
+	return p.trim(ctx)
+}
+
+// errResynced: nodes were told something else than the rule state, and are told now. A snapshot comes after that.
+var errResynced = errors.New("what nodes were told differed from the rule state: the difference is published before a snapshot is made")
+
+// make stores the newest rule state, its manifest last: a manifest that is there is whole.
+//
+// A rule state that is not what change sets add up to is brought in line first: nodes that took one and nodes that took the other would enforce
+// different rules.
+func (p *Publisher) make(ctx context.Context) (decision.Epoch, error) {
+	head, chunks, sum, err := p.state(ctx)
+	if err == nil && head.StateHash == nil {
+		// A database of a release that knew no state hash.
+		if _, err = p.store.Resync(ctx); err == nil {
+			head, chunks, sum, err = p.state(ctx)
 		}
-		size += n
-		chunk.Records = append(chunk.Records, r)
+	}
+	if err != nil {
+		return decision.Epoch{}, err
+	}
+	if head.StateHash == nil || *head.StateHash != sum {
+		changes, err := p.store.Resync(ctx)
+		if err != nil {
+			return decision.Epoch{}, fmt.Errorf("publish what nodes were not told: %w", err)
+		}
+		p.metrics.resynced.Add(float64(changes))
+		return decision.Epoch{}, fmt.Errorf("%w: %d changes at epoch %s", errResynced, changes, label(head.Epoch))
+	}
+	return head.Epoch, p.put(ctx, head, chunks)
+}
+
+// state is the rule state in encoded chunks, with the sum of its records' digests.
+func (p *Publisher) state(ctx context.Context) (head Head, chunks [][]byte, sum decision.Digest, err error) {
+	var chunk []byte
+	head, err = p.store.RuleState(ctx, func(record []byte) error {
+		sum = sum.Plus(decision.DigestOf(record))
+		if len(chunk) > 0 && len(chunk)+len(record) > maxChunk {
+			chunks, chunk = append(chunks, chunk), nil
+		}
+		chunk = protowire.AppendBytes(protowire.AppendTag(chunk, recordsField, protowire.BytesType), record)
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("read the rule state: %w", err)
+		return head, nil, sum, fmt.Errorf("read the rule state: %w", err)
 	}
-	if size > 0 {
-		if err := flush(); err != nil {
-			return err
-		}
+	if len(chunk) > 0 {
+		chunks = append(chunks, chunk)
 	}
+	return head, chunks, sum, nil
+}
+
+// recordsField is SnapshotChunk.records.
+var recordsField = (&rulesv1.SnapshotChunk{}).ProtoReflect().Descriptor().Fields().ByName("records").Number()
+
+func (p *Publisher) put(ctx context.Context, head Head, chunks [][]byte) error {
+	at := head.Epoch
 	manifest := &rulesv1.SnapshotManifest{
-		Fleet: p.verifier.Fleet(), Generation: at.Generation, Number: at.Number, HeadHash: hash,
-		CreatedAt: timestamppb.Now(),
+		Fleet: p.verifier.Fleet(), Generation: at.Generation, Number: at.Number, HeadHash: head.Hash,
+		CreatedAt: timestamppb.Now(), StateHash: head.StateHash[:],
 	}
 	for i, c := range chunks {
 		sum := sha256.Sum256(c)
@@ -97,10 +157,9 @@ func (p *Publisher) snapshot(ctx context.Context) error {
 	if err := p.stream.PutSnapshot(ctx, manifestName(at), raw); err != nil {
 		return err
 	}
-	p.tail.snapshot = at
 	p.metrics.snapshots.Inc()
 	p.log.Info("stored a snapshot", "epoch", label(at), "chunks", len(chunks))
-	return p.trim(ctx)
+	return nil
 }
 
 // stored lists the snapshots that are whole and ours, oldest first, with the key that signed the last one, and the names of all objects.
@@ -128,6 +187,9 @@ func (p *Publisher) stored(ctx context.Context) ([]decision.Epoch, ed25519.Publi
 			p.log.Warn("found a snapshot that is not ours", "name", name, "error", err)
 			continue
 		}
+		if !whole(e, m, names) {
+			continue // The store lost a part of it, while it was made or since.
+		}
 		epochs = append(epochs, e)
 		signers[e] = key
 	}
@@ -136,6 +198,16 @@ func (p *Publisher) stored(ctx context.Context) ([]decision.Epoch, ed25519.Publi
 	}
 	slices.SortFunc(epochs, decision.Epoch.Compare)
 	return epochs, signers[epochs[len(epochs)-1]], names, nil
+}
+
+// whole reports whether all of a manifest's chunks are there.
+func whole(e decision.Epoch, m *rulesv1.SnapshotManifest, names []string) bool {
+	for i := range m.GetChunkSha256() {
+		if !slices.Contains(names, chunkName(e, i)) {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *Publisher) openManifest(raw []byte) (*rulesv1.SnapshotManifest, ed25519.PublicKey, error) {

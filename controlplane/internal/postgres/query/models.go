@@ -385,6 +385,12 @@ type RuleHead struct {
 	Generation int64
 	Number     int64
 	Hash       []byte
+	StateHash  []byte
+}
+
+type RuleRecord struct {
+	Key    string
+	Digest []byte
 }
 
 type Service struct {
