@@ -53,14 +53,14 @@ func foundFleet(ctx context.Context, cfg Config, k *keyring.Ring, db *postgres.D
 }
 
 // adminHandler is the API and the web UI.
-func adminHandler(api *licensing.Service, db *postgres.DB, logger *slog.Logger) (http.Handler, error) {
+func adminHandler(api *licensing.Service, db *postgres.DB, pub *publisher.Publisher, logger *slog.Logger) (http.Handler, error) {
 	ui, err := webui.Handler(web.Dist())
 	if err != nil {
 		return nil, err
 	}
 	return connectapi.Handler(connectapi.Config{
 		Licensing: api, Metering: metering.NewService(db.Metering()), Fleet: fleet.NewService(db.Nodes()),
-		Audit: audit.NewService(db.Audit()), Others: ui, Logger: logger,
+		Audit: audit.NewService(db.Audit()), Heads: pub.Heads, Others: ui, Logger: logger,
 	})
 }
 
@@ -71,14 +71,18 @@ const (
 	fleetWorkers = 2
 )
 
-// startWorkers starts what talks to nodes.
-func startWorkers(
-	g *group, k *keyring.Ring, db *postgres.DB, api *licensing.Service, b *bus.Bus, registry *prometheus.Registry, logger *slog.Logger,
-) error {
-	pub := publisher.New(publisher.Config{
+// newPublisher makes what publishes rules, once it runs and leads.
+func newPublisher(
+	k *keyring.Ring, db *postgres.DB, api *licensing.Service, b *bus.Bus, registry *prometheus.Registry, logger *slog.Logger,
+) *publisher.Publisher {
+	return publisher.New(publisher.Config{
 		Store: rules{db.Outbox(), db, api}, Stream: b, Signer: k.Rules(), Verifier: k.Verifier(),
 		Logger: logger.With("part", "publisher"), Metrics: registry,
 	})
+}
+
+// startWorkers starts what talks to nodes.
+func startWorkers(g *group, k *keyring.Ring, db *postgres.DB, b *bus.Bus, pub *publisher.Publisher, registry *prometheus.Registry, logger *slog.Logger) error {
 	lend := lender.New(lender.Config{
 		Store: db.Lending(), Logger: logger.With("part", "lender"), Metrics: registry,
 		Recall: func(data []byte) error { return b.Publish(bus.SubjectRecall, data) },
@@ -90,7 +94,7 @@ func startWorkers(
 	if err != nil {
 		return err
 	}
-	nodes := fleet.NewService(db.Nodes())
+	nodes := &reports{fleet: fleet.NewService(db.Nodes()), verifier: k.Verifier()}
 
 	g.run(pub.Run)
 	g.run(func(ctx context.Context) error { ing.Run(ctx); return nil })
@@ -106,7 +110,7 @@ func startWorkers(
 	})
 	g.run(func(ctx context.Context) error {
 		return b.Serve(ctx, bus.SubjectFleet, "fleet", fleetWorkers, func(ctx context.Context, node string, data []byte) []byte {
-			if err := report(ctx, nodes, node, data); err != nil && ctx.Err() == nil {
+			if err := nodes.take(ctx, node, data, time.Now()); err != nil && ctx.Err() == nil {
 				logger.Warn("cannot take a node's report", "node", node, "error", err)
 			}
 			return nil

@@ -112,6 +112,11 @@ func serve(t *testing.T, database string) api {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ahead := fleet.Heads{
+		Database: decision.Epoch{Generation: 1, Number: 30}, Stream: decision.Epoch{Generation: 1, Number: 2_000_080}, Lost: 50,
+		Ahead:   "the rules stream is at epoch 1.2000080, ahead of the database at 1.30",
+		Changes: []fleet.LostChange{{Kind: "api_key", ID: "key_1", What: "revoked", Epoch: decision.Epoch{Generation: 1, Number: 2_000_079}}},
+	}
 	svc, err := licensing.New(licensing.Config{
 		Store: db.Licensing(), Encoder: rulefeed.Encoder{}, KeySets: keyring.OpenKeySet(envelope.NewVerifier(authority.Fleet(), root)),
 	})
@@ -124,6 +129,7 @@ func serve(t *testing.T, database string) api {
 	nodes := fleet.NewService(db.Nodes())
 	h, err := connectapi.Handler(connectapi.Config{
 		Licensing: svc, Metering: metering.NewService(db.Metering()), Fleet: nodes, Audit: audit.NewService(db.Audit()),
+		Heads:  func(context.Context) (fleet.Heads, error) { return ahead, nil },
 		Others: http.NotFoundHandler(), Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

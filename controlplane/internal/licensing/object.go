@@ -40,6 +40,7 @@ const (
 	KindAPIKey      Kind = "api_key"
 	KindToken       Kind = "token"
 	KindKeySet      Kind = "key_set"
+	KindNode        Kind = "node"
 	// In the audit alone.
 	kindFleet           Kind = "fleet"
 	kindUsageEvents     Kind = "usage_events"

@@ -118,6 +118,11 @@ type Tx interface {
 	SetStateHash(ctx context.Context, sum decision.Digest) error
 	// RuleState calls yield for every object of the rules.
 	RuleState(ctx context.Context, yield func(Change) error) error
+	// OpenGeneration makes at the head, which bears no change set yet; its generation is above the head's.
+	OpenGeneration(ctx context.Context, at Epoch) error
+	// Node is a node of the fleet, and DrainNode says when it was drained.
+	Node(ctx context.Context, name string) (Node, error)
+	DrainNode(ctx context.Context, n Node) (Node, error)
 	// CreateFleet makes the fleet and its head (generation 1, number 0). False where there is one already.
 	CreateFleet(ctx context.Context, f Fleet) (bool, error)
 	UpdateFleet(ctx context.Context, f Fleet) error

@@ -13,6 +13,7 @@ type Registerer = prometheus.Registerer
 
 type metrics struct {
 	leader    prometheus.Gauge
+	stopped   prometheus.Gauge
 	epoch     prometheus.Gauge
 	delay     prometheus.Histogram
 	snapshots prometheus.Counter
@@ -23,6 +24,9 @@ func newMetrics(r Registerer) *metrics {
 	m := &metrics{
 		leader: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tollgate_publisher_leader", Help: "1 while this control plane publishes the rules.",
+		}),
+		stopped: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tollgate_publisher_stopped", Help: "1 while this control plane leads and publishes nothing, as NATS or nodes are ahead of the database.",
 		}),
 		epoch: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tollgate_publisher_epoch", Help: "Number of the last epoch that this control plane published.",
@@ -38,7 +42,7 @@ func newMetrics(r Registerer) *metrics {
 			Name: "tollgate_publisher_resynced_total", Help: "Changes published because nodes had been told something else.",
 		}),
 	}
-	r.MustRegister(m.leader, m.epoch, m.delay, m.snapshots, m.resynced)
+	r.MustRegister(m.leader, m.stopped, m.epoch, m.delay, m.snapshots, m.resynced)
 	return m
 }
 

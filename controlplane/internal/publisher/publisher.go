@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -29,6 +30,12 @@ type Store interface {
 	Envelopes(ctx context.Context, after decision.Epoch, limit int, yield func(at decision.Epoch, payload []byte, created time.Time) error) error
 	// EnvelopeHash is the hash of one envelope; nil where there is none.
 	EnvelopeHash(ctx context.Context, at decision.Epoch) ([]byte, error)
+	// Proven is the newest epoch that a node has proved to enforce, with its envelope's hash, zero where none has; and how many nodes are known.
+	Proven(ctx context.Context) (at decision.Epoch, hash []byte, nodes int, err error)
+	// Instance is which Postgres this is, and which one KeepState kept last; empty: none.
+	Instance(ctx context.Context) (now, kept string, err error)
+	// KeepState keeps why nothing is published, empty where it is, and the instance that was published from.
+	KeepState(ctx context.Context, stopped, instance string) error
 	// RuleState calls yield for every record, encoded, of the rule state at the head that it returns, read in one transaction.
 	RuleState(ctx context.Context, yield func(record []byte) error) (Head, error)
 	// Resync makes change sets of what differs between the rule state and what nodes were told, and returns how many changes there were. Where
@@ -89,6 +96,13 @@ type Publisher struct {
 	making  bool
 	made    chan made
 	working sync.WaitGroup
+	// led is since when this publisher leads.
+	led time.Time
+	// instance is the Postgres at work, empty while that is not known, and knownInstance the one that was published from last.
+	instance, knownInstance string
+	// stopped is why nothing is published; stateKept: the database knows that.
+	stopped   atomic.Pointer[string]
+	stateKept bool
 }
 
 // tail is where the stream ends, as far as it is known.
@@ -143,10 +157,17 @@ func (p *Publisher) lead(ctx context.Context, wake <-chan struct{}) {
 	}
 	p.log.Info("publishing rules", "key", envelope.KeyID(p.key), "key_set", p.trusted)
 	p.metrics.leader.Set(1)
-	defer p.metrics.leader.Set(0)
+	defer func() {
+		p.metrics.leader.Set(0)
+		p.metrics.stopped.Set(0)
+		p.stopped.Store(nil) // It is the next one's to say.
+	}()
 	// While another led, the stream has moved.
 	p.tail, p.starting, p.due = tail{}, true, false
+	p.led, p.instance, p.stateKept = time.Now(), "", false
+	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
+		cancel()
 		p.working.Wait()
 		if p.making {
 			<-p.made
@@ -158,8 +179,9 @@ func (p *Publisher) lead(ctx context.Context, wake <-chan struct{}) {
 	ticked := true
 	for {
 		if err := p.step(ctx, ticked); err != nil && ctx.Err() == nil {
-			p.tail.known = false
-			p.log.Warn("cannot publish rules", "error", err)
+			p.failed(ctx, err)
+		} else if err == nil && p.tail.known {
+			p.said(ctx, "")
 		}
 		select {
 		case <-ctx.Done():
@@ -204,6 +226,14 @@ var errConflict = errors.New("the rules stream has moved")
 
 // step publishes what is new. At a tick it looks whether the stream is still what it was, and sends a heartbeat.
 func (p *Publisher) step(ctx context.Context, tick bool) error {
+	if !tick && p.Stopped() != "" {
+		return nil // Whoever writes on must not make it look again and again.
+	}
+	if tick && p.tail.known {
+		if _, err := p.checkNodes(ctx); err != nil {
+			return err
+		}
+	}
 	if tick && p.tail.known {
 		first, last, err := p.stream.RulesBounds(ctx)
 		if err != nil {

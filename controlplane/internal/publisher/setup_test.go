@@ -124,7 +124,14 @@ func (s store) Resync(ctx context.Context) (int, error) { return s.api.Resync(ct
 // run starts a publisher, and returns what stops it. It stops with the test, too.
 func (p *plane) run(t *testing.T, forced bool) (stop func()) {
 	t.Helper()
-	pub := publisher.New(publisher.Config{
+	_, stop = p.start(t, forced)
+	return stop
+}
+
+// start is run, for a publisher that is asked something.
+func (p *plane) start(t *testing.T, forced bool) (pub *publisher.Publisher, stop func()) {
+	t.Helper()
+	pub = publisher.New(publisher.Config{
 		Store: store{p.db.Outbox(), p.db, p.api, forced, p.reading}, Stream: p.bus, Signer: p.signer, Verifier: p.verifier,
 		SnapshotEvery: p.every, Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
@@ -133,7 +140,7 @@ func (p *plane) run(t *testing.T, forced bool) (stop func()) {
 	running.Go(func() { _ = pub.Run(ctx) }) // It ends with ctx, and says so.
 	stop = func() { cancel(); running.Wait() }
 	t.Cleanup(stop)
-	return stop
+	return pub, stop
 }
 
 // write makes n changes, each an epoch, and returns the newest.

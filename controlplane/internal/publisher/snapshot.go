@@ -69,15 +69,15 @@ func (p *Publisher) ended(ctx context.Context, m made) error {
 	if m.err != nil {
 		return m.err
 	}
-	newest, key, err := p.newestSnapshot(ctx)
+	newest, err := p.newestSnapshot(ctx)
 	if err != nil {
 		return err
 	}
-	if newest.Compare(m.at) < 0 {
+	if newest.epoch.Compare(m.at) < 0 {
 		return fmt.Errorf("the snapshot of epoch %s is gone again", label(m.at))
 	}
 	// Signed by the key before this one, it will not do for long.
-	p.tail.snapshot, p.due = m.at, !key.Equal(p.key)
+	p.tail.snapshot, p.due = m.at, !newest.key.Equal(p.key)
 	return p.trim(ctx)
 }
 
@@ -162,14 +162,20 @@ func (p *Publisher) put(ctx context.Context, head Head, chunks [][]byte) error {
 	return nil
 }
 
-// stored lists the snapshots that are whole and ours, oldest first, with the key that signed the last one, and the names of all objects.
-func (p *Publisher) stored(ctx context.Context) ([]decision.Epoch, ed25519.PublicKey, []string, error) {
+// snapshotHead is where a stored snapshot ends, and the key that signed it.
+type snapshotHead struct {
+	epoch decision.Epoch
+	hash  []byte
+	key   ed25519.PublicKey
+}
+
+// stored lists the snapshots that are whole and ours, oldest first, and the names of all objects.
+func (p *Publisher) stored(ctx context.Context) ([]snapshotHead, []string, error) {
 	names, err := p.stream.Snapshots(ctx)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	var epochs []decision.Epoch
-	signers := map[decision.Epoch]ed25519.PublicKey{}
+	var heads []snapshotHead
 	for _, name := range names {
 		e, manifest, ok := parseName(name)
 		if !ok || !manifest {
@@ -177,7 +183,7 @@ func (p *Publisher) stored(ctx context.Context) ([]decision.Epoch, ed25519.Publi
 		}
 		raw, ok, err := p.stream.Snapshot(ctx, name)
 		if err != nil {
-			return nil, nil, nil, err
+			return nil, nil, err
 		}
 		if !ok {
 			continue
@@ -190,14 +196,10 @@ func (p *Publisher) stored(ctx context.Context) ([]decision.Epoch, ed25519.Publi
 		if !whole(e, m, names) {
 			continue // The store lost a part of it, while it was made or since.
 		}
-		epochs = append(epochs, e)
-		signers[e] = key
+		heads = append(heads, snapshotHead{e, m.GetHeadHash(), key})
 	}
-	if len(epochs) == 0 {
-		return nil, nil, names, nil
-	}
-	slices.SortFunc(epochs, decision.Epoch.Compare)
-	return epochs, signers[epochs[len(epochs)-1]], names, nil
+	slices.SortFunc(heads, func(a, b snapshotHead) int { return a.epoch.Compare(b.epoch) })
+	return heads, names, nil
 }
 
 // whole reports whether all of a manifest's chunks are there.
@@ -222,22 +224,27 @@ func (p *Publisher) openManifest(raw []byte) (*rulesv1.SnapshotManifest, ed25519
 	return m, opened.Signer.PublicKey, nil
 }
 
-// newestSnapshot is the newest that is stored, and the key that signed it; zero where there is none.
-func (p *Publisher) newestSnapshot(ctx context.Context) (decision.Epoch, ed25519.PublicKey, error) {
-	epochs, key, _, err := p.stored(ctx)
-	if err != nil || len(epochs) == 0 {
-		return decision.Epoch{}, nil, err
+// newestSnapshot is the newest that is stored; zero where there is none.
+func (p *Publisher) newestSnapshot(ctx context.Context) (snapshotHead, error) {
+	heads, _, err := p.stored(ctx)
+	if err != nil || len(heads) == 0 {
+		return snapshotHead{}, err
 	}
-	return epochs[len(epochs)-1], key, nil
+	return heads[len(heads)-1], nil
 }
 
-// trim removes all but the newest snapshots, and the messages that even the oldest of these has made needless.
+// trim removes all but the newest snapshots, those of former generations with them, and the messages that even the oldest of these has made needless.
 func (p *Publisher) trim(ctx context.Context) error {
-	epochs, _, names, err := p.stored(ctx)
-	if err != nil || len(epochs) == 0 {
+	heads, names, err := p.stored(ctx)
+	if err != nil || len(heads) == 0 {
 		return err
 	}
-	kept := epochs[max(0, len(epochs)-snapshotsKept):]
+	var kept []decision.Epoch
+	for _, h := range heads[max(0, len(heads)-snapshotsKept):] {
+		if h.epoch.Generation == heads[len(heads)-1].epoch.Generation {
+			kept = append(kept, h.epoch)
+		}
+	}
 	// Sorted, a manifest comes before its chunks: nobody finds a manifest without them.
 	for _, name := range names {
 		if e, _, ok := parseName(name); ok && slices.Contains(kept, e) {

@@ -247,17 +247,21 @@ type Meter struct {
 }
 
 type Node struct {
-	Name            string
-	Boot            string
-	Version         string
-	EpochGeneration int64
-	EpochNumber     int64
-	State           string
-	LagMs           int64
-	SpoolBytes      int64
-	ProxyRps        float64
-	Report          int64
-	LastSeen        time.Time
+	Name             string
+	Boot             string
+	Version          string
+	EpochGeneration  int64
+	EpochNumber      int64
+	State            string
+	LagMs            int64
+	SpoolBytes       int64
+	ProxyRps         float64
+	Report           int64
+	LastSeen         time.Time
+	ProvenGeneration int64
+	ProvenNumber     int64
+	ProvenHash       []byte
+	DrainedAt        *time.Time
 }
 
 type Plan struct {
@@ -297,6 +301,13 @@ type PlanVersion struct {
 	PublishedAt  *time.Time
 	EffectiveAt  *time.Time
 	TrialDays    int32
+}
+
+type PublisherState struct {
+	Singleton bool
+	Stopped   string
+	StoppedAt *time.Time
+	Instance  string
 }
 
 type QuotaCounter struct {

@@ -49,7 +49,8 @@ export type Envelope = Message<"tollgate.rules.v1.Envelope"> & {
   to: bigint;
 
   /**
-   * SHA-256 of the encoded envelope that ends at `from`; empty where `from` is 0.
+   * SHA-256 of the encoded envelope that ends at `from`; empty where `from` is 0. In
+   * the first of a generation, of the last that the database had before.
    *
    * @generated from field: bytes previous_hash = 5;
    */

@@ -595,8 +595,10 @@ type ListNodesResponse struct {
 	Nodes []*Node                `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	// Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Why no control plane publishes rules. Empty: nothing is in the way.
+	PublishingStopped string `protobuf:"bytes,3,opt,name=publishing_stopped,json=publishingStopped,proto3" json:"publishing_stopped,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ListNodesResponse) Reset() {
@@ -643,6 +645,372 @@ func (x *ListNodesResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListNodesResponse) GetPublishingStopped() string {
+	if x != nil {
+		return x.PublishingStopped
+	}
+	return ""
+}
+
+type DrainNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainNodeRequest) Reset() {
+	*x = DrainNodeRequest{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainNodeRequest) ProtoMessage() {}
+
+func (x *DrainNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainNodeRequest.ProtoReflect.Descriptor instead.
+func (*DrainNodeRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *DrainNodeRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DrainNodeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *DrainNodeRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type DrainNodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          *Node                  `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainNodeResponse) Reset() {
+	*x = DrainNodeResponse{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainNodeResponse) ProtoMessage() {}
+
+func (x *DrainNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainNodeResponse.ProtoReflect.Descriptor instead.
+func (*DrainNodeResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *DrainNodeResponse) GetNode() *Node {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+type RecoverRulesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opens a generation even where nothing is ahead of the database: nodes that froze
+	// their generation follow a higher one only.
+	Force bool `protobuf:"varint,1,opt,name=force,proto3" json:"force,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Says what was found, and what the new epoch would be, and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoverRulesRequest) Reset() {
+	*x = RecoverRulesRequest{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoverRulesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoverRulesRequest) ProtoMessage() {}
+
+func (x *RecoverRulesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoverRulesRequest.ProtoReflect.Descriptor instead.
+func (*RecoverRulesRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RecoverRulesRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+func (x *RecoverRulesRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RecoverRulesRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type RecoverRulesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether anything is ahead of the database, or differs from it.
+	Needed bool `protobuf:"varint,1,opt,name=needed,proto3" json:"needed,omitempty"`
+	// The newest epochs in the database, on the rules stream, among its snapshots, and
+	// that nodes have proved to enforce.
+	Database *Epoch `protobuf:"bytes,2,opt,name=database,proto3" json:"database,omitempty"`
+	Stream   *Epoch `protobuf:"bytes,3,opt,name=stream,proto3" json:"stream,omitempty"`
+	Snapshot *Epoch `protobuf:"bytes,4,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	Nodes    *Epoch `protobuf:"bytes,5,opt,name=nodes,proto3" json:"nodes,omitempty"`
+	// How many epochs the database has lost, as far as they are known.
+	Lost int64 `protobuf:"varint,6,opt,name=lost,proto3" json:"lost,omitempty"`
+	// What they changed, newest first, as far as the stream still has them. At most
+	// 1,000.
+	LostChanges []*LostChange `protobuf:"bytes,7,rep,name=lost_changes,json=lostChanges,proto3" json:"lost_changes,omitempty"`
+	// The first epoch of the new generation; unset where none was opened.
+	Epoch *Epoch `protobuf:"bytes,8,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// What is ahead of the database, or differs from it.
+	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoverRulesResponse) Reset() {
+	*x = RecoverRulesResponse{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoverRulesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoverRulesResponse) ProtoMessage() {}
+
+func (x *RecoverRulesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoverRulesResponse.ProtoReflect.Descriptor instead.
+func (*RecoverRulesResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RecoverRulesResponse) GetNeeded() bool {
+	if x != nil {
+		return x.Needed
+	}
+	return false
+}
+
+func (x *RecoverRulesResponse) GetDatabase() *Epoch {
+	if x != nil {
+		return x.Database
+	}
+	return nil
+}
+
+func (x *RecoverRulesResponse) GetStream() *Epoch {
+	if x != nil {
+		return x.Stream
+	}
+	return nil
+}
+
+func (x *RecoverRulesResponse) GetSnapshot() *Epoch {
+	if x != nil {
+		return x.Snapshot
+	}
+	return nil
+}
+
+func (x *RecoverRulesResponse) GetNodes() *Epoch {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *RecoverRulesResponse) GetLost() int64 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+func (x *RecoverRulesResponse) GetLostChanges() []*LostChange {
+	if x != nil {
+		return x.LostChanges
+	}
+	return nil
+}
+
+func (x *RecoverRulesResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *RecoverRulesResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// LostChange is an object that a lost epoch changed.
+type LostChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in the audit: `license`, `api_key`, …
+	Kind  string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Id    string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	Epoch *Epoch `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// What it was about: `removed`, `revoked`; empty for any other change.
+	What          string `protobuf:"bytes,4,opt,name=what,proto3" json:"what,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LostChange) Reset() {
+	*x = LostChange{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LostChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LostChange) ProtoMessage() {}
+
+func (x *LostChange) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LostChange.ProtoReflect.Descriptor instead.
+func (*LostChange) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *LostChange) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *LostChange) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *LostChange) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *LostChange) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
 type WaitForEpochRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unset: the current epoch.
@@ -655,7 +1023,7 @@ type WaitForEpochRequest struct {
 
 func (x *WaitForEpochRequest) Reset() {
 	*x = WaitForEpochRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[11]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -667,7 +1035,7 @@ func (x *WaitForEpochRequest) String() string {
 func (*WaitForEpochRequest) ProtoMessage() {}
 
 func (x *WaitForEpochRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[11]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -680,7 +1048,7 @@ func (x *WaitForEpochRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitForEpochRequest.ProtoReflect.Descriptor instead.
 func (*WaitForEpochRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WaitForEpochRequest) GetEpoch() *Epoch {
@@ -707,7 +1075,7 @@ type WaitForEpochResponse struct {
 
 func (x *WaitForEpochResponse) Reset() {
 	*x = WaitForEpochResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[12]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -719,7 +1087,7 @@ func (x *WaitForEpochResponse) String() string {
 func (*WaitForEpochResponse) ProtoMessage() {}
 
 func (x *WaitForEpochResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[12]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -732,7 +1100,7 @@ func (x *WaitForEpochResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitForEpochResponse.ProtoReflect.Descriptor instead.
 func (*WaitForEpochResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WaitForEpochResponse) GetEnforced() int32 {
@@ -793,18 +1161,50 @@ const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\tpageToken\x12 \n" +
-	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\x06filter\"j\n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\x06filter\"\x99\x01\n" +
 	"\x11ListNodesResponse\x12-\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x17.tollgate.admin.v1.NodeR\x05nodes\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x88\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12-\n" +
+	"\x12publishing_stopped\x18\x03 \x01(\tR\x11publishingStopped\"\x8a\x01\n" +
+	"\x10DrainNodeRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x01R\x04name\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"@\n" +
+	"\x11DrainNodeResponse\x12+\n" +
+	"\x04node\x18\x01 \x01(\v2\x17.tollgate.admin.v1.NodeR\x04node\"\x83\x01\n" +
+	"\x13RecoverRulesRequest\x12\x14\n" +
+	"\x05force\x18\x01 \x01(\bR\x05force\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"\x9a\x03\n" +
+	"\x14RecoverRulesResponse\x12\x16\n" +
+	"\x06needed\x18\x01 \x01(\bR\x06needed\x124\n" +
+	"\bdatabase\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\bdatabase\x120\n" +
+	"\x06stream\x18\x03 \x01(\v2\x18.tollgate.admin.v1.EpochR\x06stream\x124\n" +
+	"\bsnapshot\x18\x04 \x01(\v2\x18.tollgate.admin.v1.EpochR\bsnapshot\x12.\n" +
+	"\x05nodes\x18\x05 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05nodes\x12\x12\n" +
+	"\x04lost\x18\x06 \x01(\x03R\x04lost\x12@\n" +
+	"\flost_changes\x18\a \x03(\v2\x1d.tollgate.admin.v1.LostChangeR\vlostChanges\x12.\n" +
+	"\x05epoch\x18\b \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\"t\n" +
+	"\n" +
+	"LostChange\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12.\n" +
+	"\x05epoch\x18\x03 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\x12\x12\n" +
+	"\x04what\x18\x04 \x01(\tR\x04what\"\x88\x01\n" +
 	"\x13WaitForEpochRequest\x12.\n" +
 	"\x05epoch\x18\x01 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\x12A\n" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<2\x00R\atimeout\"H\n" +
 	"\x14WaitForEpochResponse\x12\x1a\n" +
 	"\benforced\x18\x01 \x01(\x05R\benforced\x12\x14\n" +
-	"\x05total\x18\x02 \x01(\x05R\x05total2\xad\x06\n" +
+	"\x05total\x18\x02 \x01(\x05R\x05total2\xb0\b\n" +
 	"\fFleetService\x12p\n" +
-	"\tListNodes\x12#.tollgate.admin.v1.ListNodesRequest\x1a$.tollgate.admin.v1.ListNodesResponse\"\x18\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\v\x12\t/v1/nodes\x90\x02\x01\x12\x86\x01\n" +
+	"\tListNodes\x12#.tollgate.admin.v1.ListNodesRequest\x1a$.tollgate.admin.v1.ListNodesResponse\"\x18\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\v\x12\t/v1/nodes\x90\x02\x01\x12}\n" +
+	"\tDrainNode\x12#.tollgate.admin.v1.DrainNodeRequest\x1a$.tollgate.admin.v1.DrainNodeResponse\"%\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/nodes/{name}:drain\x12\x81\x01\n" +
+	"\fRecoverRules\x12&.tollgate.admin.v1.RecoverRulesRequest\x1a'.tollgate.admin.v1.RecoverRulesResponse\" \x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/fleet:recover\x12\x86\x01\n" +
 	"\fWaitForEpoch\x12&.tollgate.admin.v1.WaitForEpochRequest\x1a'.tollgate.admin.v1.WaitForEpochResponse\"%\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/nodes:waitForEpoch\x90\x02\x01\x12\x8e\x01\n" +
 	"\x10GetFleetSettings\x12*.tollgate.admin.v1.GetFleetSettingsRequest\x1a+.tollgate.admin.v1.GetFleetSettingsResponse\"!\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/fleet/settings\x90\x02\x01\x12\x9e\x01\n" +
 	"\x13UpdateFleetSettings\x12-.tollgate.admin.v1.UpdateFleetSettingsRequest\x1a..tollgate.admin.v1.UpdateFleetSettingsResponse\"(\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x1e:\bsettings2\x12/v1/fleet/settings\x12w\n" +
@@ -824,7 +1224,7 @@ func file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP() []byte {
 	return file_tollgate_admin_v1_fleet_service_proto_rawDescData
 }
 
-var file_tollgate_admin_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_tollgate_admin_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_tollgate_admin_v1_fleet_service_proto_goTypes = []any{
 	(*FleetSettings)(nil),               // 0: tollgate.admin.v1.FleetSettings
 	(*GetFleetSettingsRequest)(nil),     // 1: tollgate.admin.v1.GetFleetSettingsRequest
@@ -837,46 +1237,63 @@ var file_tollgate_admin_v1_fleet_service_proto_goTypes = []any{
 	(*SetKeySetResponse)(nil),           // 8: tollgate.admin.v1.SetKeySetResponse
 	(*ListNodesRequest)(nil),            // 9: tollgate.admin.v1.ListNodesRequest
 	(*ListNodesResponse)(nil),           // 10: tollgate.admin.v1.ListNodesResponse
-	(*WaitForEpochRequest)(nil),         // 11: tollgate.admin.v1.WaitForEpochRequest
-	(*WaitForEpochResponse)(nil),        // 12: tollgate.admin.v1.WaitForEpochResponse
-	(*durationpb.Duration)(nil),         // 13: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),       // 14: google.protobuf.FieldMask
-	(*Epoch)(nil),                       // 15: tollgate.admin.v1.Epoch
-	(*KeySet)(nil),                      // 16: tollgate.admin.v1.KeySet
-	(*Node)(nil),                        // 17: tollgate.admin.v1.Node
+	(*DrainNodeRequest)(nil),            // 11: tollgate.admin.v1.DrainNodeRequest
+	(*DrainNodeResponse)(nil),           // 12: tollgate.admin.v1.DrainNodeResponse
+	(*RecoverRulesRequest)(nil),         // 13: tollgate.admin.v1.RecoverRulesRequest
+	(*RecoverRulesResponse)(nil),        // 14: tollgate.admin.v1.RecoverRulesResponse
+	(*LostChange)(nil),                  // 15: tollgate.admin.v1.LostChange
+	(*WaitForEpochRequest)(nil),         // 16: tollgate.admin.v1.WaitForEpochRequest
+	(*WaitForEpochResponse)(nil),        // 17: tollgate.admin.v1.WaitForEpochResponse
+	(*durationpb.Duration)(nil),         // 18: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),       // 19: google.protobuf.FieldMask
+	(*Epoch)(nil),                       // 20: tollgate.admin.v1.Epoch
+	(*KeySet)(nil),                      // 21: tollgate.admin.v1.KeySet
+	(*Node)(nil),                        // 22: tollgate.admin.v1.Node
 }
 var file_tollgate_admin_v1_fleet_service_proto_depIdxs = []int32{
-	13, // 0: tollgate.admin.v1.FleetSettings.stale_after:type_name -> google.protobuf.Duration
-	13, // 1: tollgate.admin.v1.FleetSettings.grace_after:type_name -> google.protobuf.Duration
-	13, // 2: tollgate.admin.v1.FleetSettings.block_after:type_name -> google.protobuf.Duration
-	13, // 3: tollgate.admin.v1.FleetSettings.loan_horizon:type_name -> google.protobuf.Duration
+	18, // 0: tollgate.admin.v1.FleetSettings.stale_after:type_name -> google.protobuf.Duration
+	18, // 1: tollgate.admin.v1.FleetSettings.grace_after:type_name -> google.protobuf.Duration
+	18, // 2: tollgate.admin.v1.FleetSettings.block_after:type_name -> google.protobuf.Duration
+	18, // 3: tollgate.admin.v1.FleetSettings.loan_horizon:type_name -> google.protobuf.Duration
 	0,  // 4: tollgate.admin.v1.GetFleetSettingsResponse.settings:type_name -> tollgate.admin.v1.FleetSettings
 	0,  // 5: tollgate.admin.v1.UpdateFleetSettingsRequest.settings:type_name -> tollgate.admin.v1.FleetSettings
-	14, // 6: tollgate.admin.v1.UpdateFleetSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	19, // 6: tollgate.admin.v1.UpdateFleetSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
 	0,  // 7: tollgate.admin.v1.UpdateFleetSettingsResponse.settings:type_name -> tollgate.admin.v1.FleetSettings
-	15, // 8: tollgate.admin.v1.UpdateFleetSettingsResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	16, // 9: tollgate.admin.v1.GetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
-	16, // 10: tollgate.admin.v1.SetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
-	17, // 11: tollgate.admin.v1.ListNodesResponse.nodes:type_name -> tollgate.admin.v1.Node
-	15, // 12: tollgate.admin.v1.WaitForEpochRequest.epoch:type_name -> tollgate.admin.v1.Epoch
-	13, // 13: tollgate.admin.v1.WaitForEpochRequest.timeout:type_name -> google.protobuf.Duration
-	9,  // 14: tollgate.admin.v1.FleetService.ListNodes:input_type -> tollgate.admin.v1.ListNodesRequest
-	11, // 15: tollgate.admin.v1.FleetService.WaitForEpoch:input_type -> tollgate.admin.v1.WaitForEpochRequest
-	1,  // 16: tollgate.admin.v1.FleetService.GetFleetSettings:input_type -> tollgate.admin.v1.GetFleetSettingsRequest
-	3,  // 17: tollgate.admin.v1.FleetService.UpdateFleetSettings:input_type -> tollgate.admin.v1.UpdateFleetSettingsRequest
-	5,  // 18: tollgate.admin.v1.FleetService.GetKeySet:input_type -> tollgate.admin.v1.GetKeySetRequest
-	7,  // 19: tollgate.admin.v1.FleetService.SetKeySet:input_type -> tollgate.admin.v1.SetKeySetRequest
-	10, // 20: tollgate.admin.v1.FleetService.ListNodes:output_type -> tollgate.admin.v1.ListNodesResponse
-	12, // 21: tollgate.admin.v1.FleetService.WaitForEpoch:output_type -> tollgate.admin.v1.WaitForEpochResponse
-	2,  // 22: tollgate.admin.v1.FleetService.GetFleetSettings:output_type -> tollgate.admin.v1.GetFleetSettingsResponse
-	4,  // 23: tollgate.admin.v1.FleetService.UpdateFleetSettings:output_type -> tollgate.admin.v1.UpdateFleetSettingsResponse
-	6,  // 24: tollgate.admin.v1.FleetService.GetKeySet:output_type -> tollgate.admin.v1.GetKeySetResponse
-	8,  // 25: tollgate.admin.v1.FleetService.SetKeySet:output_type -> tollgate.admin.v1.SetKeySetResponse
-	20, // [20:26] is the sub-list for method output_type
-	14, // [14:20] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	20, // 8: tollgate.admin.v1.UpdateFleetSettingsResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	21, // 9: tollgate.admin.v1.GetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
+	21, // 10: tollgate.admin.v1.SetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
+	22, // 11: tollgate.admin.v1.ListNodesResponse.nodes:type_name -> tollgate.admin.v1.Node
+	22, // 12: tollgate.admin.v1.DrainNodeResponse.node:type_name -> tollgate.admin.v1.Node
+	20, // 13: tollgate.admin.v1.RecoverRulesResponse.database:type_name -> tollgate.admin.v1.Epoch
+	20, // 14: tollgate.admin.v1.RecoverRulesResponse.stream:type_name -> tollgate.admin.v1.Epoch
+	20, // 15: tollgate.admin.v1.RecoverRulesResponse.snapshot:type_name -> tollgate.admin.v1.Epoch
+	20, // 16: tollgate.admin.v1.RecoverRulesResponse.nodes:type_name -> tollgate.admin.v1.Epoch
+	15, // 17: tollgate.admin.v1.RecoverRulesResponse.lost_changes:type_name -> tollgate.admin.v1.LostChange
+	20, // 18: tollgate.admin.v1.RecoverRulesResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	20, // 19: tollgate.admin.v1.LostChange.epoch:type_name -> tollgate.admin.v1.Epoch
+	20, // 20: tollgate.admin.v1.WaitForEpochRequest.epoch:type_name -> tollgate.admin.v1.Epoch
+	18, // 21: tollgate.admin.v1.WaitForEpochRequest.timeout:type_name -> google.protobuf.Duration
+	9,  // 22: tollgate.admin.v1.FleetService.ListNodes:input_type -> tollgate.admin.v1.ListNodesRequest
+	11, // 23: tollgate.admin.v1.FleetService.DrainNode:input_type -> tollgate.admin.v1.DrainNodeRequest
+	13, // 24: tollgate.admin.v1.FleetService.RecoverRules:input_type -> tollgate.admin.v1.RecoverRulesRequest
+	16, // 25: tollgate.admin.v1.FleetService.WaitForEpoch:input_type -> tollgate.admin.v1.WaitForEpochRequest
+	1,  // 26: tollgate.admin.v1.FleetService.GetFleetSettings:input_type -> tollgate.admin.v1.GetFleetSettingsRequest
+	3,  // 27: tollgate.admin.v1.FleetService.UpdateFleetSettings:input_type -> tollgate.admin.v1.UpdateFleetSettingsRequest
+	5,  // 28: tollgate.admin.v1.FleetService.GetKeySet:input_type -> tollgate.admin.v1.GetKeySetRequest
+	7,  // 29: tollgate.admin.v1.FleetService.SetKeySet:input_type -> tollgate.admin.v1.SetKeySetRequest
+	10, // 30: tollgate.admin.v1.FleetService.ListNodes:output_type -> tollgate.admin.v1.ListNodesResponse
+	12, // 31: tollgate.admin.v1.FleetService.DrainNode:output_type -> tollgate.admin.v1.DrainNodeResponse
+	14, // 32: tollgate.admin.v1.FleetService.RecoverRules:output_type -> tollgate.admin.v1.RecoverRulesResponse
+	17, // 33: tollgate.admin.v1.FleetService.WaitForEpoch:output_type -> tollgate.admin.v1.WaitForEpochResponse
+	2,  // 34: tollgate.admin.v1.FleetService.GetFleetSettings:output_type -> tollgate.admin.v1.GetFleetSettingsResponse
+	4,  // 35: tollgate.admin.v1.FleetService.UpdateFleetSettings:output_type -> tollgate.admin.v1.UpdateFleetSettingsResponse
+	6,  // 36: tollgate.admin.v1.FleetService.GetKeySet:output_type -> tollgate.admin.v1.GetKeySetResponse
+	8,  // 37: tollgate.admin.v1.FleetService.SetKeySet:output_type -> tollgate.admin.v1.SetKeySetResponse
+	30, // [30:38] is the sub-list for method output_type
+	22, // [22:30] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_fleet_service_proto_init() }
@@ -894,7 +1311,7 @@ func file_tollgate_admin_v1_fleet_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_fleet_service_proto_rawDesc), len(file_tollgate_admin_v1_fleet_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,7 +33,8 @@ type Envelope struct {
 	From uint64 `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`
 	// Inclusive.
 	To uint64 `protobuf:"varint,4,opt,name=to,proto3" json:"to,omitempty"`
-	// SHA-256 of the encoded envelope that ends at `from`; empty where `from` is 0.
+	// SHA-256 of the encoded envelope that ends at `from`; empty where `from` is 0. In
+	// the first of a generation, of the last that the database had before.
 	PreviousHash []byte                 `protobuf:"bytes,5,opt,name=previous_hash,json=previousHash,proto3" json:"previous_hash,omitempty"`
 	CreatedAt    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// Capabilities without which a reader must refuse the envelope.
