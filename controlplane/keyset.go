@@ -12,10 +12,11 @@ type keySets struct{ api *licensing.Service }
 // KeySet implements keyring.Store.
 func (s keySets) KeySet(ctx context.Context) ([]byte, error) {
 	k, err := s.api.KeySet(ctx)
-	switch licensing.CodeOf(err) {
-	case licensing.NotFound, licensing.FailedPrecondition:
-		return nil, nil // Of another root, it is no set for this control plane.
+	if licensing.CodeOf(err) == licensing.NotFound {
+		return nil, nil
 	}
+	// One of another root is an error, and not nothing: control planes that are configured with two roots would replace each other's for ever. People
+	// replace it, by the API.
 	return k.Signed, err
 }
 

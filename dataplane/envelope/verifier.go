@@ -94,10 +94,10 @@ func (v *Verifier) Keep(store TrustStore) error {
 	return nil
 }
 
-// ErrSuperseded: a key set that is older than the one in force, or that a root signed that is no longer the fleet's.
+// ErrSuperseded is for a key set that is older than the one in force, or that a root signed that is no longer the fleet's.
 var ErrSuperseded = errors.New("key set is superseded")
 
-// ErrConflict: two key sets of one version, or two successors of one root. The first one stays.
+// ErrConflict is for another key set of one version, and another successor of one root. The first one stays.
 var ErrConflict = errors.New("key set conflicts with the one in force")
 
 // Adopt takes an encoded rules.v1.Trust where it is newer than what is in force. adopted: it is in force now; an error beside that says that it could not be

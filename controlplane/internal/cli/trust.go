@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -326,7 +325,7 @@ func (t *trustChange) root() string {
 	if err != nil {
 		return "the root"
 	}
-	return envelope.KeyID(ed25519.PublicKey(root))
+	return envelope.KeyID(root)
 }
 
 func (t *trustChange) tell(format string, args ...any) {

@@ -68,6 +68,7 @@ var writes = []struct{ call, body, as, path string }{
 	{"LicenseService/CancelLicense", `{"id": "$license"}`, "", ""},
 	{"LicenseService/RevokeLicense", `{"id": "$license"}`, "", ""},
 	{"FleetService/UpdateFleetSettings", `{"settings": {"staleAfter": "16s"}, "updateMask": "staleAfter"}`, "", ""},
+	{"FleetService/SetKeySet", `{"signed": "$trust"}`, "", ""},
 	{"FleetService/RecoverRules", `{"force": true}`, "", ""},
 	{"FleetService/DrainNode", `{"name": "gone"}`, "", ""},
 	{"AccessService/CreateToken", `{"token": {"role": "ROLE_VIEWER"}}`, "token", "id"},
@@ -89,7 +90,7 @@ var writes = []struct{ call, body, as, path string }{
 
 // eachWrite makes every write by do, which returns its answer.
 func eachWrite(do func(call, body string) map[string]any) {
-	made := map[string]string{"now": time.Now().UTC().Format(time.RFC3339Nano)}
+	made := map[string]string{"now": time.Now().UTC().Format(time.RFC3339Nano), "trust": keySet(keySetRoot(), keySetFleet, 1, "cp")}
 	for _, w := range writes {
 		body := w.body
 		for name, id := range made {

@@ -85,7 +85,7 @@ func (a *api) silentNode(name string) {
 
 func setupOn(t *testing.T, db *postgres.DB, change ...func(*Config)) *api {
 	t.Helper()
-	svc, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}})
+	svc, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}, KeySets: keySetOpener()})
 	if err != nil {
 		t.Fatal(err)
 	}

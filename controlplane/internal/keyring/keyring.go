@@ -150,15 +150,15 @@ func (r *Ring) Run(ctx context.Context, store Store, send func(signed []byte) er
 
 // Round looks at files and database once.
 func (r *Ring) Round(ctx context.Context, store Store, now time.Time) {
-	if raw, err := r.file.LoadTrust(); err != nil {
-		r.say("file", slog.LevelError, "the key set on disk cannot be read", err)
-	} else if raw != nil {
-		r.adopt("file", raw)
+	raw, err := r.file.LoadTrust()
+	if r.news("file", err) {
+		r.log.Error("the key set on disk cannot be read", "error", err)
 	}
-	if err := r.share(ctx, store); err != nil && ctx.Err() == nil {
-		r.say("store", slog.LevelWarn, "cannot share the key set with other control planes", err)
-	} else if ctx.Err() == nil {
-		r.say("store", 0, "", nil)
+	if raw != nil {
+		r.adopt("file's set", raw)
+	}
+	if err := r.share(ctx, store); ctx.Err() == nil && r.news("store", err) {
+		r.log.Warn("cannot share the key set with other control planes", "error", err)
 	}
 	for _, s := range []*Signer{r.rules, r.receipts} {
 		s.refresh(now)
@@ -171,7 +171,7 @@ func (r *Ring) share(ctx context.Context, store Store) error {
 	if err != nil {
 		return err
 	}
-	if held != nil && r.adopt("database", held) {
+	if held != nil && r.adopt("database's set", held) {
 		return nil
 	}
 	if t := r.verifier.Trust(); t != nil {
@@ -191,30 +191,24 @@ func (r *Ring) adopt(from string, raw []byte) bool {
 		}
 		return true
 	}
-	switch {
-	case err == nil:
-		r.say(from, 0, "", nil)
-		return true
-	case errors.Is(err, envelope.ErrSuperseded):
+	if errors.Is(err, envelope.ErrSuperseded) {
 		return false
 	}
-	r.say(from, slog.LevelError, "refused the key set of the "+from, err)
-	return false
+	if r.news(from, err) {
+		r.log.Error("refused a key set", "from", from, "error", err)
+	}
+	return err == nil
 }
 
-// say logs a line where it is another one than the last of its kind. No error: all is well again.
-func (r *Ring) say(of string, level slog.Level, message string, err error) {
+// news says whether an error is to be logged: it is another one than the last of something, which no error forgets.
+func (r *Ring) news(of string, err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	line := ""
 	if err != nil {
-		line = message + err.Error()
+		line = err.Error()
 	}
-	if r.said[of] == line {
-		return
-	}
+	again := r.said[of] == line
 	r.said[of] = line
-	if err != nil {
-		r.log.Log(context.Background(), level, message, "error", err)
-	}
+	return err != nil && !again
 }

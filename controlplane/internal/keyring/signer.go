@@ -2,9 +2,7 @@ package keyring
 
 import (
 	"crypto/ed25519"
-	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -102,19 +100,15 @@ func (s *Signer) Sign(kind envelope.Kind, payload []byte) ([]byte, error) {
 // they have to fetch again.
 const settle = 3 * time.Second
 
-// errWaiting is why a key that is there is not in use.
-var errWaiting = errors.New("the one before goes on")
-
 // refresh looks at the files, and changes to what they hold when that counts.
 func (s *Signer) refresh(now time.Time) {
 	r, current := s.ring, s.current.Load()
 	defer func() {
-		if _, err := s.counts(s.current.Load(), now); err != nil && r.verifier.Version() > 0 {
-			r.say(s.name, slog.LevelError, "this control plane cannot sign", err)
-		} else {
-			r.say(s.name, 0, "", nil)
+		if _, err := s.counts(s.current.Load(), now); r.news(s.name, err) {
+			r.log.Error("this control plane cannot sign", "usage", s.name, "error", err)
 		}
 	}()
+	files := s.name + " files"
 	p, err := readPair(r.dir, s.name)
 	if err == nil {
 		err = s.check(p, now)
@@ -122,12 +116,14 @@ func (s *Signer) refresh(now time.Time) {
 	if err != nil {
 		// Half of the files may be replaced already.
 		s.next = nil
-		r.say(s.name+" files", slog.LevelWarn, "the key's files are not used as they are", err)
+		if r.news(files, err) {
+			r.log.Warn("the key's files are not used as they are", "usage", s.name, "error", err)
+		}
 		return
 	}
 	if p.certified.PublicKey.Equal(current.certified.PublicKey) {
 		s.next = nil
-		r.say(s.name+" files", 0, "", nil)
+		r.news(files, nil)
 		if string(p.certificate) != string(current.certificate) {
 			if _, err := s.counts(p, now); err == nil {
 				s.current.Store(p) // The same key under a newer certificate.
@@ -138,7 +134,9 @@ func (s *Signer) refresh(now time.Time) {
 	id := envelope.KeyID(p.certified.PublicKey)
 	if _, err := s.counts(p, now); err != nil {
 		s.next = nil
-		r.say(s.name+" files", slog.LevelInfo, "there is a new key, which does not count yet", fmt.Errorf("%w: %s: %w", errWaiting, id, err))
+		if r.news(files, err) {
+			r.log.Info("there is a new key, which does not count yet: the one before goes on", "usage", s.name, "key", id, "error", err)
+		}
 		return
 	}
 	if s.next == nil || !s.next.certified.PublicKey.Equal(p.certified.PublicKey) {
@@ -149,6 +147,6 @@ func (s *Signer) refresh(now time.Time) {
 	}
 	s.next = nil
 	s.current.Store(p)
-	r.say(s.name+" files", 0, "", nil)
+	r.news(files, nil)
 	r.log.Info("signing with a new key", "usage", s.name, "key", id)
 }

@@ -25,7 +25,7 @@ const rulesChannel = "tollgate_rules"
 const leadEvery = 500 * time.Millisecond
 
 // Lead calls f while this session, of all in the database, holds the publisher's lock. f's context ends with the
-// session. It returns when ctx ends.
+// session; where f returns, the lock is anybody's. Lead returns when ctx ends.
 func (o *Outbox) Lead(ctx context.Context, f func(ctx context.Context, wake <-chan struct{})) error {
 	tick := time.NewTicker(leadEvery)
 	defer tick.Stop()
@@ -72,7 +72,7 @@ func (o *Outbox) lead(ctx context.Context, tick <-chan time.Time, f func(ctx con
 	return hold(ctx, conn, f)
 }
 
-// hold runs f until the session ends.
+// hold runs f until it returns, and gives the lock up then, or until the session ends.
 func hold(ctx context.Context, conn *pgx.Conn, f func(ctx context.Context, wake <-chan struct{})) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -80,6 +80,7 @@ func hold(ctx context.Context, conn *pgx.Conn, f func(ctx context.Context, wake 
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer cancel()
 		f(ctx, wake)
 	}()
 	defer func() {

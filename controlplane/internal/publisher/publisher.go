@@ -21,8 +21,8 @@ import (
 
 // Store is Postgres. Its methods block on the database and fail while it is away.
 type Store interface {
-	// Lead calls f while this process alone, of all that call Lead, holds a lock; again and again until ctx ends. f's context ends when the lock may
-	// be lost. wake gets a value after change sets were committed; it may miss some.
+	// Lead calls f while this process alone, of all that call Lead, holds a lock; again and again until ctx ends, after a pause in which others may
+	// have it. f's context ends when the lock may be lost. wake gets a value after change sets were committed; it may miss some.
 	Lead(ctx context.Context, f func(ctx context.Context, wake <-chan struct{})) error
 	// Head is the newest epoch and the hash of its envelope; a zero epoch where nothing was written yet.
 	Head(ctx context.Context) (decision.Epoch, []byte, error)

@@ -67,37 +67,53 @@ func Load(dir string) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the root key: %w", err)
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, fleetFile))
+	fleet, err := readFleet(dir)
 	if err != nil {
-		return nil, fmt.Errorf("read the fleet's id: %w", err)
-	}
-	fleet := strings.TrimSpace(string(raw))
-	if fleet == "" {
-		return nil, fmt.Errorf("%s is empty", filepath.Join(dir, fleetFile))
+		return nil, err
 	}
 	a := &Authority{dir: dir, fleet: fleet, root: root}
 	return a, a.recall()
 }
 
-// create stores the fleet's id before the root: a root on disk means that its fleet is known.
+func readFleet(dir string) (string, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, fleetFile))
+	if err != nil {
+		return "", fmt.Errorf("read the fleet's id: %w", err)
+	}
+	fleet := strings.TrimSpace(string(raw))
+	if fleet == "" {
+		return "", fmt.Errorf("%s is empty", filepath.Join(dir, fleetFile))
+	}
+	return fleet, nil
+}
+
+// create stores the fleet's id before the root: a root on disk means that its fleet is known. An id without a root is kept: its root was lost.
 func create(dir string) (*Authority, error) {
-	id := make([]byte, 8)
-	if _, err := rand.Read(id); err != nil {
-		return nil, fmt.Errorf("make the fleet's id: %w", err)
+	fleet, err := readFleet(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		id := make([]byte, 8)
+		if _, err := rand.Read(id); err != nil {
+			return nil, fmt.Errorf("make the fleet's id: %w", err)
+		}
+		fleet = "flt_" + hex.EncodeToString(id)
+		err = writeFile(filepath.Join(dir, fleetFile), []byte(fleet+"\n"))
+	}
+	if err != nil {
+		return nil, err
 	}
 	_, root, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make the root key: %w", err)
 	}
-	a := &Authority{dir: dir, fleet: "flt_" + hex.EncodeToString(id), root: root}
-	if err := os.WriteFile(filepath.Join(dir, fleetFile), []byte(a.fleet+"\n"), 0o600); err != nil {
-		return nil, fmt.Errorf("store the fleet's id: %w", err)
-	}
+	a := &Authority{dir: dir, fleet: fleet, root: root}
 	if err := envelope.WriteKey(filepath.Join(dir, rootFile), root); err != nil {
 		return nil, err
 	}
 	return a, nil
 }
+
+// Dir is the folder.
+func (a *Authority) Dir() string { return a.dir }
 
 // Fleet is the id that all certificates name.
 func (a *Authority) Fleet() string { return a.fleet }

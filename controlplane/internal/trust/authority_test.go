@@ -30,6 +30,25 @@ func TestOpen_KeepsTheRootAndTheFleet(t *testing.T) {
 	}
 }
 
+func TestOpen_KeepsTheFleetOfALostRoot(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, rootFile)); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second.Fleet() != first.Fleet() || second.Root() == first.Root() {
+		t.Errorf("with its root lost, %s %s became %s %s", first.Fleet(), first.Root(), second.Fleet(), second.Root())
+	}
+}
+
 func TestEquip_MakesAKeyThatTheFleetVerifies(t *testing.T) {
 	t.Parallel()
 	a, err := Open(t.TempDir())

@@ -44,6 +44,7 @@ func BenchmarkFollower_TakesASnapshot(b *testing.B) {
 	if _, s.root, err = ed25519.GenerateKey(nil); err != nil {
 		b.Fatal(err)
 	}
+	s.trusted = envelope.NewVerifier(fleet, s.root.Public().(ed25519.PublicKey))
 	s.signer = s.newSigner(fleet, nil)
 	from := memory{}
 	m := &rulesv1.SnapshotManifest{Fleet: fleet, Generation: 1, Number: 1, HeadHash: []byte("head"), CreatedAt: timestamppb.Now()}
@@ -84,7 +85,7 @@ func BenchmarkFollower_TakesASnapshot(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		f, err := ruleset.New(ruleset.Config{
-			Source: from, Verifier: envelope.NewVerifier(fleet, s.root.Public().(ed25519.PublicKey)),
+			Source: from, Verifier: s.verifier(),
 			Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 		})
 		if err != nil {

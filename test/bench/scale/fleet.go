@@ -38,6 +38,7 @@ type fleet struct {
 	root   ed25519.PublicKey
 	issuer ed25519.PrivateKey
 	signer *envelope.Signer
+	trust  []byte // The signed key set.
 	nats   *server.Server
 	nc     *nats.Conn
 	js     jetstream.JetStream
@@ -61,6 +62,14 @@ func newFleet(ctx context.Context, dir string) (f *fleet, err error) {
 		return nil, err
 	}
 	f.signer = envelope.NewSigner(key, certificate)
+	certified, err := f.signer.Certified()
+	if err != nil {
+		return nil, err
+	}
+	set := envelope.KeySet{Fleet: fleetName, Version: 1, CreatedAt: time.Now(), Keys: []envelope.Certified{certified}}
+	if f.trust, err = envelope.SignTrust(f.issuer, set, nil); err != nil {
+		return nil, err
+	}
 	f.nats, err = server.NewServer(&server.Options{
 		ServerName: "scale", Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: filepath.Join(dir, "nats"), NoLog: true, NoSigs: true,
 	})
@@ -107,7 +116,7 @@ func (f *fleet) certify(usage envelope.Usage, subject string) (ed25519.PrivateKe
 	return key, certificate, err
 }
 
-// equip puts a node's key and certificate into its data dir.
+// equip puts a node's key and certificate, and the key set, into its data dir.
 func (f *fleet) equip(data string) error {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return err
@@ -116,7 +125,10 @@ func (f *fleet) equip(data string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(envelope.WriteKey(filepath.Join(data, "node.key"), key), envelope.WriteCertificate(filepath.Join(data, "node.cert"), certificate))
+	return errors.Join(
+		envelope.WriteKey(filepath.Join(data, "node.key"), key), envelope.WriteCertificate(filepath.Join(data, "node.cert"), certificate),
+		envelope.TrustFile(filepath.Join(data, "key_set")).StoreTrust(f.trust),
+	)
 }
 
 func (f *fleet) sign(kind envelope.Kind, m proto.Message) ([]byte, error) {
