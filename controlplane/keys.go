@@ -14,6 +14,9 @@ type keys struct {
 	fleet           string
 	rules, receipts *envelope.Signer
 	verifier        *envelope.Verifier
+	root            ed25519.PublicKey
+	// issuer certifies nodes that join; nil: there is none here.
+	issuer *envelope.Issuer
 }
 
 // readKeys reads the online keys of data_dir, and sees that the root has certified them for one fleet.
@@ -33,7 +36,10 @@ func readKeys(cfg Config, now time.Time) (keys, error) {
 	if fleet != k.fleet {
 		return keys{}, fmt.Errorf("%s: rules.cert is for fleet %q, receipts.cert for %q", cfg.DataDir, k.fleet, fleet)
 	}
-	k.verifier = envelope.NewVerifier(k.fleet, root)
+	if k.issuer, err = readIssuer(cfg.DataDir, k.fleet, root, now); err != nil {
+		return keys{}, err
+	}
+	k.verifier, k.root = envelope.NewVerifier(k.fleet, root), root
 	return k, nil
 }
 

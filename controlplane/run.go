@@ -52,7 +52,7 @@ func run(g *group, cfg Config, k keys, admin net.Listener, ready *atomic.Bool, r
 		return err
 	}
 	defer db.Close()
-	b, err := bus.Connect(bus.Config{URL: cfg.NATSURL, Creds: cfg.NATSCreds, Name: cfg.Name}, logger)
+	b, err := bus.Connect(bus.Config{URL: cfg.NATSURL, Creds: cfg.NATSCreds, CA: cfg.NATSCA, Name: cfg.Name}, logger)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func run(g *group, cfg Config, k keys, admin net.Listener, ready *atomic.Bool, r
 	if err != nil {
 		return err
 	}
-	handler, err := adminHandler(api, db, logger)
+	handler, err := adminHandler(api, db, cfg.joining(k, admin.Addr().String()), logger)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,11 @@ import (
 
 // foundFleet makes the licensing service, and sees that fleet and first token exist.
 func foundFleet(ctx context.Context, cfg Config, k keys, db *postgres.DB, admin string) (*licensing.Service, error) {
-	api, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}})
+	issuer, err := newNodeIssuer(cfg, k)
+	if err != nil {
+		return nil, err
+	}
+	api, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}, Nodes: issuer})
 	if err != nil {
 		return nil, err
 	}
@@ -54,14 +58,19 @@ func foundFleet(ctx context.Context, cfg Config, k keys, db *postgres.DB, admin 
 }
 
 // adminHandler is the API and the web UI.
-func adminHandler(api *licensing.Service, db *postgres.DB, logger *slog.Logger) (http.Handler, error) {
+func adminHandler(api *licensing.Service, db *postgres.DB, j joining, logger *slog.Logger) (http.Handler, error) {
 	ui, err := webui.Handler(web.Dist())
+	if err != nil {
+		return nil, err
+	}
+	nats, err := j.nats()
 	if err != nil {
 		return nil, err
 	}
 	return connectapi.Handler(connectapi.Config{
 		Licensing: api, Metering: metering.NewService(db.Metering()), Fleet: fleet.NewService(db.Nodes()),
 		Audit: audit.NewService(db.Audit()), Others: ui, Logger: logger,
+		AdminURL: j.adminURL(), NATS: nats, Certified: j.certified,
 	})
 }
 

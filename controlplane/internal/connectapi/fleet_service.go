@@ -21,6 +21,8 @@ const defaultWait = 10 * time.Second
 type fleetService struct {
 	fleet     *fleet.Service
 	licensing *licensing.Service
+	// adminURL is where nodes reach the API.
+	adminURL string
 }
 
 func (s fleetService) ListNodes(ctx context.Context, req *adminv1.ListNodesRequest) (*adminv1.ListNodesResponse, error) {

@@ -34,6 +34,7 @@ type api struct {
 	licensing *licensing.Service
 	fleet     *fleet.Service
 	owner     string
+	issuer    *testIssuer
 	log       *lockedBuffer
 }
 
@@ -59,14 +60,15 @@ func setup(t *testing.T) *api { return setupOn(t, pgtest.Open(t)) }
 
 func setupOn(t *testing.T, db *postgres.DB, change ...func(*Config)) *api {
 	t.Helper()
-	svc, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}})
+	issuer := newTestIssuer(t)
+	svc, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}, Nodes: issuer})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := svc.Bootstrap(t.Context(), licensing.Founding{ErrorBaseURL: "http://127.0.0.1/errors/"}); err != nil {
 		t.Fatal(err)
 	}
-	a := &api{t: t, db: db, licensing: svc, fleet: fleet.NewService(db.Nodes()), log: &lockedBuffer{}}
+	a := &api{t: t, db: db, licensing: svc, fleet: fleet.NewService(db.Nodes()), log: &lockedBuffer{}, issuer: issuer}
 	_, a.owner, err = svc.CreateToken(t.Context(), licensing.Token{DisplayName: "test", Role: licensing.Owner})
 	if err != nil {
 		t.Fatal(err)
@@ -74,6 +76,7 @@ func setupOn(t *testing.T, db *postgres.DB, change ...func(*Config)) *api {
 	cfg := Config{
 		Licensing: svc, Metering: metering.NewService(db.Metering()), Fleet: a.fleet,
 		Audit:  audit.NewService(db.Audit()),
+		AdminURL: "http://127.0.0.1:9080", NATS: NATS{URLs: []string{"tls://127.0.0.1:4222"}, CA: "the CA"}, Certified: issuer.certified,
 		Others: http.NotFoundHandler(), Logger: slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range change {

@@ -39,8 +39,10 @@ const (
 	KindLicense     Kind = "license"
 	KindAPIKey      Kind = "api_key"
 	KindToken       Kind = "token"
+	KindJoinToken   Kind = "join_token"
 	// In the audit alone.
 	kindFleet           Kind = "fleet"
+	kindNode            Kind = "node"
 	kindUsageEvents     Kind = "usage_events"
 	kindUsageCorrection Kind = "usage_correction"
 )

@@ -16,6 +16,8 @@ import (
 type Config struct {
 	Store   Store   // Required.
 	Encoder Encoder // Required.
+	// Nodes certifies nodes that join. nil: none can.
+	Nodes NodeIssuer
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 	// Random is what ids and secrets are drawn from. nil: crypto/rand's Reader.
@@ -28,6 +30,7 @@ type Service struct {
 	encoder Encoder
 	clock   func() time.Time
 	random  io.Reader
+	nodes   NodeIssuer
 	// pepper never changes once the fleet exists, and every call of the API needs it.
 	pepper atomic.Pointer[[]byte]
 }
@@ -37,7 +40,7 @@ func New(c Config) (*Service, error) {
 	if c.Store == nil || c.Encoder == nil {
 		return nil, errors.New("licensing: Store and Encoder are required")
 	}
-	s := &Service{store: c.Store, encoder: c.Encoder, clock: c.Now, random: c.Random}
+	s := &Service{store: c.Store, encoder: c.Encoder, clock: c.Now, random: c.Random, nodes: c.Nodes}
 	if s.clock == nil {
 		s.clock = time.Now
 	}

@@ -10,6 +10,8 @@ import type { Duration, FieldMask } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
 import type { Epoch } from "./epoch_pb";
 import { file_tollgate_admin_v1_epoch } from "./epoch_pb";
+import type { JoinToken } from "./join_token_pb";
+import { file_tollgate_admin_v1_join_token } from "./join_token_pb";
 import type { Node } from "./node_pb";
 import { file_tollgate_admin_v1_node } from "./node_pb";
 import { file_tollgate_admin_v1_permission } from "./permission_pb";
@@ -19,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/fleet_service.proto.
  */
 export const file_tollgate_admin_v1_fleet_service: GenFile = /*@__PURE__*/
-  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLtAgoNRmxlZXRTZXR0aW5ncxIWCgVmbGVldBgBIAEoCUIHukgEcgIoQBIUCgNlbnYYAiABKAlCB7pIBHICKEASQQoLc3RhbGVfYWZ0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEkEKC2dyYWNlX2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIARJBCgtibG9ja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESQAoMbG9hbl9ob3Jpem9uGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESDAoEZXRhZxgHIAEoCRIVCg1vZmZsaW5lX3N0YXJ0GAggASgIIhkKF0dldEZsZWV0U2V0dGluZ3NSZXF1ZXN0Ik4KGEdldEZsZWV0U2V0dGluZ3NSZXNwb25zZRIyCghzZXR0aW5ncxgBIAEoCzIgLnRvbGxnYXRlLmFkbWluLnYxLkZsZWV0U2V0dGluZ3MiyAEKGlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0EjoKCHNldHRpbmdzGAEgASgLMiAudG9sbGdhdGUuYWRtaW4udjEuRmxlZXRTZXR0aW5nc0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ6ChtVcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2USMgoIc2V0dGluZ3MYASABKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5GbGVldFNldHRpbmdzEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giZgoQTGlzdE5vZGVzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJUChFMaXN0Tm9kZXNSZXNwb25zZRImCgVub2RlcxgBIAMoCzIXLnRvbGxnYXRlLmFkbWluLnYxLk5vZGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIngKE1dhaXRGb3JFcG9jaFJlcXVlc3QSJwoFZXBvY2gYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBI4Cgd0aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgy6SAmqAQYiAgg8MgAiNwoUV2FpdEZvckVwb2NoUmVzcG9uc2USEAoIZW5mb3JjZWQYASABKAUSDQoFdG90YWwYAiABKAUyuwQKDEZsZWV0U2VydmljZRJwCglMaXN0Tm9kZXMSIy50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Tm9kZXNSZXF1ZXN0GiQudG9sbGdhdGUuYWRtaW4udjEuTGlzdE5vZGVzUmVzcG9uc2UiGJACAYi1GA6C0+STAgsSCS92MS9ub2RlcxKGAQoMV2FpdEZvckVwb2NoEiYudG9sbGdhdGUuYWRtaW4udjEuV2FpdEZvckVwb2NoUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLldhaXRGb3JFcG9jaFJlc3BvbnNlIiWQAgGItRgOgtPkkwIYEhYvdjEvbm9kZXM6d2FpdEZvckVwb2NoEo4BChBHZXRGbGVldFNldHRpbmdzEioudG9sbGdhdGUuYWRtaW4udjEuR2V0RmxlZXRTZXR0aW5nc1JlcXVlc3QaKy50b2xsZ2F0ZS5hZG1pbi52MS5HZXRGbGVldFNldHRpbmdzUmVzcG9uc2UiIZACAYi1GA6C0+STAhQSEi92MS9mbGVldC9zZXR0aW5ncxKeAQoTVXBkYXRlRmxlZXRTZXR0aW5ncxItLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0Gi4udG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlRmxlZXRTZXR0aW5nc1Jlc3BvbnNlIiiItRgTgtPkkwIeOghzZXR0aW5nczISL3YxL2ZsZWV0L3NldHRpbmdzQrsBChVjb20udG9sbGdhdGUuYWRtaW4udjFCEUZsZWV0U2VydmljZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_node, file_tollgate_admin_v1_permission]);
+  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLtAgoNRmxlZXRTZXR0aW5ncxIWCgVmbGVldBgBIAEoCUIHukgEcgIoQBIUCgNlbnYYAiABKAlCB7pIBHICKEASQQoLc3RhbGVfYWZ0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEkEKC2dyYWNlX2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIARJBCgtibG9ja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESQAoMbG9hbl9ob3Jpem9uGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESDAoEZXRhZxgHIAEoCRIVCg1vZmZsaW5lX3N0YXJ0GAggASgIIhkKF0dldEZsZWV0U2V0dGluZ3NSZXF1ZXN0Ik4KGEdldEZsZWV0U2V0dGluZ3NSZXNwb25zZRIyCghzZXR0aW5ncxgBIAEoCzIgLnRvbGxnYXRlLmFkbWluLnYxLkZsZWV0U2V0dGluZ3MiyAEKGlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0EjoKCHNldHRpbmdzGAEgASgLMiAudG9sbGdhdGUuYWRtaW4udjEuRmxlZXRTZXR0aW5nc0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ6ChtVcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2USMgoIc2V0dGluZ3MYASABKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5GbGVldFNldHRpbmdzEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giZgoQTGlzdE5vZGVzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJUChFMaXN0Tm9kZXNSZXNwb25zZRImCgVub2RlcxgBIAMoCzIXLnRvbGxnYXRlLmFkbWluLnYxLk5vZGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIngKE1dhaXRGb3JFcG9jaFJlcXVlc3QSJwoFZXBvY2gYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBI4Cgd0aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgy6SAmqAQYiAgg8MgAiNwoUV2FpdEZvckVwb2NoUmVzcG9uc2USEAoIZW5mb3JjZWQYASABKAUSDQoFdG90YWwYAiABKAUi1AEKFkNyZWF0ZUpvaW5Ub2tlblJlcXVlc3QSFQoEbm9kZRgBIAEoCUIHukgEcgIoQBIYCgR1c2VzGAIgASgFQgq6SAcaBRiQTigAEjkKA3R0bBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESDwoHcmVwbGFjZRgEIAEoCBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJbChdDcmVhdGVKb2luVG9rZW5SZXNwb25zZRIwCgpqb2luX3Rva2VuGAEgASgLMhwudG9sbGdhdGUuYWRtaW4udjEuSm9pblRva2VuEg4KBnNlY3JldBgCIAEoCSJRChVMaXN0Sm9pblRva2Vuc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPImQKFkxpc3RKb2luVG9rZW5zUmVzcG9uc2USMQoLam9pbl90b2tlbnMYASADKAsyHC50b2xsZ2F0ZS5hZG1pbi52MS5Kb2luVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIoUBChZSZXZva2VKb2luVG9rZW5SZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEASJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgSFQoEZXRhZxgPIAEoCUIHukgEcgIoQCJLChdSZXZva2VKb2luVG9rZW5SZXNwb25zZRIwCgpqb2luX3Rva2VuGAEgASgLMhwudG9sbGdhdGUuYWRtaW4udjEuSm9pblRva2VuMvQHCgxGbGVldFNlcnZpY2UScAoJTGlzdE5vZGVzEiMudG9sbGdhdGUuYWRtaW4udjEuTGlzdE5vZGVzUmVxdWVzdBokLnRvbGxnYXRlLmFkbWluLnYxLkxpc3ROb2Rlc1Jlc3BvbnNlIhiQAgGItRgOgtPkkwILEgkvdjEvbm9kZXMShgEKDFdhaXRGb3JFcG9jaBImLnRvbGxnYXRlLmFkbWluLnYxLldhaXRGb3JFcG9jaFJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5XYWl0Rm9yRXBvY2hSZXNwb25zZSIlkAIBiLUYDoLT5JMCGBIWL3YxL25vZGVzOndhaXRGb3JFcG9jaBKOAQoQR2V0RmxlZXRTZXR0aW5ncxIqLnRvbGxnYXRlLmFkbWluLnYxLkdldEZsZWV0U2V0dGluZ3NSZXF1ZXN0GisudG9sbGdhdGUuYWRtaW4udjEuR2V0RmxlZXRTZXR0aW5nc1Jlc3BvbnNlIiGQAgGItRgOgtPkkwIUEhIvdjEvZmxlZXQvc2V0dGluZ3MSngEKE1VwZGF0ZUZsZWV0U2V0dGluZ3MSLS50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVGbGVldFNldHRpbmdzUmVxdWVzdBouLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXNwb25zZSIoiLUYE4LT5JMCHjoIc2V0dGluZ3MyEi92MS9mbGVldC9zZXR0aW5ncxKNAQoPQ3JlYXRlSm9pblRva2VuEikudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlSm9pblRva2VuUmVxdWVzdBoqLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUpvaW5Ub2tlblJlc3BvbnNlIiOItRgTgtPkkwIZOgEqIhQvdjEvZmxlZXQvam9pblRva2VucxKKAQoOTGlzdEpvaW5Ub2tlbnMSKC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Sm9pblRva2Vuc1JlcXVlc3QaKS50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Sm9pblRva2Vuc1Jlc3BvbnNlIiOQAgGItRgOgtPkkwIWEhQvdjEvZmxlZXQvam9pblRva2VucxKZAQoPUmV2b2tlSm9pblRva2VuEikudG9sbGdhdGUuYWRtaW4udjEuUmV2b2tlSm9pblRva2VuUmVxdWVzdBoqLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZUpvaW5Ub2tlblJlc3BvbnNlIi+ItRgTgtPkkwIlOgEqIiAvdjEvZmxlZXQvam9pblRva2Vucy97aWR9OnJldm9rZUK7AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhFGbGVldFNlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_join_token, file_tollgate_admin_v1_node, file_tollgate_admin_v1_permission]);
 
 /**
  * FleetSettings hold for all nodes, which get them as signed rules.
@@ -285,6 +287,190 @@ export const WaitForEpochResponseSchema: GenMessage<WaitForEpochResponse> = /*@_
   messageDesc(file_tollgate_admin_v1_fleet_service, 8);
 
 /**
+ * @generated from message tollgate.admin.v1.CreateJoinTokenRequest
+ */
+export type CreateJoinTokenRequest = Message<"tollgate.admin.v1.CreateJoinTokenRequest"> & {
+  /**
+   * The only node that may join by it: 1 to 64 of A-Z a-z 0-9 _ -. Empty: any name
+   * that no node holds.
+   *
+   * @generated from field: string node = 1;
+   */
+  node: string;
+
+  /**
+   * How many nodes may join by it. 0: 1.
+   *
+   * @generated from field: int32 uses = 2;
+   */
+  uses: number;
+
+  /**
+   * Unset: 1 hour. At most 30 days.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 3;
+   */
+  ttl?: Duration | undefined;
+
+  /**
+   * Lets the node take its name from one that holds it. Only together with node.
+   *
+   * @generated from field: bool replace = 4;
+   */
+  replace: boolean;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.CreateJoinTokenRequest.
+ * Use `create(CreateJoinTokenRequestSchema)` to create a new message.
+ */
+export const CreateJoinTokenRequestSchema: GenMessage<CreateJoinTokenRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 9);
+
+/**
+ * @generated from message tollgate.admin.v1.CreateJoinTokenResponse
+ */
+export type CreateJoinTokenResponse = Message<"tollgate.admin.v1.CreateJoinTokenResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.JoinToken join_token = 1;
+   */
+  joinToken?: JoinToken | undefined;
+
+  /**
+   * What a node is configured with, `tgj_…`: where to ask, and the secret.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.CreateJoinTokenResponse.
+ * Use `create(CreateJoinTokenResponseSchema)` to create a new message.
+ */
+export const CreateJoinTokenResponseSchema: GenMessage<CreateJoinTokenResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 10);
+
+/**
+ * @generated from message tollgate.admin.v1.ListJoinTokensRequest
+ */
+export type ListJoinTokensRequest = Message<"tollgate.admin.v1.ListJoinTokensRequest"> & {
+  /**
+   * 0: 50. Clamped at 1,000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ListJoinTokensRequest.
+ * Use `create(ListJoinTokensRequestSchema)` to create a new message.
+ */
+export const ListJoinTokensRequestSchema: GenMessage<ListJoinTokensRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 11);
+
+/**
+ * @generated from message tollgate.admin.v1.ListJoinTokensResponse
+ */
+export type ListJoinTokensResponse = Message<"tollgate.admin.v1.ListJoinTokensResponse"> & {
+  /**
+   * @generated from field: repeated tollgate.admin.v1.JoinToken join_tokens = 1;
+   */
+  joinTokens: JoinToken[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ListJoinTokensResponse.
+ * Use `create(ListJoinTokensResponseSchema)` to create a new message.
+ */
+export const ListJoinTokensResponseSchema: GenMessage<ListJoinTokensResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 12);
+
+/**
+ * @generated from message tollgate.admin.v1.RevokeJoinTokenRequest
+ */
+export type RevokeJoinTokenRequest = Message<"tollgate.admin.v1.RevokeJoinTokenRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.RevokeJoinTokenRequest.
+ * Use `create(RevokeJoinTokenRequestSchema)` to create a new message.
+ */
+export const RevokeJoinTokenRequestSchema: GenMessage<RevokeJoinTokenRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 13);
+
+/**
+ * @generated from message tollgate.admin.v1.RevokeJoinTokenResponse
+ */
+export type RevokeJoinTokenResponse = Message<"tollgate.admin.v1.RevokeJoinTokenResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.JoinToken join_token = 1;
+   */
+  joinToken?: JoinToken | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.RevokeJoinTokenResponse.
+ * Use `create(RevokeJoinTokenResponseSchema)` to create a new message.
+ */
+export const RevokeJoinTokenResponseSchema: GenMessage<RevokeJoinTokenResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 14);
+
+/**
  * FleetService shows the nodes and what they enforce.
  *
  * @generated from service tollgate.admin.v1.FleetService
@@ -330,6 +516,37 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof UpdateFleetSettingsRequestSchema;
     output: typeof UpdateFleetSettingsResponseSchema;
+  },
+  /**
+   * Makes a token by which nodes join. The one string is in this answer and nowhere
+   * else.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.CreateJoinToken
+   */
+  createJoinToken: {
+    methodKind: "unary";
+    input: typeof CreateJoinTokenRequestSchema;
+    output: typeof CreateJoinTokenResponseSchema;
+  },
+  /**
+   * Lists join tokens without their secrets, ended ones too.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.ListJoinTokens
+   */
+  listJoinTokens: {
+    methodKind: "unary";
+    input: typeof ListJoinTokensRequestSchema;
+    output: typeof ListJoinTokensResponseSchema;
+  },
+  /**
+   * Ends a join token for good, at once. Nodes that joined by it stay.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.RevokeJoinToken
+   */
+  revokeJoinToken: {
+    methodKind: "unary";
+    input: typeof RevokeJoinTokenRequestSchema;
+    output: typeof RevokeJoinTokenResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tollgate_admin_v1_fleet_service, 0);
