@@ -19,6 +19,7 @@ const (
 	subjectSegments  = "tollgate.segments."
 	subjectReceipts  = "tollgate.receipts."
 	subjectFleet     = "tollgate.fleet."
+	inboxes          = "_INBOX."
 
 	streamRules = "TOLLGATE_RULES"
 	snapshots   = "TOLLGATE_SNAPSHOTS"
