@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tollgate/controlplane/internal/connectapi"
+	"tollgate/controlplane/internal/keyring"
 	"tollgate/controlplane/internal/licensing"
 	"tollgate/controlplane/internal/natsserver"
 	"tollgate/dataplane/envelope"
@@ -44,40 +45,16 @@ func (c Config) validateJoin() error {
 	return nil
 }
 
-// readIssuer reads the key that certifies nodes; nil where there is none.
-func readIssuer(dir, fleet string, root ed25519.PublicKey, now time.Time) (*envelope.Issuer, error) {
-	if _, err := os.Stat(filepath.Join(dir, "issuer.key")); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilnil // A control plane may do without.
-	}
-	// The signer is of no use: what it is made of is checked.
-	_, of, err := readSigner(dir, "issuer", envelope.UsageIssuer, root, now)
-	if err != nil {
-		return nil, err
-	}
-	if of != fleet {
-		return nil, fmt.Errorf("%s: rules.cert is for fleet %q, issuer.cert for %q", dir, fleet, of)
-	}
-	key, err := envelope.ReadKey(filepath.Join(dir, "issuer.key"))
-	if err != nil {
-		return nil, fmt.Errorf("data_dir: %w", err)
-	}
-	certificate, err := envelope.ReadCertificate(filepath.Join(dir, "issuer.cert"))
-	if err != nil {
-		return nil, fmt.Errorf("data_dir: %w", err)
-	}
-	return envelope.NewIssuer(key, certificate), nil
-}
-
-// nodeIssuer is licensing.NodeIssuer: the fleet's issuer key and NATS's account.
+// nodeIssuer is licensing.NodeIssuer: the fleet's issuer key and NATS's account. The key is read for each node, so that another one needs
+// no restart.
 type nodeIssuer struct {
-	fleet   string
-	issuer  *envelope.Issuer
-	account *natsserver.Account
-	dir     string
+	dir      string
+	verifier *envelope.Verifier
+	account  *natsserver.Account
 }
 
-func newNodeIssuer(cfg Config, k keys) (*nodeIssuer, error) {
-	n := &nodeIssuer{fleet: k.fleet, issuer: k.issuer, dir: cfg.DataDir}
+func newNodeIssuer(cfg Config, k *keyring.Ring) (*nodeIssuer, error) {
+	n := &nodeIssuer{dir: cfg.DataDir, verifier: k.Verifier()}
 	if cfg.NATSAccountSeed == "" {
 		return n, nil
 	}
@@ -89,20 +66,41 @@ func newNodeIssuer(cfg Config, k keys) (*nodeIssuer, error) {
 	return n, nil
 }
 
+// issuer reads the key that certifies nodes, and what its certificate allows.
+func (n *nodeIssuer) issuer(now time.Time) (*envelope.Issuer, envelope.Certified, error) {
+	none := envelope.Certified{}
+	key, err := envelope.ReadKey(filepath.Join(n.dir, "issuer.key"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, none, cannotJoin("this control plane has no key to certify nodes with: `tollgate trust init` makes issuer.key and issuer.cert, which belong in its data_dir %s", n.dir)
+	}
+	if err != nil {
+		return nil, none, fmt.Errorf("data_dir: %w", err)
+	}
+	certificate, err := envelope.ReadCertificate(filepath.Join(n.dir, "issuer.cert"))
+	if err != nil {
+		return nil, none, fmt.Errorf("data_dir: %w", err)
+	}
+	c, err := n.verifier.Certified(certificate, now)
+	switch {
+	case err != nil:
+		return nil, none, cannotJoin("the key that this control plane certifies nodes with does not count: %v: rotate it by `tollgate trust rotate issuer`", err)
+	case c.Usage != envelope.UsageIssuer || !c.PublicKey.Equal(key.Public()):
+		return nil, none, fmt.Errorf("%s: issuer.cert is not for issuer.key", n.dir)
+	}
+	return envelope.NewIssuer(key, certificate), c, nil
+}
+
 // Issue implements licensing.NodeIssuer.
 func (n *nodeIssuer) Issue(node string, publicKey []byte, natsUser string, now time.Time) (licensing.Issued, error) {
-	switch {
-	case n.issuer == nil:
-		return licensing.Issued{}, cannotJoin("this control plane has no key to certify nodes with: put issuer.key and issuer.cert, which the fleet's root has certified, in its data_dir %s", n.dir)
-	case n.account == nil:
+	if n.account == nil {
 		return licensing.Issued{}, cannotJoin("this control plane cannot make NATS users: set nats_account_seed, or TOLLGATE_NATS_ACCOUNT_SEED_FILE, to the seed of the fleet's NATS account")
 	}
-	limits, err := n.issuer.Limits()
+	issuer, limits, err := n.issuer(now)
 	if err != nil {
-		return licensing.Issued{}, fmt.Errorf("read the issuer's certificate: %w", err)
+		return licensing.Issued{}, err
 	}
 	c := envelope.Certified{
-		Fleet: n.fleet, Usage: envelope.UsageNode, Subject: node, PublicKey: publicKey, NotBefore: now.Add(-nodeSkew), NotAfter: now.Add(nodeLifetime),
+		Fleet: limits.Fleet, Usage: envelope.UsageNode, Subject: node, PublicKey: publicKey, NotBefore: now.Add(-nodeSkew), NotAfter: now.Add(nodeLifetime),
 	}
 	if c.NotBefore.Before(limits.NotBefore) {
 		c.NotBefore = limits.NotBefore
@@ -110,10 +108,7 @@ func (n *nodeIssuer) Issue(node string, publicKey []byte, natsUser string, now t
 	if c.NotAfter.After(limits.NotAfter) {
 		c.NotAfter = limits.NotAfter
 	}
-	if !now.Before(c.NotAfter) {
-		return licensing.Issued{}, cannotJoin("the certificate of the key that certifies nodes ended at %s: have the root certify it anew", limits.NotAfter.Format(time.RFC3339))
-	}
-	certificate, err := n.issuer.Certify(c)
+	certificate, err := issuer.Certify(c)
 	if err != nil {
 		return licensing.Issued{}, fmt.Errorf("certify node %s: %w", node, err)
 	}
@@ -133,12 +128,14 @@ func cannotJoin(format string, args ...any) error {
 
 // joining is what nodes that join have to be told, and told by.
 type joining struct {
-	cfg   Config
-	keys  keys
-	admin string // Where the API listens.
+	cfg      Config
+	verifier *envelope.Verifier
+	admin    string // Where the API listens.
 }
 
-func (c Config) joining(k keys, admin string) joining { return joining{c, k, admin} }
+func (c Config) joining(k *keyring.Ring, admin string) joining {
+	return joining{c, k.Verifier(), admin}
+}
 
 // adminURL is where nodes reach the API; empty where only this process knows.
 func (j joining) adminURL() string {
@@ -175,18 +172,20 @@ func (j joining) nats() (connectapi.NATS, error) {
 
 // certified reads and verifies a node's certificate.
 func (j joining) certified(certificate []byte) (string, ed25519.PublicKey, error) {
-	c, err := envelope.OpenCertificate(j.keys.root, certificate)
+	c, err := j.verifier.Certified(certificate, time.Now())
 	if err != nil {
 		return "", nil, err
 	}
-	now := time.Now()
-	switch {
-	case c.Usage != envelope.UsageNode:
+	if c.Usage != envelope.UsageNode {
 		return "", nil, fmt.Errorf("it is for %s", c.Usage)
-	case c.Fleet != j.keys.fleet:
-		return "", nil, fmt.Errorf("it is for fleet %q", c.Fleet)
-	case now.Before(c.NotBefore) || !now.Before(c.NotAfter):
-		return "", nil, fmt.Errorf("it is valid from %s to %s", c.NotBefore.Format(time.RFC3339), c.NotAfter.Format(time.RFC3339))
 	}
 	return c.Subject, c.PublicKey, nil
+}
+
+// trust is the key set in force; nil where there is none yet.
+func (j joining) trust() []byte {
+	if t := j.verifier.Trust(); t != nil {
+		return t.Raw()
+	}
+	return nil
 }

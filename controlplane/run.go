@@ -3,6 +3,7 @@ package controlplane
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync/atomic"
@@ -12,7 +13,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"tollgate/controlplane/internal/bus"
+	"tollgate/controlplane/internal/keyring"
 	"tollgate/controlplane/internal/postgres"
+	"tollgate/dataplane/envelope"
 )
 
 // Run runs a control plane until ctx ends; then it stops within a few seconds and returns nil. Where it cannot start,
@@ -21,7 +24,12 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	k, err := readKeys(cfg, time.Now())
+	root, err := envelope.ParseRoot(cfg.TrustRoot)
+	if err != nil {
+		return fmt.Errorf("trust_root: %w", err)
+	}
+	registry := prometheus.NewRegistry()
+	k, err := keyring.Open(keyring.Config{Dir: cfg.DataDir, Root: root, Logger: logger.With("part", "keys"), Metrics: registry}, time.Now())
 	if err != nil {
 		return err
 	}
@@ -36,17 +44,18 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) error {
 	}
 	defer ops.Close()
 
-	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	g := newGroup(ctx)
 	var ready atomic.Bool
-	g.run(func(ctx context.Context) error { return serve(ctx, ops, opsHandler(&ready, registry), logger) })
+	g.run(func(ctx context.Context) error {
+		return serve(ctx, ops, opsHandler(&ready, k.Warnings, registry), logger)
+	})
 	err = run(g, cfg, k, admin, &ready, registry, logger)
 	return errors.Join(err, g.stop())
 }
 
 // run starts everything that needs Postgres, and waits until the group ends.
-func run(g *group, cfg Config, k keys, admin net.Listener, ready *atomic.Bool, registry *prometheus.Registry, logger *slog.Logger) error {
+func run(g *group, cfg Config, k *keyring.Ring, admin net.Listener, ready *atomic.Bool, registry *prometheus.Registry, logger *slog.Logger) error {
 	db, err := openDatabase(g.ctx, cfg, logger)
 	if err != nil {
 		return err
@@ -68,6 +77,10 @@ func run(g *group, cfg Config, k keys, admin net.Listener, ready *atomic.Bool, r
 	if err != nil {
 		return err
 	}
+	g.run(func(ctx context.Context) error {
+		k.Run(ctx, keySets{api}, func(signed []byte) error { return b.Publish(bus.SubjectTrust, signed) })
+		return nil
+	})
 	if err := startWorkers(g, k, db, b, registry, logger); err != nil {
 		return err
 	}
@@ -77,7 +90,7 @@ func run(g *group, cfg Config, k keys, admin net.Listener, ready *atomic.Bool, r
 		select {
 		case <-b.Ready():
 			ready.Store(true)
-			logger.Info("ready", "admin", "http://"+admin.Addr().String(), "fleet", k.fleet)
+			logger.Info("ready", "admin", "http://"+admin.Addr().String(), "fleet", k.Fleet())
 		case <-ctx.Done():
 		}
 		return nil

@@ -40,6 +40,10 @@ func equip(t *testing.T, database, natsURL string) Config {
 	must(t, err)
 	must(t, authority.Equip(dir, "rules", envelope.UsageRules, "rules"))
 	must(t, authority.Equip(dir, "receipts", envelope.UsageReceipts, "receipts"))
+	signed, err := authority.Enrol(dir, time.Now())
+	must(t, err)
+	must(t, authority.Learn(signed))
+	must(t, authority.Publish(dir))
 	secret, err := licensing.NewTokenSecret()
 	must(t, err)
 	return Config{

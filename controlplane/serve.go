@@ -54,8 +54,9 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, logger *slog.Log
 	return nil
 }
 
-// opsHandler answers /healthz, /readyz and /metrics.
-func opsHandler(ready *atomic.Bool, metrics prometheus.Gatherer) http.Handler {
+// opsHandler answers /healthz, /readyz and /metrics. A control plane that must not sign is ready all the same, and says so: its API is what
+// mends that.
+func opsHandler(ready *atomic.Bool, warnings func() []string, metrics prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
@@ -66,6 +67,9 @@ func opsHandler(ready *atomic.Bool, metrics prometheus.Gatherer) http.Handler {
 			return
 		}
 		fmt.Fprintln(w, "ok")
+		for _, text := range warnings() {
+			fmt.Fprintln(w, "warning:", text)
+		}
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	return mux

@@ -16,6 +16,7 @@ import (
 	"tollgate/controlplane/internal/connectapi"
 	"tollgate/controlplane/internal/fleet"
 	"tollgate/controlplane/internal/ingest"
+	"tollgate/controlplane/internal/keyring"
 	"tollgate/controlplane/internal/lender"
 	"tollgate/controlplane/internal/licensing"
 	"tollgate/controlplane/internal/metering"
@@ -29,16 +30,18 @@ import (
 )
 
 // foundFleet makes the licensing service, and sees that fleet and first token exist.
-func foundFleet(ctx context.Context, cfg Config, k keys, db *postgres.DB, admin string) (*licensing.Service, error) {
+func foundFleet(ctx context.Context, cfg Config, k *keyring.Ring, db *postgres.DB, admin string) (*licensing.Service, error) {
 	issuer, err := newNodeIssuer(cfg, k)
 	if err != nil {
 		return nil, err
 	}
-	api, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}, Nodes: issuer})
+	api, err := licensing.New(licensing.Config{
+		Store: db.Licensing(), Encoder: rulefeed.Encoder{}, KeySets: keyring.OpenKeySet(k.Verifier()), Nodes: issuer,
+	})
 	if err != nil {
 		return nil, err
 	}
-	founding := licensing.Founding{ID: k.fleet, Env: cfg.Env, ErrorBaseURL: cfg.ErrorBaseURL}
+	founding := licensing.Founding{ID: k.Fleet(), Env: cfg.Env, ErrorBaseURL: cfg.ErrorBaseURL}
 	if cfg.ErrorBaseURL == "" {
 		// Only a new fleet takes this process's own address: of several control planes each would set another.
 		if _, err := api.Fleet(ctx); licensing.CodeOf(err) == licensing.FailedPrecondition {
@@ -70,7 +73,7 @@ func adminHandler(api *licensing.Service, db *postgres.DB, j joining, logger *sl
 	return connectapi.Handler(connectapi.Config{
 		Licensing: api, Metering: metering.NewService(db.Metering()), Fleet: fleet.NewService(db.Nodes()),
 		Audit: audit.NewService(db.Audit()), Others: ui, Logger: logger,
-		AdminURL: j.adminURL(), NATS: nats, Certified: j.certified,
+		AdminURL: j.adminURL(), NATS: nats, Certified: j.certified, Trust: j.trust,
 	})
 }
 
@@ -82,9 +85,9 @@ const (
 )
 
 // startWorkers starts what talks to nodes.
-func startWorkers(g *group, k keys, db *postgres.DB, b *bus.Bus, registry *prometheus.Registry, logger *slog.Logger) error {
+func startWorkers(g *group, k *keyring.Ring, db *postgres.DB, b *bus.Bus, registry *prometheus.Registry, logger *slog.Logger) error {
 	pub := publisher.New(publisher.Config{
-		Store: rules{db.Outbox(), db}, Stream: b, Signer: k.rules, Verifier: k.verifier,
+		Store: rules{db.Outbox(), db}, Stream: b, Signer: k.Rules(), Verifier: k.Verifier(),
 		Logger: logger.With("part", "publisher"), Metrics: registry,
 	})
 	lend := lender.New(lender.Config{
@@ -92,7 +95,7 @@ func startWorkers(g *group, k keys, db *postgres.DB, b *bus.Bus, registry *prome
 		Recall: func(data []byte) error { return b.Publish(bus.SubjectRecall, data) },
 	})
 	ing, err := ingest.New(ingest.Config{
-		Store: db.Ledger(), Source: segments{b}, Verifier: k.verifier, Signer: k.receipts,
+		Store: db.Ledger(), Source: segments{b}, Verifier: k.Verifier(), Signer: k.Receipts(),
 		Logger: logger.With("part", "ingest"), Metrics: registry,
 	})
 	if err != nil {

@@ -90,6 +90,9 @@ type settings struct {
 	stateKey    []byte
 	certificate []byte
 	certified   envelope.Certified
+	verifier    *envelope.Verifier
+	// forgotten is why the key set on disk counts for nothing; nil: it counts, or there is none.
+	forgotten error
 }
 
 // where says how a key is set.
@@ -140,7 +143,7 @@ const defaultNATS = "nats://127.0.0.1:4222"
 func (s *settings) join(ctx context.Context, logger *slog.Logger) error {
 	var err error
 	if s.root, err = envelope.ParseRoot(s.TrustRoot); err != nil {
-		return fmt.Errorf("trust_root: %w; `tollgate trust show` prints it; set it %s", err, where("trust_root"))
+		return fmt.Errorf("trust_root: %w; `tollgate trust show --root` prints it; set it %s", err, where("trust_root"))
 	}
 	if s.JoinToken == "" {
 		return nil
@@ -153,7 +156,7 @@ func (s *settings) join(ctx context.Context, logger *slog.Logger) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("data_dir: look for %s: %w", certificateFile, bare(err))
 	}
-	return join.Join(ctx, join.Config{Dir: s.DataDir, Token: strings.TrimSpace(s.JoinToken), Node: s.NodeName, Root: s.root, Logger: logger})
+	return join.Join(ctx, join.Config{Dir: s.DataDir, Token: strings.TrimSpace(s.JoinToken), Node: s.NodeName, Root: s.root, TrustFile: trustFile, Logger: logger})
 }
 
 // findNATS takes what the configuration leaves open from what the node was told when it joined.
@@ -172,7 +175,7 @@ func (c Config) checkValues() error {
 	case c.DataDir == "":
 		return fmt.Errorf("data_dir is not set: name the folder that holds node.key and node.cert %s", where("data_dir"))
 	case c.TrustRoot == "":
-		return fmt.Errorf("trust_root is not set: give the public key of the fleet's root, which `tollgate trust show` prints, %s", where("trust_root"))
+		return fmt.Errorf("trust_root is not set: give the public key of the fleet's root, which `tollgate trust show --root` prints, %s", where("trust_root"))
 	case c.ProxyAddr == "" && c.SharedListeners == 0:
 		return fmt.Errorf("proxy_addr is empty and nothing is shared: give an address such as :8080 %s", where("proxy_addr"))
 	case c.OpsAddr == "":
@@ -255,11 +258,16 @@ func (s *settings) readIdentity(now time.Time) error {
 	if s.certificate, err = envelope.ReadCertificate(certPath); err != nil {
 		return fmt.Errorf("the node has no certificate: %w; put the certificate of its key there", err)
 	}
-	s.certified, err = envelope.OpenCertificate(s.root, s.certificate)
+	c, err := envelope.NewSigner(s.key, s.certificate).Certified()
+	if err == nil {
+		// The fleet is the certificate's own word until it verifies.
+		s.verifier = envelope.NewVerifier(c.Fleet, s.root)
+		s.forgotten = s.verifier.Keep(envelope.TrustFile(filepath.Join(s.DataDir, trustFile)))
+		s.certified, err = s.verifier.Known(s.certificate)
+	}
 	if err != nil {
 		return fmt.Errorf("%s does not verify with trust_root: %w; the certificate and the root belong to different fleets", certPath, err)
 	}
-	c := s.certified
 	switch {
 	case c.Usage != envelope.UsageNode:
 		return fmt.Errorf("%s is a certificate for %s, not for a node", certPath, c.Usage)

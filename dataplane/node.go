@@ -69,6 +69,8 @@ func (n *node) notReady() []string {
 	switch {
 	case state == nil && !n.bus.Connected():
 		why = append(why, "no rules yet: NATS cannot be reached")
+	case state == nil && n.rules.KeySet() == 0:
+		why = append(why, "no rules yet: waiting for the control plane's key set, which `tollgate trust` makes")
 	case state == nil:
 		why = append(why, "no rules yet: waiting for the control plane's")
 	case stale:

@@ -34,6 +34,8 @@ const firstShared = 3
 const (
 	spoolDir = "spool"
 	rulesDir = "rules"
+	// trustFile is the newest key set.
+	trustFile = "key_set"
 )
 
 // Run runs a node until ctx ends, and then drains it: it stops accepting, lets requests finish, gives loans back, seals its log and
@@ -53,6 +55,9 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) error {
 		return err
 	}
 	logger = logger.With("node", s.NodeName)
+	if s.forgotten != nil {
+		logger.Error("the key set on disk cannot be used: waiting for the control plane's", "error", s.forgotten)
+	}
 	logger.Info("starting", "boot", boot, "version", s.Version, "fleet", s.certified.Fleet)
 	n := &node{settings: s, boot: boot, logger: logger, fatal: make(chan error, 1), registry: prometheus.NewRegistry()}
 	defer n.close()
@@ -122,7 +127,7 @@ func (n *node) build() error {
 	s := n.settings
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	fleet := s.certified.Fleet
-	verifier := envelope.NewVerifier(fleet, s.root)
+	verifier := s.verifier
 	var err error
 	n.bus, err = bus.Connect(bus.Config{URL: s.NATSURL, CredsFile: s.NATSCreds, CAFile: s.NATSCA, Name: s.NodeName, Logger: n.logger})
 	if err != nil {
@@ -178,7 +183,7 @@ func (n *node) build() error {
 // start begins to follow, borrow, log and serve. Clients of the shared listeners are accepted only when rules are enforced: until
 // then the machine's other nodes serve them. Those of the node's own address are told that there are no rules.
 func (n *node) start(ctx context.Context) error {
-	if err := errors.Join(n.bus.OnHeartbeat(n.rules.Heartbeat), n.bus.OnReceipt(n.log.Receipt), n.bus.OnRecall(n.loans.Recalled)); err != nil {
+	if err := errors.Join(n.bus.OnTrust(n.rules.Trust), n.bus.OnHeartbeat(n.rules.Heartbeat), n.bus.OnReceipt(n.log.Receipt), n.bus.OnRecall(n.loans.Recalled)); err != nil {
 		return err
 	}
 	n.log.Start(ctx)

@@ -19,6 +19,7 @@ import (
 
 	"tollgate/dataplane"
 	"tollgate/dataplane/envelope"
+	"tollgate/dataplane/envelope/envelopetest"
 	"tollgate/dataplane/internal/bus/bustest"
 	ledgerv1 "tollgate/gen/go/tollgate/ledger/v1"
 	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
@@ -34,6 +35,8 @@ type land struct {
 	t    *testing.T
 	root ed25519.PrivateKey
 	cfg  dataplane.Config
+	// signers are the control plane's, one for each usage.
+	signers map[envelope.Usage]*envelope.Signer
 }
 
 func newLand(t *testing.T) *land {
@@ -48,6 +51,17 @@ func newLand(t *testing.T) *land {
 		Version: "test",
 	}}
 	l.equip(envelope.UsageNode, nodeName, time.Now().Add(time.Hour))
+	l.signers = map[envelope.Usage]*envelope.Signer{}
+	known := envelope.NewVerifier(fleet, public)
+	for _, usage := range []envelope.Usage{envelope.UsageRules, envelope.UsageReceipts} {
+		s := envelope.NewSigner(l.certify(usage, "control plane", time.Now().Add(time.Hour)))
+		envelopetest.Admit(t, known, root, envelopetest.Certified(t, s))
+		l.signers[usage] = s
+	}
+	// The node has heard it before: it need not wait for it.
+	if err := envelope.TrustFile(filepath.Join(l.cfg.DataDir, "key_set")).StoreTrust(known.Trust().Raw()); err != nil {
+		t.Fatal(err)
+	}
 	return l
 }
 
@@ -81,7 +95,7 @@ func (l *land) equip(usage envelope.Usage, subject string, notAfter time.Time) {
 
 func (l *land) sign(usage envelope.Usage, kind envelope.Kind, m proto.Message) []byte {
 	l.t.Helper()
-	raw, err := envelope.NewSigner(l.certify(usage, "control plane", time.Now().Add(time.Hour))).Sign(kind, l.encode(m))
+	raw, err := l.signers[usage].Sign(kind, l.encode(m))
 	if err != nil {
 		l.t.Fatal(err)
 	}

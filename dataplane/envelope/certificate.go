@@ -41,11 +41,7 @@ func NewIssuer(key ed25519.PrivateKey, certificate []byte) *Issuer {
 // Certify signs c, which must be a node's, of the issuer's fleet, and valid at no time at which the issuer is not. The result
 // carries the issuer's own certificate. Its errors wrap ErrMalformed, ErrSignature or ErrFleet: what a reader would say of it.
 func (i *Issuer) Certify(c Certified) ([]byte, error) {
-	m, err := unmarshalSigned(i.certificate)
-	if err != nil {
-		return nil, err
-	}
-	by, err := content(m)
+	by, err := i.Limits()
 	if err != nil {
 		return nil, err
 	}
@@ -57,11 +53,7 @@ func (i *Issuer) Certify(c Certified) ([]byte, error) {
 
 // Limits are what the issuer's own certificate says: no certificate of its may begin before NotBefore or end after NotAfter.
 func (i *Issuer) Limits() (Certified, error) {
-	m, err := unmarshalSigned(i.certificate)
-	if err != nil {
-		return Certified{}, err
-	}
-	return content(m)
+	return NewSigner(i.key, i.certificate).Certified()
 }
 
 // mayIssue says whether a key certified as by may certify c. A certificate within its issuer's dates needs no second look at

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tollgate/dataplane/envelope"
+	"tollgate/dataplane/envelope/envelopetest"
 )
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -53,7 +54,16 @@ func (f *fleet) signer(t testing.TB, usage envelope.Usage, change func(*envelope
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.admit(t, c)
 	return envelope.NewSigner(key, certificate)
+}
+
+// admit adds a key to the fleet's set, where it is one that can be in one.
+func (f *fleet) admit(t testing.TB, c envelope.Certified) {
+	t.Helper()
+	if c.Usage != 0 && len(c.PublicKey) == ed25519.PublicKeySize {
+		envelopetest.Admit(t, f.verifier, f.root, c)
+	}
 }
 
 func sign(t testing.TB, s *envelope.Signer, kind envelope.Kind, payload string) []byte {
@@ -218,6 +228,7 @@ func TestKeyFiles_RoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.admit(t, envelope.Certified{Fleet: "fleet", Usage: envelope.UsageRules, PublicKey: public(key), NotBefore: now, NotAfter: now.Add(time.Hour)})
 	for range 2 { // The second replaces the first.
 		if err := errors.Join(envelope.WriteKey(keyPath, key), envelope.WriteCertificate(certificatePath, certificate)); err != nil {
 			t.Fatal(err)

@@ -29,6 +29,7 @@ func (f *fleet) issuer(t testing.TB, change func(*envelope.Certified)) (ed25519.
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.admit(t, c)
 	return key, certificate
 }
 
@@ -119,6 +120,9 @@ func TestIssuer_CertifiesNothingElse(t *testing.T) {
 				kind = envelope.KindEnvelope
 			case envelope.UsageReceipts:
 				kind = envelope.KindReceipt
+			}
+			if c.Usage != envelope.UsageNode {
+				f.admit(t, c) // Being in the set is not enough.
 			}
 			raw := sign(t, envelope.NewSigner(node, forge(t, key, certificate, c)), kind, "payload")
 			for range 2 {

@@ -81,3 +81,29 @@ func readPEM(path, block string) ([]byte, error) {
 	}
 	return b.Bytes, nil
 }
+
+// TrustFile is a TrustStore in one file, as PEM. What is in it is public.
+type TrustFile string
+
+const trustBlock = "TOLLGATE TRUST"
+
+// LoadTrust implements TrustStore.
+func (f TrustFile) LoadTrust() ([]byte, error) {
+	raw, err := readPEM(string(f), trustBlock)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return raw, err
+}
+
+// StoreTrust implements TrustStore.
+func (f TrustFile) StoreTrust(raw []byte) error {
+	if err := writePEM(string(f), trustBlock, raw, 0o600); err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(string(f)))
+	if err != nil {
+		return fmt.Errorf("store %s: %w", string(f), err)
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

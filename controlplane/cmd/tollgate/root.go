@@ -9,7 +9,6 @@ import (
 	"tollgate/controlplane/internal/cli"
 	"tollgate/controlplane/internal/natsserver"
 	"tollgate/controlplane/internal/sample"
-	"tollgate/controlplane/internal/trust"
 	"tollgate/controlplane/internal/up"
 	"tollgate/dataplane"
 )
@@ -32,7 +31,7 @@ func newRoot() *cobra.Command {
 	}
 	root.SetVersionTemplate("tollgate {{.Version}}\n")
 	root.AddCommand(
-		up.Command(), controlplane.Command(), dataplane.Command(), controlplane.MigrateCommand(), trust.Command(),
+		up.Command(), controlplane.Command(), dataplane.Command(), controlplane.MigrateCommand(),
 		natsserver.Command(), sample.Command(), versionCommand(),
 	)
 	root.AddCommand(cli.Commands()...)

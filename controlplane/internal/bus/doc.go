@@ -10,6 +10,7 @@ package bus
 const (
 	SubjectRules     = "tollgate.rules"
 	SubjectHeartbeat = "tollgate.heartbeat"
+	SubjectTrust     = "tollgate.trust"
 	SubjectLend      = "tollgate.lend"
 	SubjectLendCold  = "tollgate.lend.cold"
 	SubjectRecall    = "tollgate.recall"

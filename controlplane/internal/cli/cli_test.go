@@ -20,12 +20,15 @@ import (
 	"tollgate/controlplane/internal/cli"
 	"tollgate/controlplane/internal/connectapi"
 	"tollgate/controlplane/internal/fleet"
+	"tollgate/controlplane/internal/keyring"
 	"tollgate/controlplane/internal/licensing"
 	"tollgate/controlplane/internal/metering"
 	"tollgate/controlplane/internal/postgres"
 	"tollgate/controlplane/internal/postgres/pgtest"
 	"tollgate/controlplane/internal/rulefeed"
+	"tollgate/controlplane/internal/trust"
 	"tollgate/dataplane/decision"
+	"tollgate/dataplane/envelope"
 )
 
 func TestMain(m *testing.M) {
@@ -66,6 +69,7 @@ func TestScripts(t *testing.T) {
 						env.Setenv("TOLLGATE_SERVER", api.url)
 						env.Setenv("TOLLGATE_TOKEN", api.owner)
 						env.Setenv("VIEWER", api.viewer)
+						env.Setenv("TRUST", api.trust)
 						return nil
 					},
 					Cmds:                map[string]func(*testscript.TestScript, bool, []string){"let": let},
@@ -89,7 +93,8 @@ func let(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], m[1])
 }
 
-type api struct{ url, owner, viewer string }
+// api is one, and the folder of the root that it trusts.
+type api struct{ url, owner, viewer, trust string }
 
 // serve runs the API on a database with one node and six decisions.
 func serve(t *testing.T, database string) api {
@@ -99,7 +104,17 @@ func serve(t *testing.T, database string) api {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	svc, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}})
+	authority, err := trust.Open(filepath.Join(t.TempDir(), "trust"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := envelope.ParseRoot(authority.Root())
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc, err := licensing.New(licensing.Config{
+		Store: db.Licensing(), Encoder: rulefeed.Encoder{}, KeySets: keyring.OpenKeySet(envelope.NewVerifier(authority.Fleet(), root)),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +131,7 @@ func serve(t *testing.T, database string) api {
 	}
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
-	a := api{url: server.URL}
+	a := api{url: server.URL, trust: authority.Dir()}
 	for role, secret := range map[licensing.Role]*string{licensing.Owner: &a.owner, licensing.Viewer: &a.viewer} {
 		if _, *secret, err = svc.CreateToken(t.Context(), licensing.Token{Role: role, DisplayName: "test " + string(role)}); err != nil {
 			t.Fatal(err)

@@ -38,5 +38,8 @@ func Commands() []*cobra.Command {
 		addConnectionFlags(c.PersistentFlags())
 		addOutputFlag(c)
 	}
-	return all
+	// Most of it works on files, with no server.
+	trust := trustCommand()
+	addConnectionFlags(trust.PersistentFlags())
+	return append(all, trust)
 }

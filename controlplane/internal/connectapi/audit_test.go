@@ -70,6 +70,7 @@ var writes = []struct{ call, body, as, path string }{
 	{"FleetService/UpdateFleetSettings", `{"settings": {"staleAfter": "16s"}, "updateMask": "staleAfter"}`, "", ""},
 	{"FleetService/CreateJoinToken", `{"node": "node-9", "ttl": "60s"}`, "join_token", "id"},
 	{"FleetService/RevokeJoinToken", `{"id": "$join_token"}`, "", ""},
+	{"FleetService/SetKeySet", `{"signed": "$trust"}`, "", ""},
 	{"AccessService/CreateToken", `{"token": {"role": "ROLE_VIEWER"}}`, "token", "id"},
 	{"AccessService/RevokeToken", `{"id": "$token"}`, "", ""},
 	{"TrafficService/ArchiveTerm", `{"key": "t"}`, "", ""},
@@ -89,7 +90,7 @@ var writes = []struct{ call, body, as, path string }{
 
 // eachWrite makes every write by do, which returns its answer.
 func eachWrite(do func(call, body string) map[string]any) {
-	made := map[string]string{"now": time.Now().UTC().Format(time.RFC3339Nano)}
+	made := map[string]string{"now": time.Now().UTC().Format(time.RFC3339Nano), "trust": keySet(keySetRoot(), keySetFleet, 1, "cp")}
 	for _, w := range writes {
 		body := w.body
 		for name, id := range made {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"tollgate/controlplane/internal/fleet"
 	"tollgate/controlplane/internal/licensing"
@@ -86,6 +87,32 @@ func (s fleetService) UpdateFleetSettings(ctx context.Context, req *adminv1.Upda
 		return nil, err
 	}
 	return &adminv1.UpdateFleetSettingsResponse{Settings: toFleetSettings(&f), Epoch: toEpoch(epoch)}, nil
+}
+
+func (s fleetService) GetKeySet(ctx context.Context, _ *adminv1.GetKeySetRequest) (*adminv1.GetKeySetResponse, error) {
+	k, err := s.licensing.KeySet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.GetKeySetResponse{KeySet: toKeySet(&k)}, nil
+}
+
+func (s fleetService) SetKeySet(ctx context.Context, req *adminv1.SetKeySetRequest) (*adminv1.SetKeySetResponse, error) {
+	k, err := s.licensing.SetKeySet(ctx, req.GetSigned())
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.SetKeySetResponse{KeySet: toKeySet(&k)}, nil
+}
+
+func toKeySet(k *licensing.KeySet) *adminv1.KeySet {
+	out := &adminv1.KeySet{Version: k.Version, Root: k.Root, Signed: k.Signed, CreateTime: timestamppb.New(k.CreateTime)}
+	for _, key := range k.Keys {
+		out.Keys = append(out.Keys, &adminv1.KeySet_Key{
+			Id: key.ID, Usage: key.Usage, Subject: key.Subject, NotBefore: timestamppb.New(key.NotBefore), NotAfter: timestamppb.New(key.NotAfter),
+		})
+	}
+	return out
 }
 
 func toFleetSettings(f *licensing.Fleet) *adminv1.FleetSettings {

@@ -41,6 +41,8 @@ type Config struct {
 	NATS NATS
 	// Certified verifies a node's certificate as of now, and reads its name and key.
 	Certified func(certificate []byte) (node string, key ed25519.PublicKey, err error)
+	// Trust is the key set in force, signed; nil: there is none yet.
+	Trust func() []byte
 	// Others answers what is not a call of the API: the web UI.
 	Others http.Handler
 	Logger *slog.Logger
@@ -48,7 +50,7 @@ type Config struct {
 
 // Handler serves the API. It speaks gRPC where its server speaks HTTP/2, without TLS too (http.Protocols).
 func Handler(c Config) (http.Handler, error) {
-	if c.Licensing == nil || c.Metering == nil || c.Fleet == nil || c.Audit == nil || c.Certified == nil || c.Others == nil || c.Logger == nil {
+	if c.Licensing == nil || c.Metering == nil || c.Fleet == nil || c.Audit == nil || c.Certified == nil || c.Trust == nil || c.Others == nil || c.Logger == nil {
 		return nil, errors.New("connectapi: every field of Config but AdminURL and NATS is required")
 	}
 	permissions, err := permissionsOf(services())
@@ -85,7 +87,7 @@ func Handler(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connectapi: %w", err)
 	}
-	joining := joins(joinService{c.Licensing, c.NATS, c.Certified}, options, errorWriter)
+	joining := joins(joinService{c.Licensing, c.NATS, c.Certified, c.Trust}, options, errorWriter)
 	byProcedure, byREST, alive := bounded(named(guarded)), bounded(named(transcoded)), bounded(health(options))
 	streamed, streams := http.MaxBytesHandler(named(guarded), maxStream), clientStreams(services())
 	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -32,6 +32,7 @@ type joinService struct {
 	nats      NATS
 	// certified reads and verifies a node's certificate: its name and key, now.
 	certified func(certificate []byte) (node string, key ed25519.PublicKey, err error)
+	trust     func() []byte
 }
 
 func (s joinService) Join(ctx context.Context, req *joinv1.JoinRequest) (*joinv1.JoinResponse, error) {
@@ -53,7 +54,9 @@ func (s joinService) Join(ctx context.Context, req *joinv1.JoinRequest) (*joinv1
 	if err != nil {
 		return nil, err
 	}
-	return &joinv1.JoinResponse{Fleet: fleet.ID, Certificate: n.Certificate, NatsUrls: s.nats.URLs, NatsJwt: n.NATSJWT, NatsCa: s.nats.CA}, nil
+	return &joinv1.JoinResponse{
+		Fleet: fleet.ID, Certificate: n.Certificate, NatsUrls: s.nats.URLs, NatsJwt: n.NATSJWT, NatsCa: s.nats.CA, Trust: s.trust(),
+	}, nil
 }
 
 func (s joinService) Renew(ctx context.Context, req *joinv1.RenewRequest) (*joinv1.RenewResponse, error) {

@@ -61,7 +61,7 @@ func setup(t *testing.T) *api { return setupOn(t, pgtest.Open(t)) }
 func setupOn(t *testing.T, db *postgres.DB, change ...func(*Config)) *api {
 	t.Helper()
 	issuer := newTestIssuer(t)
-	svc, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}, Nodes: issuer})
+	svc, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}, Nodes: issuer, KeySets: keySetOpener()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,8 +75,8 @@ func setupOn(t *testing.T, db *postgres.DB, change ...func(*Config)) *api {
 	}
 	cfg := Config{
 		Licensing: svc, Metering: metering.NewService(db.Metering()), Fleet: a.fleet,
-		Audit:  audit.NewService(db.Audit()),
-		AdminURL: "http://127.0.0.1:9080", NATS: NATS{URLs: []string{"tls://127.0.0.1:4222"}, CA: "the CA"}, Certified: issuer.certified,
+		Audit:    audit.NewService(db.Audit()),
+		AdminURL: "http://127.0.0.1:9080", NATS: NATS{URLs: []string{"tls://127.0.0.1:4222"}, CA: "the CA"}, Certified: issuer.certified, Trust: func() []byte { return nil },
 		Others: http.NotFoundHandler(), Logger: slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range change {

@@ -45,13 +45,18 @@ type Source interface {
 	Receipt(node string, data []byte) error
 }
 
+// Signer signs with a receipts key that counts; where there is none, it fails. *envelope.Signer is one.
+type Signer interface {
+	Sign(kind envelope.Kind, payload []byte) ([]byte, error)
+}
+
 // Config is what an Ingest works with.
 type Config struct {
 	Store  Store
 	Source Source
 	// Verifier trusts the fleet's root; Signer signs with a receipts key.
 	Verifier *envelope.Verifier
-	Signer   *envelope.Signer
+	Signer   Signer
 	Logger   *slog.Logger
 	Metrics  Registerer
 }
@@ -61,7 +66,7 @@ type Ingest struct {
 	store    Store
 	source   Source
 	verifier *envelope.Verifier
-	signer   *envelope.Signer
+	signer   Signer
 	bodies   *zstd.Decoder
 	log      *slog.Logger
 	metrics  *metrics

@@ -23,6 +23,7 @@ import (
 	"tollgate/controlplane/internal/postgres"
 	"tollgate/controlplane/internal/postgres/pgtest"
 	"tollgate/dataplane/envelope"
+	"tollgate/dataplane/envelope/envelopetest"
 	ledgerv1 "tollgate/gen/go/tollgate/ledger/v1"
 )
 
@@ -56,11 +57,13 @@ func (p *plane) certify(t *testing.T, usage envelope.Usage, subject string) *env
 	t.Helper()
 	public, key, err := ed25519.GenerateKey(nil)
 	must(t, err)
-	certificate, err := envelope.IssueCertificate(p.root, envelope.Certified{
+	c := envelope.Certified{
 		Fleet: fleetID, Usage: usage, Subject: subject, PublicKey: public,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	})
+	}
+	certificate, err := envelope.IssueCertificate(p.root, c)
 	must(t, err)
+	envelopetest.Admit(t, p.verifier, p.root, c)
 	return envelope.NewSigner(key, certificate)
 }
 

@@ -40,6 +40,7 @@ const (
 	KindAPIKey      Kind = "api_key"
 	KindToken       Kind = "token"
 	KindJoinToken   Kind = "join_token"
+	KindKeySet      Kind = "key_set"
 	// In the audit alone.
 	kindFleet           Kind = "fleet"
 	kindNode            Kind = "node"

@@ -18,6 +18,8 @@ type Config struct {
 	Encoder Encoder // Required.
 	// Nodes certifies nodes that join. nil: none can.
 	Nodes NodeIssuer
+	// KeySets verifies key sets. nil: none is taken.
+	KeySets OpenKeySet
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 	// Random is what ids and secrets are drawn from. nil: crypto/rand's Reader.
@@ -28,6 +30,7 @@ type Config struct {
 type Service struct {
 	store   Store
 	encoder Encoder
+	keySets OpenKeySet
 	clock   func() time.Time
 	random  io.Reader
 	nodes   NodeIssuer
@@ -40,7 +43,10 @@ func New(c Config) (*Service, error) {
 	if c.Store == nil || c.Encoder == nil {
 		return nil, errors.New("licensing: Store and Encoder are required")
 	}
-	s := &Service{store: c.Store, encoder: c.Encoder, clock: c.Now, random: c.Random, nodes: c.Nodes}
+	s := &Service{store: c.Store, encoder: c.Encoder, keySets: c.KeySets, clock: c.Now, random: c.Random, nodes: c.Nodes}
+	if s.keySets == nil {
+		s.keySets = noRoots
+	}
 	if s.clock == nil {
 		s.clock = time.Now
 	}

@@ -105,6 +105,8 @@ type Reader interface {
 	NodeReported(ctx context.Context, node string) (bool, error)
 	// NodeKeysShared says whether a node of another name has one of these keys.
 	NodeKeysShared(ctx context.Context, node string, publicKey []byte, natsUser string) (bool, error)
+	// SignedKeySet is the one that was inserted last; nil where none was.
+	SignedKeySet(ctx context.Context) ([]byte, error)
 }
 
 // Tx is a transaction. Updates replace what may change of the object with that key or id, and raise its etag.
@@ -177,6 +179,7 @@ type Tx interface {
 	UseJoinToken(ctx context.Context, id string, now time.Time) (JoinToken, error)
 	// SaveNodeIdentity replaces whoever held the name.
 	SaveNodeIdentity(ctx context.Context, n NodeIdentity) error
+	InsertKeySet(ctx context.Context, k KeySet) error
 
 	// InsertUsageEvents stores events, which come in order of source and id, and returns which are new. Another transaction that stores one of
 	// them is waited for.

@@ -3,7 +3,7 @@ package natsserver
 import "github.com/nats-io/jwt/v2"
 
 // nodePermissions lets a node do what a node does, and nothing in another's name: it asks for loans, reports on itself,
-// sends its own segments, and reads rules and snapshots. It can publish no rules, heartbeats, recalls or
+// sends its own segments, and reads rules and snapshots. It can publish no rules, heartbeats, key sets, recalls or
 // receipts, and sees no answers to others.
 func nodePermissions(node string) jwt.Permissions {
 	const rules, snapshots = "TOLLGATE_RULES", "OBJ_TOLLGATE_SNAPSHOTS"
@@ -27,7 +27,7 @@ func nodePermissions(node string) jwt.Permissions {
 	}
 	p.Sub.Allow.Add(
 		"_INBOX."+node+".>",
-		"tollgate.rules", "tollgate.heartbeat", "tollgate.recall",
+		"tollgate.rules", "tollgate.heartbeat", "tollgate.trust", "tollgate.recall",
 		"tollgate.receipts."+node,
 	)
 	return p

@@ -98,7 +98,7 @@ func TestNodeCredentials_LetANodeSpeakOnlyForItself(t *testing.T) {
 		t.Errorf("a node may not publish %v", denied)
 	}
 	mayNot := []string{
-		"tollgate.rules", "tollgate.heartbeat", "tollgate.recall", "tollgate.receipts.node-1", "tollgate.receipts.node-2",
+		"tollgate.rules", "tollgate.heartbeat", "tollgate.trust", "tollgate.recall", "tollgate.receipts.node-1", "tollgate.receipts.node-2",
 		"tollgate.segments.node-2", "tollgate.fleet.node-2", "$JS.API.STREAM.DELETE.TOLLGATE_RULES", "$JS.API.STREAM.PURGE.TOLLGATE_SEGMENTS",
 		"$JS.API.CONSUMER.CREATE.TOLLGATE_SEGMENTS.x", "_INBOX.of.another", "$JS.API.STREAM.PURGE.TOLLGATE_RULES", "$JS.API.STREAM.DELETE.OBJ_TOLLGATE_SNAPSHOTS", "$JS.API.STREAM.UPDATE.TOLLGATE_RULES",
 		"$JS.API.STREAM.MSG.DELETE.TOLLGATE_RULES", "$JS.API.STREAM.CREATE.MINE", "$JS.API.STREAM.MSG.GET.TOLLGATE_SEGMENTS", "$JS.API.DIRECT.GET.TOLLGATE_SEGMENTS",

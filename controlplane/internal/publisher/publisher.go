@@ -3,6 +3,7 @@ package publisher
 import (
 	"cmp"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,17 +47,29 @@ type Stream interface {
 	Heartbeat(data []byte) error
 }
 
+// Signer signs with a rules key that counts. *envelope.Signer is one.
+type Signer interface {
+	Sign(kind envelope.Kind, payload []byte) ([]byte, error)
+	// Certified says which key that is. It fails where this control plane has none that counts.
+	Certified() (envelope.Certified, error)
+}
+
 // Publisher publishes the rules of one fleet. See the package comment.
 type Publisher struct {
 	store    Store
 	stream   Stream
-	signer   *envelope.Signer
+	signer   Signer
 	verifier *envelope.Verifier
 	every    uint64
 	log      *slog.Logger
 	metrics  *metrics
 
 	tail tail
+	// trusted is the key set, and key the own one, by which tail was found.
+	trusted uint64
+	key     ed25519.PublicKey
+	// mute: that this control plane has no key was said.
+	mute bool
 	// starting: no snapshot was made or found for the head at which this publisher began to lead.
 	starting bool
 }
@@ -76,8 +89,8 @@ type tail struct {
 type Config struct {
 	Store  Store
 	Stream Stream
-	// Signer signs with a rules key; Verifier trusts the fleet's root.
-	Signer   *envelope.Signer
+	// Signer is asked for each message, so its key may change; Verifier trusts the fleet's root.
+	Signer   Signer
 	Verifier *envelope.Verifier
 	// SnapshotEvery is how many epochs a node that starts has to catch up with at most. 0: 256.
 	SnapshotEvery uint64
@@ -107,7 +120,11 @@ func (p *Publisher) Run(ctx context.Context) error {
 }
 
 func (p *Publisher) lead(ctx context.Context, wake <-chan struct{}) {
-	p.log.Info("publishing rules")
+	// Who cannot sign leaves the lead to one who can.
+	if !p.follows() {
+		return
+	}
+	p.log.Info("publishing rules", "key", envelope.KeyID(p.key), "key_set", p.trusted)
 	p.metrics.leader.Set(1)
 	defer p.metrics.leader.Set(0)
 	// While another led, the stream has moved.
@@ -125,10 +142,32 @@ func (p *Publisher) lead(ctx context.Context, wake <-chan struct{}) {
 			return
 		case <-tick.C:
 			ticked = true
+			if !p.follows() {
+				return
+			}
 		case <-wake:
 			ticked = false
 		}
 	}
+}
+
+// follows takes note of the own key and of the key set. Where either has changed, what is on the stream may verify no longer, and is looked at
+// again. False: there is no key to sign with.
+func (p *Publisher) follows() bool {
+	c, err := p.signer.Certified()
+	if err != nil {
+		if !p.mute {
+			p.mute = true
+			p.log.Error("this control plane publishes no rules: it has no rules key that counts", "error", err)
+		}
+		return false
+	}
+	p.mute = false
+	if version := p.verifier.Version(); version != p.trusted || !p.key.Equal(c.PublicKey) {
+		p.tail.known = false
+		p.trusted, p.key = version, c.PublicKey
+	}
+	return true
 }
 
 // errConflict: the stream's end is not where it was thought to be.
@@ -212,6 +251,7 @@ func (p *Publisher) heartbeat(now time.Time) error {
 	payload, err := proto.Marshal(&rulesv1.Heartbeat{
 		Fleet: p.verifier.Fleet(), Time: timestamppb.New(now),
 		Generation: p.tail.epoch.Generation, Number: p.tail.epoch.Number, HeadHash: p.tail.hash,
+		KeySetVersion: p.trusted,
 	})
 	if err != nil {
 		return fmt.Errorf("encode heartbeat: %w", err)

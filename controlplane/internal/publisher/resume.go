@@ -38,13 +38,14 @@ func (p *Publisher) resume(ctx context.Context) error {
 			return fmt.Errorf("epoch %s on the rules stream is not the database's: was the database restored? `tollgate recover` opens a new generation", label(t.epoch))
 		}
 	}
-	newest, err := p.newestSnapshot(ctx)
+	newest, key, err := p.newestSnapshot(ctx)
 	if err != nil {
 		return err
 	}
 	p.tail = t
 	p.tail.snapshot = newest
-	if newest == (decision.Epoch{}) || newest.Compare(head) < 0 && (p.starting || empty) {
+	// The key before this one may be taken out of the set at any time, and what it signed with it.
+	if newest == (decision.Epoch{}) || newest.Compare(head) < 0 && (p.starting || empty) || !key.Equal(p.key) {
 		if err := p.snapshot(ctx); err != nil {
 			return err
 		}

@@ -25,6 +25,7 @@ import (
 	"tollgate/controlplane/internal/rulefeed"
 	"tollgate/dataplane/decision"
 	"tollgate/dataplane/envelope"
+	"tollgate/dataplane/envelope/envelopetest"
 	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
 )
 
@@ -40,6 +41,7 @@ type plane struct {
 	bus      *bus.Bus
 	signer   *envelope.Signer
 	verifier *envelope.Verifier
+	root     ed25519.PrivateKey
 	every    uint64
 }
 
@@ -51,15 +53,17 @@ func setupOn(t *testing.T, db *postgres.DB) *plane {
 	must(t, err)
 	public, key, err := ed25519.GenerateKey(nil)
 	must(t, err)
-	certificate, err := envelope.IssueCertificate(root, envelope.Certified{
+	c := envelope.Certified{
 		Fleet: fleetID, Usage: envelope.UsageRules, Subject: "rules", PublicKey: public,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	})
+	}
+	certificate, err := envelope.IssueCertificate(root, c)
 	must(t, err)
 	p := &plane{
 		db: db, nats: bustest.Start(t), signer: envelope.NewSigner(key, certificate),
-		verifier: envelope.NewVerifier(fleetID, rootKey),
+		verifier: envelope.NewVerifier(fleetID, rootKey), root: root,
 	}
+	envelopetest.Admit(t, p.verifier, root, c)
 	p.bus = p.nats.Connect(t)
 	p.api, err = licensing.New(licensing.Config{Store: p.db.Licensing(), Encoder: rulefeed.Encoder{}})
 	must(t, err)

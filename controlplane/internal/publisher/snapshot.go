@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
 	"slices"
@@ -102,13 +103,14 @@ func (p *Publisher) snapshot(ctx context.Context) error {
 	return p.trim(ctx)
 }
 
-// stored lists the snapshots that are whole and ours, oldest first, and the names of all objects.
-func (p *Publisher) stored(ctx context.Context) ([]decision.Epoch, []string, error) {
+// stored lists the snapshots that are whole and ours, oldest first, with the key that signed the last one, and the names of all objects.
+func (p *Publisher) stored(ctx context.Context) ([]decision.Epoch, ed25519.PublicKey, []string, error) {
 	names, err := p.stream.Snapshots(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	var epochs []decision.Epoch
+	signers := map[decision.Epoch]ed25519.PublicKey{}
 	for _, name := range names {
 		e, manifest, ok := parseName(name)
 		if !ok || !manifest {
@@ -116,45 +118,50 @@ func (p *Publisher) stored(ctx context.Context) ([]decision.Epoch, []string, err
 		}
 		raw, ok, err := p.stream.Snapshot(ctx, name)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		if !ok {
 			continue
 		}
-		if m, err := p.openManifest(raw); err != nil || m.GetGeneration() != e.Generation || m.GetNumber() != e.Number {
+		m, key, err := p.openManifest(raw)
+		if err != nil || m.GetGeneration() != e.Generation || m.GetNumber() != e.Number {
 			p.log.Warn("found a snapshot that is not ours", "name", name, "error", err)
 			continue
 		}
 		epochs = append(epochs, e)
+		signers[e] = key
+	}
+	if len(epochs) == 0 {
+		return nil, nil, names, nil
 	}
 	slices.SortFunc(epochs, decision.Epoch.Compare)
-	return epochs, names, nil
+	return epochs, signers[epochs[len(epochs)-1]], names, nil
 }
 
-func (p *Publisher) openManifest(raw []byte) (*rulesv1.SnapshotManifest, error) {
+func (p *Publisher) openManifest(raw []byte) (*rulesv1.SnapshotManifest, ed25519.PublicKey, error) {
 	opened, err := p.verifier.Open(envelope.KindSnapshot, raw, time.Now())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	m := &rulesv1.SnapshotManifest{}
 	if err := proto.Unmarshal(opened.Payload, m); err != nil {
-		return nil, fmt.Errorf("decode snapshot manifest: %w", err)
+		return nil, nil, fmt.Errorf("decode snapshot manifest: %w", err)
 	}
-	return m, nil
+	return m, opened.Signer.PublicKey, nil
 }
 
-// newestSnapshot is the newest that is stored; zero where there is none.
-func (p *Publisher) newestSnapshot(ctx context.Context) (decision.Epoch, error) {
-	epochs, _, err := p.stored(ctx)
+// newestSnapshot is the newest that is stored, and the key that signed it; zero where there is none.
+func (p *Publisher) newestSnapshot(ctx context.Context) (decision.Epoch, ed25519.PublicKey, error) {
+	epochs, key, _, err := p.stored(ctx)
 	if err != nil || len(epochs) == 0 {
-		return decision.Epoch{}, err
+		return decision.Epoch{}, nil, err
 	}
-	return epochs[len(epochs)-1], nil
+	return epochs[len(epochs)-1], key, nil
 }
 
 // trim removes all but the newest snapshots, and the messages that even the oldest of these has made needless.
 func (p *Publisher) trim(ctx context.Context) error {
-	epochs, names, err := p.stored(ctx)
+	epochs, _, names, err := p.stored(ctx)
 	if err != nil || len(epochs) == 0 {
 		return err
 	}

@@ -1,6 +1,16 @@
-// Package trust makes a fleet's keys: the root that everything trusts, and the online keys that it certifies.
+// Package trust makes a fleet's keys: the root that everything trusts, the online keys that it certifies, and the signed set of those that count.
 //
-// The root's private key is needed only to certify another key. It may be kept elsewhere while the fleet runs.
+// The root's private key is needed only for that. It may be kept elsewhere while the fleet runs. A folder holds it, as an Authority:
+//
+//	root.key             the root
+//	next-root.key        while a root is about to take its place
+//	root-<id>.key        roots before it
+//	fleet                the fleet's id
+//	key_set              the newest signed key set, which is public
+//	revoked              ids of keys that must not come back into a set
+//
+// What is signed is stored here only once it is where it was to go, so that a version is never used twice for two sets; a next root is
+// stored before it signs anything.
 package trust
 
 import (
@@ -26,10 +36,13 @@ const (
 	skew     = time.Hour
 )
 
-// Authority is a fleet's root and the name of its fleet.
+// Authority is a fleet's root and the name of its fleet, and the newest key set that it knows.
 type Authority struct {
+	dir   string
 	fleet string
 	root  ed25519.PrivateKey
+	// trust is nil where no set is known.
+	trust *envelope.Trust
 }
 
 // Open reads the authority kept in dir, or makes one where there is none.
@@ -62,7 +75,8 @@ func Load(dir string) (*Authority, error) {
 	if fleet == "" {
 		return nil, fmt.Errorf("%s is empty", filepath.Join(dir, fleetFile))
 	}
-	return &Authority{fleet: fleet, root: root}, nil
+	a := &Authority{dir: dir, fleet: fleet, root: root}
+	return a, a.recall()
 }
 
 // create stores the fleet's id before the root: a root on disk means that its fleet is known.
@@ -75,7 +89,7 @@ func create(dir string) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the root key: %w", err)
 	}
-	a := &Authority{fleet: "flt_" + hex.EncodeToString(id), root: root}
+	a := &Authority{dir: dir, fleet: "flt_" + hex.EncodeToString(id), root: root}
 	if err := os.WriteFile(filepath.Join(dir, fleetFile), []byte(a.fleet+"\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("store the fleet's id: %w", err)
 	}
@@ -84,6 +98,9 @@ func create(dir string) (*Authority, error) {
 	}
 	return a, nil
 }
+
+// Dir is the folder.
+func (a *Authority) Dir() string { return a.dir }
 
 // Fleet is the id that all certificates name.
 func (a *Authority) Fleet() string { return a.fleet }
@@ -112,12 +129,16 @@ func (a *Authority) Equip(dir, name string, usage envelope.Usage, subject string
 	if err != nil {
 		return err
 	}
-	c, err := envelope.OpenCertificate(a.public(), raw)
+	c, err := a.verifier().Known(raw)
 	if err != nil {
 		return fmt.Errorf("%s is not of this fleet's root: %w", path, err)
 	}
 	if c.Fleet != a.fleet || c.Usage != usage || c.Subject != subject || !public.Equal(c.PublicKey) {
 		return fmt.Errorf("%s certifies another key, usage or subject than %s of %s", path, name+".key", a.fleet)
+	}
+	if _, err := envelope.OpenCertificate(a.public(), raw); err != nil {
+		// Of a former root: it is to outlive that.
+		return a.certify(path, c)
 	}
 	return nil
 }
@@ -135,11 +156,14 @@ func (a *Authority) key(path string) (ed25519.PrivateKey, error) {
 }
 
 func (a *Authority) certify(path string, c envelope.Certified) error {
-	now := time.Now()
-	c.NotBefore, c.NotAfter = now.Add(-skew), now.Add(lifetime)
+	c.NotBefore, c.NotAfter = validity(time.Now())
 	raw, err := envelope.IssueCertificate(a.root, c)
 	if err != nil {
 		return err
 	}
 	return envelope.WriteCertificate(path, raw)
+}
+
+func validity(now time.Time) (notBefore, notAfter time.Time) {
+	return now.Add(-skew), now.Add(lifetime)
 }

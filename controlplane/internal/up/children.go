@@ -187,6 +187,19 @@ func (s *system) startPlanes(database string) error {
 	if err := s.authority.Equip(dir, "issuer", envelope.UsageIssuer, "controlplane"); err != nil {
 		return err
 	}
+	// A data dir from before there were key sets gets its first; keys that were rotated or revoked stay as they are.
+	signed, err := s.authority.Enrol(dir, time.Now())
+	if err != nil {
+		return err
+	}
+	if signed != nil {
+		if err := s.authority.Learn(signed); err != nil {
+			return err
+		}
+	}
+	if err := s.authority.Publish(dir); err != nil {
+		return err
+	}
 	creds, err := s.identity.Credentials("controlplane")
 	if err != nil {
 		return err

@@ -37,6 +37,14 @@ func (s *system) startNodes(ctx context.Context) error {
 		s.nodes = append(s.nodes, n)
 	}
 	for _, n := range s.nodes {
+		// A node that starts with everything else down finds the set on its disk.
+		dir := s.dir.join("nodes", n.name)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make the data dir of %s: %w", n.name, err)
+		}
+		if err := s.authority.Publish(dir); err != nil {
+			return err
+		}
 		if joined, err := s.joined(n); err != nil {
 			return err
 		} else if joined {

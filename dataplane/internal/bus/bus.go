@@ -175,6 +175,9 @@ func (b *Bus) PublishStatus(s *rulesv1.NodeStatus) error {
 // OnHeartbeat calls f with each heartbeat, as it came.
 func (b *Bus) OnHeartbeat(f func(raw []byte)) error { return b.on(subjectHeartbeat, f) }
 
+// OnTrust calls f with each key set, as it came.
+func (b *Bus) OnTrust(f func(raw []byte)) error { return b.on(subjectTrust, f) }
+
 // OnReceipt calls f with each receipt for this node, as it came.
 func (b *Bus) OnReceipt(f func(raw []byte)) error { return b.on(subjectReceipts+b.name, f) }
 

@@ -13,6 +13,7 @@ package bus
 // Subjects and names; see docs/adr/0001-shape.md.
 const (
 	subjectHeartbeat = "tollgate.heartbeat"
+	subjectTrust     = "tollgate.trust"
 	subjectLend      = "tollgate.lend"
 	subjectLendCold  = "tollgate.lend.cold"
 	subjectRecall    = "tollgate.recall"

@@ -27,9 +27,10 @@ type Config struct {
 	Token string
 	// Node is the name that the node wants; empty: the token's.
 	Node string
-	// Root verifies the certificate.
-	Root   ed25519.PublicKey
-	Logger *slog.Logger
+	// Root verifies the certificate, and the key set that is kept in Dir as TrustFile.
+	Root      ed25519.PublicKey
+	TrustFile string
+	Logger    *slog.Logger
 }
 
 // How long it is waited between attempts.
@@ -78,18 +79,34 @@ func Join(ctx context.Context, c Config) error {
 		case <-time.After(wait/2 + rand.N(wait)):
 		}
 	}
-	certified, err := verify(c.Root, res.GetCertificate(), public, c.Node, time.Now())
+	verifier, err := c.verifier(res)
+	if err != nil {
+		return fmt.Errorf("%s answered with a key set that the node does not take: %w: is trust_root that of the fleet?", token.Server, err)
+	}
+	certified, err := verify(verifier, res.GetCertificate(), public, c.Node, time.Now())
 	if err != nil {
 		return fmt.Errorf("%s answered with a certificate that the node does not take: %w: is trust_root that of the fleet, and the clock right?", token.Server, err)
-	}
-	if certified.Fleet != res.GetFleet() {
-		return fmt.Errorf("%s says that it is of fleet %q, and certifies for %q", token.Server, res.GetFleet(), certified.Fleet)
 	}
 	if err := c.keep(token.Server, res, user, seed); err != nil {
 		return err
 	}
 	c.Logger.Info("joined the fleet", "node", certified.Subject, "fleet", certified.Fleet, "until", certified.NotAfter)
 	return nil
+}
+
+// verifier verifies by the node's own root, and the key set that came or is there already, whichever is newer. What verifies it keeps.
+func (c Config) verifier(res *joinv1.JoinResponse) (*envelope.Verifier, error) {
+	v := envelope.NewVerifier(res.GetFleet(), c.Root)
+	// One on the disk that cannot be used is replaced by the one that came.
+	kept := v.Keep(envelope.TrustFile(filepath.Join(c.Dir, c.TrustFile)))
+	if len(res.GetTrust()) == 0 {
+		return v, kept
+	}
+	_, err := v.Adopt(res.GetTrust())
+	if errors.Is(err, envelope.ErrSuperseded) {
+		return v, nil
+	}
+	return v, err
 }
 
 // keep stores an answer, the certificate last.
@@ -131,9 +148,9 @@ func keepCA(dir, pem string) error {
 	return nil
 }
 
-// verify sees that a certificate is the root's word, now, for this key and, unless it is empty, this name.
-func verify(root ed25519.PublicKey, raw []byte, key ed25519.PublicKey, node string, now time.Time) (envelope.Certified, error) {
-	c, err := envelope.OpenCertificate(root, raw)
+// verify sees that a certificate is the fleet's word, now, for this key and, unless it is empty, this name.
+func verify(v *envelope.Verifier, raw []byte, key ed25519.PublicKey, node string, now time.Time) (envelope.Certified, error) {
+	c, err := v.Known(raw)
 	switch {
 	case err != nil:
 		return c, err

@@ -18,7 +18,7 @@ func Due(c envelope.Certified, now time.Time) bool {
 }
 
 // Renew has the node's key certified anew, and stores the certificate and what NATS admits the node by. It asks once.
-func Renew(ctx context.Context, dir string, root ed25519.PublicKey, key ed25519.PrivateKey, certificate []byte) ([]byte, envelope.Certified, error) {
+func Renew(ctx context.Context, dir string, verifier *envelope.Verifier, key ed25519.PrivateKey, certificate []byte) ([]byte, envelope.Certified, error) {
 	none := envelope.Certified{}
 	j, err := Read(dir)
 	if err != nil {
@@ -27,7 +27,7 @@ func Renew(ctx context.Context, dir string, root ed25519.PublicKey, key ed25519.
 	if j.Server == "" {
 		return nil, none, fmt.Errorf("the node did not join by a token, so nobody is known who could renew its certificate: put another one in %s", filepath.Join(dir, CertificateFile))
 	}
-	old, err := envelope.OpenCertificate(root, certificate)
+	old, err := verifier.Known(certificate)
 	if err != nil {
 		return nil, none, err
 	}
@@ -40,10 +40,7 @@ func Renew(ctx context.Context, dir string, root ed25519.PublicKey, key ed25519.
 	if err := call(ctx, j.Server, "Renew", req, res); err != nil {
 		return nil, none, fmt.Errorf("renew the node's certificate: %w", err)
 	}
-	c, err := verify(root, res.GetCertificate(), old.PublicKey, old.Subject, time.Now())
-	if err == nil && c.Fleet != old.Fleet {
-		err = fmt.Errorf("it is for fleet %q", c.Fleet)
-	}
+	c, err := verify(verifier, res.GetCertificate(), old.PublicKey, old.Subject, time.Now())
 	if err != nil {
 		return nil, none, fmt.Errorf("%s answered with a certificate that the node does not take: %w", j.Server, err)
 	}

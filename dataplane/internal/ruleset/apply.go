@@ -46,6 +46,15 @@ func openReason(err error) string {
 	return refusedSignature
 }
 
+// opened is what Open said of a change set or a snapshot; an error is noted, for a newer key set may make it none.
+func (f *Follower) opened(kind envelope.Kind, raw []byte) (envelope.Opened, error) {
+	opened, err := f.verifier.Open(kind, raw, time.Now())
+	if errors.Is(err, envelope.ErrSignature) {
+		f.unsigned.Store(true)
+	}
+	return opened, err
+}
+
 // take deals with one message of the stream. It answers false where change sets before it are missing.
 func (f *Follower) take(raw []byte, repeated, history bool) bool {
 	refuse := func(reason string, err error) {
@@ -53,7 +62,7 @@ func (f *Follower) take(raw []byte, repeated, history bool) bool {
 			f.refuse(reason, err)
 		}
 	}
-	opened, err := f.verifier.Open(envelope.KindEnvelope, raw, time.Now())
+	opened, err := f.opened(envelope.KindEnvelope, raw)
 	if err != nil {
 		refuse(openReason(err), err)
 		return true

@@ -22,6 +22,8 @@ type kept struct {
 	// seen is the last heartbeat that counted; proven: one did in this process, or an earlier one's holds still. What is left may then be
 	// believed by the next process.
 	seen atomic.Pointer[[]byte]
+	// stranded: what is on disk may be signed by a key that no longer counts, and would not be taken after a restart.
+	stranded atomic.Bool
 	// resumed is how old the heartbeat was that an earlier process left.
 	resumed atomic.Int64
 	proven  atomic.Bool
@@ -73,6 +75,10 @@ func (f *Follower) restore(ctx context.Context) {
 		}
 	}()
 	d := f.disk.disk
+	if !f.awaitTrust(ctx) {
+		f.unchanged()
+		return
+	}
 	if d == nil {
 		return
 	}
@@ -96,9 +102,7 @@ func (f *Follower) restore(ctx context.Context) {
 		err = d.ChangeSets(func(raw []byte) bool { return f.take(raw, true, true) && ctx.Err() == nil })
 	}
 	if ctx.Err() != nil {
-		// Nothing has changed: it is as clean as it was.
-		_, _, clean := d.LastSeen()
-		f.disk.proven.Store(clean)
+		f.unchanged()
 		return
 	}
 	at := f.Epoch()
@@ -136,6 +140,14 @@ func (f *Follower) restore(ctx context.Context) {
 	f.disk.seen.Store(&raw)
 	f.disk.proven.Store(trusted)
 	f.log.Info("took the rules on disk", "generation", at.Generation, "number", at.Number, "seen", h.GetTime().AsTime(), "serves_offline", trusted)
+}
+
+// unchanged leaves the disk as clean as it was.
+func (f *Follower) unchanged() {
+	if d := f.disk.disk; d != nil {
+		_, _, clean := d.LastSeen()
+		f.disk.proven.Store(clean)
+	}
 }
 
 // appendToDisk keeps a change set before it is enforced. Where that fails it is enforced all the same: a revocation must not wait for a disk.
@@ -232,9 +244,9 @@ func (f *Follower) keep(ctx context.Context) {
 		}
 		bytes, changes := f.disk.disk.Logged()
 		long := bytes >= longBytes || changes >= longChanges || f.disk.disk.Missing() != (decision.Epoch{})
-		if long && time.Since(shortened) >= shortenEvery {
+		if stranded := f.disk.stranded.Load(); stranded || long && time.Since(shortened) >= shortenEvery {
 			shortened = time.Now()
-			if err := f.shorten(ctx); err != nil && ctx.Err() == nil {
+			if err := f.shorten(ctx, stranded); err != nil && ctx.Err() == nil {
 				f.log.Info("no newer snapshot was kept on disk: trying again", "error", err)
 			}
 		}
@@ -242,8 +254,8 @@ func (f *Follower) keep(ctx context.Context) {
 }
 
 // shorten keeps the newest snapshot that is not ahead of what is enforced, in place of the change sets up to it, and of those that could not be
-// kept.
-func (f *Follower) shorten(ctx context.Context) error {
+// kept. stranded: one of the same epoch takes the place of the one that is kept, for its signature counts.
+func (f *Follower) shorten(ctx context.Context, stranded bool) error {
 	names, err := f.source.Snapshots(ctx)
 	if err != nil {
 		return err
@@ -271,8 +283,10 @@ func (f *Follower) shorten(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if own = newestFirst(own); len(own) > 0 && at.Compare(manifestEpoch(own[0])) <= 0 {
-			return nil
+		if own = newestFirst(own); len(own) > 0 {
+			if c := at.Compare(manifestEpoch(own[0])); c < 0 || c == 0 && !stranded {
+				return nil
+			}
 		}
 		err = chunks(ctx, f.source, name, m, func(i int, chunk []byte) error { c.chunk(i, chunk); return c.err })
 		if err != nil {
@@ -280,6 +294,9 @@ func (f *Follower) shorten(ctx context.Context) error {
 		}
 		if err := c.end(raw); err != nil {
 			return err
+		}
+		if stranded {
+			f.disk.stranded.Store(false)
 		}
 		f.diskDid(nil)
 		return nil

@@ -3,7 +3,6 @@ package ruleset_test
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -54,7 +53,7 @@ func (s *setup) nodeWith(disk ruleset.Disk) *node {
 		source = s.nats.Node(s.t, "node-1")
 	}
 	f, err := ruleset.New(ruleset.Config{
-		Source: source, Verifier: envelope.NewVerifier(fleet, s.root.Public().(ed25519.PublicKey)), Disk: disk,
+		Source: source, Verifier: s.verifier(), Disk: disk,
 		Logger: slog.New(slog.DiscardHandler), Metrics: reg,
 	})
 	if err != nil {

@@ -7,7 +7,7 @@
 // is built aside, and one pointer is swapped. What cannot be applied is counted by its reason, and leaves the state as it is;
 // following goes on.
 //
-//	signature  it was not signed by a rules key of this fleet's root, or cannot be read as a signed message at all
+//	signature  it was not signed by a rules key of the newest key set, or cannot be read as a signed message at all
 //	fleet      it is another fleet's
 //	malformed  it is signed, and cannot be decoded or built into a state
 //	needs      it asks for a capability that this reader lacks
@@ -20,6 +20,14 @@
 // snapshot, or where a wiped stream was filled again, they are what is to be expected. The exact copy of the epoch that
 // is enforced is ignored. A gap or a wrong hash makes the follower read the stream again from its beginning, and then look for a
 // newer snapshot; so does a heartbeat that names a newer epoch for longer than a second.
+//
+// # Trust
+//
+// Nothing is taken before there is a key set, and then what a key of the newest one has signed. Sets come by themselves, each second; an older one
+// is passed over, another one of the same version refused as fork. After a new set, what was refused for its signature is read again, so a
+// publisher may change its key before every node has heard of it: no epoch is lost. A heartbeat that names a newer set than
+// the one in force does not count, so whoever keeps sets back makes the node stale. Where a set leaves a rules key out, what that key signed stays
+// in force, and on disk a snapshot of another key takes its place.
 //
 // # Freshness
 //

@@ -36,8 +36,10 @@ type Follower struct {
 	fresh   freshness
 	// frozen is the generation in which a fork was seen; 0: none.
 	frozen atomic.Uint64
-	// wake asks the session under way to end: change sets are missing.
+	// wake asks the session under way to end: change sets are missing, or may be read that could not before.
 	wake chan struct{}
+	// unsigned: something was refused for its signature since the key set came.
+	unsigned atomic.Bool
 
 	disk  kept
 	zones zones

@@ -143,8 +143,11 @@ func (f *freshness) heartbeat(raw []byte, e decision.Epoch, signed time.Time, to
 	return false, true
 }
 
-// openHeartbeat verifies a heartbeat, and counts what does not.
+// openHeartbeat verifies a heartbeat, and counts what does not. Nil: it does not count.
 func (f *Follower) openHeartbeat(raw []byte, now time.Time) *rulesv1.Heartbeat {
+	if f.verifier.Version() == 0 {
+		return nil // No key counts yet.
+	}
 	opened, err := f.verifier.Open(envelope.KindHeartbeat, raw, now)
 	if err != nil {
 		f.refuse(openReason(err), fmt.Errorf("heartbeat: %w", err))
@@ -157,6 +160,11 @@ func (f *Follower) openHeartbeat(raw []byte, now time.Time) *rulesv1.Heartbeat {
 	}
 	if h.GetFleet() != f.verifier.Fleet() {
 		f.refuse(refusedFleet, fmt.Errorf("it is a heartbeat of fleet %q", h.GetFleet()))
+		return nil
+	}
+	if newest := h.GetKeySetVersion(); newest > f.verifier.Version() {
+		// Somebody may keep the key set back, for a key that it leaves out.
+		f.log.Debug("a heartbeat names a key set that has not come", "version", newest)
 		return nil
 	}
 	return h

@@ -13,6 +13,7 @@ import (
 
 	"tollgate/dataplane/decision"
 	"tollgate/dataplane/envelope"
+	"tollgate/dataplane/envelope/envelopetest"
 	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
 )
 
@@ -36,16 +37,19 @@ func inBubble(t *testing.T, f func(t *testing.T, c *clockwork)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		certificate, err := envelope.IssueCertificate(root, envelope.Certified{
+		c := envelope.Certified{
 			Fleet: "fleet", Usage: envelope.UsageRules, PublicKey: public,
 			NotBefore: time.Now().AddDate(-1, 0, 0), NotAfter: time.Now().AddDate(10, 0, 0),
-		})
+		}
+		certificate, err := envelope.IssueCertificate(root, c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		reg := prometheus.NewRegistry()
+		verifier := envelope.NewVerifier("fleet", rootPublic)
+		envelopetest.Admit(t, verifier, root, c)
 		follower, err := New(Config{
-			Verifier: envelope.NewVerifier("fleet", rootPublic), Metrics: reg, Logger: slog.New(slog.DiscardHandler),
+			Verifier: verifier, Metrics: reg, Logger: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {
 			t.Fatal(err)

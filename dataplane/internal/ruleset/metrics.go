@@ -38,6 +38,9 @@ func newMetrics(reg prometheus.Registerer, f *Follower) (*metrics, error) {
 	collectors := []prometheus.Collector{
 		m.epoch, m.rejected, m.propagation, m.kept,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tollgate_key_set_version", Help: "Version of the key set in force; 0: there is none.",
+		}, func() float64 { return float64(f.KeySet()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "tollgate_rules_age_seconds",
 			Help: "Time since it was last known that the rules are current; since the start, where it never was.",
 		}, func() float64 {

@@ -16,6 +16,7 @@ import (
 
 	"tollgate/dataplane/decision"
 	"tollgate/dataplane/envelope"
+	"tollgate/dataplane/envelope/envelopetest"
 	"tollgate/dataplane/internal/bus/bustest"
 	"tollgate/dataplane/internal/ruleset"
 	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
@@ -28,6 +29,9 @@ type setup struct {
 	control *bustest.Control
 	root    ed25519.PrivateKey
 	signer  *envelope.Signer
+	// trusted has the newest key set, which verifiers, those of nodes, have as well.
+	trusted   *envelope.Verifier
+	verifiers []*envelope.Verifier
 	// The publisher's chain: hashes by number, of generation.
 	generation uint64
 	// down: a node finds nothing.
@@ -44,6 +48,7 @@ func newSetup(t *testing.T) *setup {
 		t.Fatal(err)
 	}
 	s := &setup{t: t, nats: bustest.Start(t), root: root, generation: 1, hashes: map[uint64][]byte{0: nil}}
+	s.trusted = envelope.NewVerifier(fleet, root.Public().(ed25519.PublicKey))
 	s.signer = s.newSigner(fleet, nil)
 	s.control = s.nats.Control(t)
 	s.control.MakeStreams()
@@ -67,7 +72,27 @@ func (s *setup) newSigner(fleet string, change func(*envelope.Certified)) *envel
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	envelopetest.Admit(s.t, s.trusted, s.root, c)
+	for _, v := range s.verifiers {
+		s.tell(v)
+	}
 	return envelope.NewSigner(key, certificate)
+}
+
+// verifier is a node's, which has the newest key set.
+func (s *setup) verifier() *envelope.Verifier {
+	s.t.Helper()
+	v := envelope.NewVerifier(fleet, s.root.Public().(ed25519.PublicKey))
+	s.tell(v)
+	s.verifiers = append(s.verifiers, v)
+	return v
+}
+
+func (s *setup) tell(v *envelope.Verifier) {
+	s.t.Helper()
+	if _, err := v.Adopt(s.trusted.Trust().Raw()); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *setup) encode(m proto.Message) []byte {
@@ -165,7 +190,7 @@ func (s *setup) idleNode() *node {
 	reg := prometheus.NewRegistry()
 	b := s.nats.Node(s.t, "node-1")
 	f, err := ruleset.New(ruleset.Config{
-		Source: b, Verifier: envelope.NewVerifier(fleet, s.root.Public().(ed25519.PublicKey)),
+		Source: b, Verifier: s.verifier(),
 		Logger: slog.New(slog.DiscardHandler), Metrics: reg,
 	})
 	if err != nil {

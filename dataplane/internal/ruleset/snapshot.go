@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -84,7 +83,7 @@ func (f *Follower) manifest(ctx context.Context, from Snapshots, name string) (r
 	if raw, err = from.Snapshot(ctx, name); err != nil {
 		return nil, nil, err
 	}
-	opened, err := f.verifier.Open(envelope.KindSnapshot, raw, time.Now())
+	opened, err := f.opened(envelope.KindSnapshot, raw)
 	if err != nil {
 		return nil, nil, &refusal{openReason(err), err}
 	}

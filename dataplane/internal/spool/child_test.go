@@ -74,6 +74,9 @@ func (h *house) keyDir(t *testing.T) string {
 	if err := envelope.WriteCertificate(filepath.Join(dir, "cert.pem"), h.keys.nodeCertificate); err != nil {
 		t.Fatal(err)
 	}
+	if err := envelope.TrustFile(filepath.Join(dir, "trust")).StoreTrust(h.keys.trust); err != nil {
+		t.Fatal(err)
+	}
 	return dir
 }
 
@@ -88,12 +91,13 @@ func must[T any](v T, err error) T {
 
 func childConfig(sender Sender) Config {
 	keys := os.Getenv("SPOOL_KEYS")
+	verifier := envelope.NewVerifier(testFleet, must(envelope.ParseRoot(os.Getenv("SPOOL_ROOT"))))
+	must(struct{}{}, verifier.Keep(envelope.TrustFile(filepath.Join(keys, "trust"))))
 	return Config{
 		Dir: os.Getenv("SPOOL_DIR"), Node: testNode, Boot: os.Getenv("SPOOL_BOOT"), Fleet: testFleet,
 		Signer: envelope.NewSigner(must(envelope.ReadKey(filepath.Join(keys, "key.pem"))),
 			must(envelope.ReadCertificate(filepath.Join(keys, "cert.pem")))),
-		Verifier: envelope.NewVerifier(testFleet, must(envelope.ParseRoot(os.Getenv("SPOOL_ROOT")))),
-		Sender:   sender, Logger: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
+		Verifier: verifier, Sender: sender, Logger: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"tollgate/dataplane/envelope"
+	"tollgate/dataplane/envelope/envelopetest"
 	ledgerv1 "tollgate/gen/go/tollgate/ledger/v1"
 )
 
@@ -24,6 +25,7 @@ const (
 // keys are a fleet's, for tests.
 type keys struct {
 	root     ed25519.PublicKey
+	trust    []byte
 	node     *envelope.Signer
 	receipts *envelope.Signer
 	rules    *envelope.Signer
@@ -39,29 +41,37 @@ func newKeys(t testing.TB) keys {
 		t.Fatal(err)
 	}
 	k := keys{root: public}
+	known := envelope.NewVerifier(testFleet, public)
 	signer := func(usage envelope.Usage) *envelope.Signer {
 		pub, key, err := ed25519.GenerateKey(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		certificate, err := envelope.IssueCertificate(root, envelope.Certified{
+		c := envelope.Certified{
 			Fleet: testFleet, Usage: usage, Subject: testNode, PublicKey: pub,
 			// Wide: a synctest bubble lives in the year 2000.
 			NotBefore: time.Unix(0, 0), NotAfter: time.Now().Add(100 * 365 * 24 * time.Hour),
-		})
+		}
+		certificate, err := envelope.IssueCertificate(root, c)
 		if err != nil {
 			t.Fatal(err)
 		}
+		envelopetest.Admit(t, known, root, c)
 		if usage == envelope.UsageNode {
 			k.nodeKey, k.nodeCertificate = key, certificate
 		}
 		return envelope.NewSigner(key, certificate)
 	}
 	k.node, k.receipts, k.rules = signer(envelope.UsageNode), signer(envelope.UsageReceipts), signer(envelope.UsageRules)
+	k.trust = known.Trust().Raw()
 	return k
 }
 
-func (k keys) verifier() *envelope.Verifier { return envelope.NewVerifier(testFleet, k.root) }
+func (k keys) verifier() *envelope.Verifier {
+	v := envelope.NewVerifier(testFleet, k.root)
+	must(v.Adopt(k.trust))
+	return v
+}
 
 // plane commits segments by the control plane's rule: a boot's head moves from number−1 to number, where the hash fits,
 // and else answers with its head. It fails the test at whatever a control plane would have to quarantine.

@@ -204,6 +204,13 @@ type JoinToken struct {
 	Revision  int64
 }
 
+type KeySet struct {
+	Place     int64
+	Version   int64
+	Signed    []byte
+	CreatedAt time.Time
+}
+
 type License struct {
 	ID                string
 	Customer          string

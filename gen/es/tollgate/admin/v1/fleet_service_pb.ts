@@ -12,6 +12,8 @@ import type { Epoch } from "./epoch_pb";
 import { file_tollgate_admin_v1_epoch } from "./epoch_pb";
 import type { JoinToken } from "./join_token_pb";
 import { file_tollgate_admin_v1_join_token } from "./join_token_pb";
+import type { KeySet } from "./key_set_pb";
+import { file_tollgate_admin_v1_key_set } from "./key_set_pb";
 import type { Node } from "./node_pb";
 import { file_tollgate_admin_v1_node } from "./node_pb";
 import { file_tollgate_admin_v1_permission } from "./permission_pb";
@@ -21,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/fleet_service.proto.
  */
 export const file_tollgate_admin_v1_fleet_service: GenFile = /*@__PURE__*/
-  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLtAgoNRmxlZXRTZXR0aW5ncxIWCgVmbGVldBgBIAEoCUIHukgEcgIoQBIUCgNlbnYYAiABKAlCB7pIBHICKEASQQoLc3RhbGVfYWZ0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEkEKC2dyYWNlX2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIARJBCgtibG9ja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESQAoMbG9hbl9ob3Jpem9uGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESDAoEZXRhZxgHIAEoCRIVCg1vZmZsaW5lX3N0YXJ0GAggASgIIhkKF0dldEZsZWV0U2V0dGluZ3NSZXF1ZXN0Ik4KGEdldEZsZWV0U2V0dGluZ3NSZXNwb25zZRIyCghzZXR0aW5ncxgBIAEoCzIgLnRvbGxnYXRlLmFkbWluLnYxLkZsZWV0U2V0dGluZ3MiyAEKGlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0EjoKCHNldHRpbmdzGAEgASgLMiAudG9sbGdhdGUuYWRtaW4udjEuRmxlZXRTZXR0aW5nc0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ6ChtVcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2USMgoIc2V0dGluZ3MYASABKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5GbGVldFNldHRpbmdzEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giZgoQTGlzdE5vZGVzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMo0A8SGAoGZmlsdGVyGAMgASgJQgi6SAVyAyjQDyJUChFMaXN0Tm9kZXNSZXNwb25zZRImCgVub2RlcxgBIAMoCzIXLnRvbGxnYXRlLmFkbWluLnYxLk5vZGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIngKE1dhaXRGb3JFcG9jaFJlcXVlc3QSJwoFZXBvY2gYASABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBI4Cgd0aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgy6SAmqAQYiAgg8MgAiNwoUV2FpdEZvckVwb2NoUmVzcG9uc2USEAoIZW5mb3JjZWQYASABKAUSDQoFdG90YWwYAiABKAUi1AEKFkNyZWF0ZUpvaW5Ub2tlblJlcXVlc3QSFQoEbm9kZRgBIAEoCUIHukgEcgIoQBIYCgR1c2VzGAIgASgFQgq6SAcaBRiQTigAEjkKA3R0bBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESDwoHcmVwbGFjZRgEIAEoCBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJbChdDcmVhdGVKb2luVG9rZW5SZXNwb25zZRIwCgpqb2luX3Rva2VuGAEgASgLMhwudG9sbGdhdGUuYWRtaW4udjEuSm9pblRva2VuEg4KBnNlY3JldBgCIAEoCSJRChVMaXN0Sm9pblRva2Vuc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPImQKFkxpc3RKb2luVG9rZW5zUmVzcG9uc2USMQoLam9pbl90b2tlbnMYASADKAsyHC50b2xsZ2F0ZS5hZG1pbi52MS5Kb2luVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIoUBChZSZXZva2VKb2luVG9rZW5SZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABKEASJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgSFQoEZXRhZxgPIAEoCUIHukgEcgIoQCJLChdSZXZva2VKb2luVG9rZW5SZXNwb25zZRIwCgpqb2luX3Rva2VuGAEgASgLMhwudG9sbGdhdGUuYWRtaW4udjEuSm9pblRva2VuMvQHCgxGbGVldFNlcnZpY2UScAoJTGlzdE5vZGVzEiMudG9sbGdhdGUuYWRtaW4udjEuTGlzdE5vZGVzUmVxdWVzdBokLnRvbGxnYXRlLmFkbWluLnYxLkxpc3ROb2Rlc1Jlc3BvbnNlIhiQAgGItRgOgtPkkwILEgkvdjEvbm9kZXMShgEKDFdhaXRGb3JFcG9jaBImLnRvbGxnYXRlLmFkbWluLnYxLldhaXRGb3JFcG9jaFJlcXVlc3QaJy50b2xsZ2F0ZS5hZG1pbi52MS5XYWl0Rm9yRXBvY2hSZXNwb25zZSIlkAIBiLUYDoLT5JMCGBIWL3YxL25vZGVzOndhaXRGb3JFcG9jaBKOAQoQR2V0RmxlZXRTZXR0aW5ncxIqLnRvbGxnYXRlLmFkbWluLnYxLkdldEZsZWV0U2V0dGluZ3NSZXF1ZXN0GisudG9sbGdhdGUuYWRtaW4udjEuR2V0RmxlZXRTZXR0aW5nc1Jlc3BvbnNlIiGQAgGItRgOgtPkkwIUEhIvdjEvZmxlZXQvc2V0dGluZ3MSngEKE1VwZGF0ZUZsZWV0U2V0dGluZ3MSLS50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVGbGVldFNldHRpbmdzUmVxdWVzdBouLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXNwb25zZSIoiLUYE4LT5JMCHjoIc2V0dGluZ3MyEi92MS9mbGVldC9zZXR0aW5ncxKNAQoPQ3JlYXRlSm9pblRva2VuEikudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlSm9pblRva2VuUmVxdWVzdBoqLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUpvaW5Ub2tlblJlc3BvbnNlIiOItRgTgtPkkwIZOgEqIhQvdjEvZmxlZXQvam9pblRva2VucxKKAQoOTGlzdEpvaW5Ub2tlbnMSKC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Sm9pblRva2Vuc1JlcXVlc3QaKS50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Sm9pblRva2Vuc1Jlc3BvbnNlIiOQAgGItRgOgtPkkwIWEhQvdjEvZmxlZXQvam9pblRva2VucxKZAQoPUmV2b2tlSm9pblRva2VuEikudG9sbGdhdGUuYWRtaW4udjEuUmV2b2tlSm9pblRva2VuUmVxdWVzdBoqLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZUpvaW5Ub2tlblJlc3BvbnNlIi+ItRgTgtPkkwIlOgEqIiAvdjEvZmxlZXQvam9pblRva2Vucy97aWR9OnJldm9rZUK7AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhFGbGVldFNlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_join_token, file_tollgate_admin_v1_node, file_tollgate_admin_v1_permission]);
+  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLtAgoNRmxlZXRTZXR0aW5ncxIWCgVmbGVldBgBIAEoCUIHukgEcgIoQBIUCgNlbnYYAiABKAlCB7pIBHICKEASQQoLc3RhbGVfYWZ0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEkEKC2dyYWNlX2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIARJBCgtibG9ja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESQAoMbG9hbl9ob3Jpem9uGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESDAoEZXRhZxgHIAEoCRIVCg1vZmZsaW5lX3N0YXJ0GAggASgIIhkKF0dldEZsZWV0U2V0dGluZ3NSZXF1ZXN0Ik4KGEdldEZsZWV0U2V0dGluZ3NSZXNwb25zZRIyCghzZXR0aW5ncxgBIAEoCzIgLnRvbGxnYXRlLmFkbWluLnYxLkZsZWV0U2V0dGluZ3MiyAEKGlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0EjoKCHNldHRpbmdzGAEgASgLMiAudG9sbGdhdGUuYWRtaW4udjEuRmxlZXRTZXR0aW5nc0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ6ChtVcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2USMgoIc2V0dGluZ3MYASABKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5GbGVldFNldHRpbmdzEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giEgoQR2V0S2V5U2V0UmVxdWVzdCI/ChFHZXRLZXlTZXRSZXNwb25zZRIqCgdrZXlfc2V0GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuS2V5U2V0Im4KEFNldEtleVNldFJlcXVlc3QSGwoGc2lnbmVkGAEgASgMQgu6SAh6BhABGICAIBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCI/ChFTZXRLZXlTZXRSZXNwb25zZRIqCgdrZXlfc2V0GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuS2V5U2V0ImYKEExpc3ROb2Rlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iVAoRTGlzdE5vZGVzUmVzcG9uc2USJgoFbm9kZXMYASADKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5Ob2RlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ4ChNXYWl0Rm9yRXBvY2hSZXF1ZXN0EicKBWVwb2NoGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSOAoHdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGIgIIPDIAIjcKFFdhaXRGb3JFcG9jaFJlc3BvbnNlEhAKCGVuZm9yY2VkGAEgASgFEg0KBXRvdGFsGAIgASgFItQBChZDcmVhdGVKb2luVG9rZW5SZXF1ZXN0EhUKBG5vZGUYASABKAlCB7pIBHICKEASGAoEdXNlcxgCIAEoBUIKukgHGgUYkE4oABI5CgN0dGwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEg8KB3JlcGxhY2UYBCABKAgSJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgiWwoXQ3JlYXRlSm9pblRva2VuUmVzcG9uc2USMAoKam9pbl90b2tlbhgBIAEoCzIcLnRvbGxnYXRlLmFkbWluLnYxLkpvaW5Ub2tlbhIOCgZzZWNyZXQYAiABKAkiUQoVTGlzdEpvaW5Ub2tlbnNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAyjQDyJkChZMaXN0Sm9pblRva2Vuc1Jlc3BvbnNlEjEKC2pvaW5fdG9rZW5zGAEgAygLMhwudG9sbGdhdGUuYWRtaW4udjEuSm9pblRva2VuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKFAQoWUmV2b2tlSm9pblRva2VuUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIEhUKBGV0YWcYDyABKAlCB7pIBHICKEAiSwoXUmV2b2tlSm9pblRva2VuUmVzcG9uc2USMAoKam9pbl90b2tlbhgBIAEoCzIcLnRvbGxnYXRlLmFkbWluLnYxLkpvaW5Ub2tlbjLmCQoMRmxlZXRTZXJ2aWNlEnAKCUxpc3ROb2RlcxIjLnRvbGxnYXRlLmFkbWluLnYxLkxpc3ROb2Rlc1JlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Tm9kZXNSZXNwb25zZSIYkAIBiLUYDoLT5JMCCxIJL3YxL25vZGVzEoYBCgxXYWl0Rm9yRXBvY2gSJi50b2xsZ2F0ZS5hZG1pbi52MS5XYWl0Rm9yRXBvY2hSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuV2FpdEZvckVwb2NoUmVzcG9uc2UiJZACAYi1GA6C0+STAhgSFi92MS9ub2Rlczp3YWl0Rm9yRXBvY2gSjgEKEEdldEZsZWV0U2V0dGluZ3MSKi50b2xsZ2F0ZS5hZG1pbi52MS5HZXRGbGVldFNldHRpbmdzUmVxdWVzdBorLnRvbGxnYXRlLmFkbWluLnYxLkdldEZsZWV0U2V0dGluZ3NSZXNwb25zZSIhkAIBiLUYDoLT5JMCFBISL3YxL2ZsZWV0L3NldHRpbmdzEp4BChNVcGRhdGVGbGVldFNldHRpbmdzEi0udG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlRmxlZXRTZXR0aW5nc1JlcXVlc3QaLi50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2UiKIi1GBOC0+STAh46CHNldHRpbmdzMhIvdjEvZmxlZXQvc2V0dGluZ3MSdwoJR2V0S2V5U2V0EiMudG9sbGdhdGUuYWRtaW4udjEuR2V0S2V5U2V0UmVxdWVzdBokLnRvbGxnYXRlLmFkbWluLnYxLkdldEtleVNldFJlc3BvbnNlIh+QAgGItRgOgtPkkwISEhAvdjEvZmxlZXQva2V5U2V0EncKCVNldEtleVNldBIjLnRvbGxnYXRlLmFkbWluLnYxLlNldEtleVNldFJlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5TZXRLZXlTZXRSZXNwb25zZSIfiLUYE4LT5JMCFToBKhoQL3YxL2ZsZWV0L2tleVNldBKNAQoPQ3JlYXRlSm9pblRva2VuEikudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlSm9pblRva2VuUmVxdWVzdBoqLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUpvaW5Ub2tlblJlc3BvbnNlIiOItRgTgtPkkwIZOgEqIhQvdjEvZmxlZXQvam9pblRva2VucxKKAQoOTGlzdEpvaW5Ub2tlbnMSKC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Sm9pblRva2Vuc1JlcXVlc3QaKS50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Sm9pblRva2Vuc1Jlc3BvbnNlIiOQAgGItRgOgtPkkwIWEhQvdjEvZmxlZXQvam9pblRva2VucxKZAQoPUmV2b2tlSm9pblRva2VuEikudG9sbGdhdGUuYWRtaW4udjEuUmV2b2tlSm9pblRva2VuUmVxdWVzdBoqLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZUpvaW5Ub2tlblJlc3BvbnNlIi+ItRgTgtPkkwIlOgEqIiAvdjEvZmxlZXQvam9pblRva2Vucy97aWR9OnJldm9rZUK7AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhFGbGVldFNlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_join_token, file_tollgate_admin_v1_key_set, file_tollgate_admin_v1_node, file_tollgate_admin_v1_permission]);
 
 /**
  * FleetSettings hold for all nodes, which get them as signed rules.
@@ -184,6 +186,87 @@ export const UpdateFleetSettingsResponseSchema: GenMessage<UpdateFleetSettingsRe
   messageDesc(file_tollgate_admin_v1_fleet_service, 4);
 
 /**
+ * @generated from message tollgate.admin.v1.GetKeySetRequest
+ */
+export type GetKeySetRequest = Message<"tollgate.admin.v1.GetKeySetRequest"> & {
+};
+
+/**
+ * Describes the message tollgate.admin.v1.GetKeySetRequest.
+ * Use `create(GetKeySetRequestSchema)` to create a new message.
+ */
+export const GetKeySetRequestSchema: GenMessage<GetKeySetRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 5);
+
+/**
+ * @generated from message tollgate.admin.v1.GetKeySetResponse
+ */
+export type GetKeySetResponse = Message<"tollgate.admin.v1.GetKeySetResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.KeySet key_set = 1;
+   */
+  keySet?: KeySet | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.GetKeySetResponse.
+ * Use `create(GetKeySetResponseSchema)` to create a new message.
+ */
+export const GetKeySetResponseSchema: GenMessage<GetKeySetResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 6);
+
+/**
+ * @generated from message tollgate.admin.v1.SetKeySetRequest
+ */
+export type SetKeySetRequest = Message<"tollgate.admin.v1.SetKeySetRequest"> & {
+  /**
+   * An encoded `tollgate.rules.v1.Trust`, as `tollgate trust` makes it.
+   *
+   * @generated from field: bytes signed = 1;
+   */
+  signed: Uint8Array;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.SetKeySetRequest.
+ * Use `create(SetKeySetRequestSchema)` to create a new message.
+ */
+export const SetKeySetRequestSchema: GenMessage<SetKeySetRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 7);
+
+/**
+ * @generated from message tollgate.admin.v1.SetKeySetResponse
+ */
+export type SetKeySetResponse = Message<"tollgate.admin.v1.SetKeySetResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.KeySet key_set = 1;
+   */
+  keySet?: KeySet | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.SetKeySetResponse.
+ * Use `create(SetKeySetResponseSchema)` to create a new message.
+ */
+export const SetKeySetResponseSchema: GenMessage<SetKeySetResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 8);
+
+/**
  * @generated from message tollgate.admin.v1.ListNodesRequest
  */
 export type ListNodesRequest = Message<"tollgate.admin.v1.ListNodesRequest"> & {
@@ -212,7 +295,7 @@ export type ListNodesRequest = Message<"tollgate.admin.v1.ListNodesRequest"> & {
  * Use `create(ListNodesRequestSchema)` to create a new message.
  */
 export const ListNodesRequestSchema: GenMessage<ListNodesRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 5);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 9);
 
 /**
  * @generated from message tollgate.admin.v1.ListNodesResponse
@@ -236,7 +319,7 @@ export type ListNodesResponse = Message<"tollgate.admin.v1.ListNodesResponse"> &
  * Use `create(ListNodesResponseSchema)` to create a new message.
  */
 export const ListNodesResponseSchema: GenMessage<ListNodesResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 6);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 10);
 
 /**
  * @generated from message tollgate.admin.v1.WaitForEpochRequest
@@ -262,7 +345,7 @@ export type WaitForEpochRequest = Message<"tollgate.admin.v1.WaitForEpochRequest
  * Use `create(WaitForEpochRequestSchema)` to create a new message.
  */
 export const WaitForEpochRequestSchema: GenMessage<WaitForEpochRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 7);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 11);
 
 /**
  * @generated from message tollgate.admin.v1.WaitForEpochResponse
@@ -284,7 +367,7 @@ export type WaitForEpochResponse = Message<"tollgate.admin.v1.WaitForEpochRespon
  * Use `create(WaitForEpochResponseSchema)` to create a new message.
  */
 export const WaitForEpochResponseSchema: GenMessage<WaitForEpochResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 8);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 12);
 
 /**
  * @generated from message tollgate.admin.v1.CreateJoinTokenRequest
@@ -340,7 +423,7 @@ export type CreateJoinTokenRequest = Message<"tollgate.admin.v1.CreateJoinTokenR
  * Use `create(CreateJoinTokenRequestSchema)` to create a new message.
  */
 export const CreateJoinTokenRequestSchema: GenMessage<CreateJoinTokenRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 9);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 13);
 
 /**
  * @generated from message tollgate.admin.v1.CreateJoinTokenResponse
@@ -364,7 +447,7 @@ export type CreateJoinTokenResponse = Message<"tollgate.admin.v1.CreateJoinToken
  * Use `create(CreateJoinTokenResponseSchema)` to create a new message.
  */
 export const CreateJoinTokenResponseSchema: GenMessage<CreateJoinTokenResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 10);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 14);
 
 /**
  * @generated from message tollgate.admin.v1.ListJoinTokensRequest
@@ -388,7 +471,7 @@ export type ListJoinTokensRequest = Message<"tollgate.admin.v1.ListJoinTokensReq
  * Use `create(ListJoinTokensRequestSchema)` to create a new message.
  */
 export const ListJoinTokensRequestSchema: GenMessage<ListJoinTokensRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 11);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 15);
 
 /**
  * @generated from message tollgate.admin.v1.ListJoinTokensResponse
@@ -412,7 +495,7 @@ export type ListJoinTokensResponse = Message<"tollgate.admin.v1.ListJoinTokensRe
  * Use `create(ListJoinTokensResponseSchema)` to create a new message.
  */
 export const ListJoinTokensResponseSchema: GenMessage<ListJoinTokensResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 12);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 16);
 
 /**
  * @generated from message tollgate.admin.v1.RevokeJoinTokenRequest
@@ -451,7 +534,7 @@ export type RevokeJoinTokenRequest = Message<"tollgate.admin.v1.RevokeJoinTokenR
  * Use `create(RevokeJoinTokenRequestSchema)` to create a new message.
  */
 export const RevokeJoinTokenRequestSchema: GenMessage<RevokeJoinTokenRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 13);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 17);
 
 /**
  * @generated from message tollgate.admin.v1.RevokeJoinTokenResponse
@@ -468,7 +551,7 @@ export type RevokeJoinTokenResponse = Message<"tollgate.admin.v1.RevokeJoinToken
  * Use `create(RevokeJoinTokenResponseSchema)` to create a new message.
  */
 export const RevokeJoinTokenResponseSchema: GenMessage<RevokeJoinTokenResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 14);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 18);
 
 /**
  * FleetService shows the nodes and what they enforce.
@@ -516,6 +599,27 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof UpdateFleetSettingsRequestSchema;
     output: typeof UpdateFleetSettingsResponseSchema;
+  },
+  /**
+   * Shows which online keys count.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.GetKeySet
+   */
+  getKeySet: {
+    methodKind: "unary";
+    input: typeof GetKeySetRequestSchema;
+    output: typeof GetKeySetResponseSchema;
+  },
+  /**
+   * Brings a newer key set into force, on control planes and nodes. It has to be
+   * signed by the fleet's root, or by a root that this one has made its successor.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.SetKeySet
+   */
+  setKeySet: {
+    methodKind: "unary";
+    input: typeof SetKeySetRequestSchema;
+    output: typeof SetKeySetResponseSchema;
   },
   /**
    * Makes a token by which nodes join. The one string is in this answer and nowhere

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/join/v1/join.proto.
  */
 export const file_tollgate_join_v1_join: GenFile = /*@__PURE__*/
-  fileDesc("Cht0b2xsZ2F0ZS9qb2luL3YxL2pvaW4ucHJvdG8SEHRvbGxnYXRlLmpvaW4udjEiYAoLSm9pblJlcXVlc3QSDQoFdG9rZW4YASABKAkSDAoEbm9kZRgCIAEoCRISCgpwdWJsaWNfa2V5GAMgASgMEhEKCW5hdHNfdXNlchgEIAEoCRINCgVwcm9vZhgFIAEoDCJoCgxKb2luUmVzcG9uc2USDQoFZmxlZXQYASABKAkSEwoLY2VydGlmaWNhdGUYAiABKAwSEQoJbmF0c191cmxzGAMgAygJEhAKCG5hdHNfand0GAQgASgJEg8KB25hdHNfY2EYBSABKAkiRQoMUmVuZXdSZXF1ZXN0EhMKC2NlcnRpZmljYXRlGAEgASgMEhEKCW5hdHNfdXNlchgCIAEoCRINCgVwcm9vZhgDIAEoDCI2Cg1SZW5ld1Jlc3BvbnNlEhMKC2NlcnRpZmljYXRlGAEgASgMEhAKCG5hdHNfand0GAIgASgJMp4BCgtKb2luU2VydmljZRJFCgRKb2luEh0udG9sbGdhdGUuam9pbi52MS5Kb2luUmVxdWVzdBoeLnRvbGxnYXRlLmpvaW4udjEuSm9pblJlc3BvbnNlEkgKBVJlbmV3Eh4udG9sbGdhdGUuam9pbi52MS5SZW5ld1JlcXVlc3QaHy50b2xsZ2F0ZS5qb2luLnYxLlJlbmV3UmVzcG9uc2VCrAEKFGNvbS50b2xsZ2F0ZS5qb2luLnYxQglKb2luUHJvdG9QAVondG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2pvaW4vdjE7am9pbnYxogIDVEpYqgIQVG9sbGdhdGUuSm9pbi5WMcoCEFRvbGxnYXRlXEpvaW5cVjHiAhxUb2xsZ2F0ZVxKb2luXFYxXEdQQk1ldGFkYXRh6gISVG9sbGdhdGU6OkpvaW46OlYxYgZwcm90bzM");
+  fileDesc("Cht0b2xsZ2F0ZS9qb2luL3YxL2pvaW4ucHJvdG8SEHRvbGxnYXRlLmpvaW4udjEiYAoLSm9pblJlcXVlc3QSDQoFdG9rZW4YASABKAkSDAoEbm9kZRgCIAEoCRISCgpwdWJsaWNfa2V5GAMgASgMEhEKCW5hdHNfdXNlchgEIAEoCRINCgVwcm9vZhgFIAEoDCJ3CgxKb2luUmVzcG9uc2USDQoFZmxlZXQYASABKAkSEwoLY2VydGlmaWNhdGUYAiABKAwSEQoJbmF0c191cmxzGAMgAygJEhAKCG5hdHNfand0GAQgASgJEg8KB25hdHNfY2EYBSABKAkSDQoFdHJ1c3QYBiABKAwiRQoMUmVuZXdSZXF1ZXN0EhMKC2NlcnRpZmljYXRlGAEgASgMEhEKCW5hdHNfdXNlchgCIAEoCRINCgVwcm9vZhgDIAEoDCI2Cg1SZW5ld1Jlc3BvbnNlEhMKC2NlcnRpZmljYXRlGAEgASgMEhAKCG5hdHNfand0GAIgASgJMp4BCgtKb2luU2VydmljZRJFCgRKb2luEh0udG9sbGdhdGUuam9pbi52MS5Kb2luUmVxdWVzdBoeLnRvbGxnYXRlLmpvaW4udjEuSm9pblJlc3BvbnNlEkgKBVJlbmV3Eh4udG9sbGdhdGUuam9pbi52MS5SZW5ld1JlcXVlc3QaHy50b2xsZ2F0ZS5qb2luLnYxLlJlbmV3UmVzcG9uc2VCrAEKFGNvbS50b2xsZ2F0ZS5qb2luLnYxQglKb2luUHJvdG9QAVondG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2pvaW4vdjE7am9pbnYxogIDVEpYqgIQVG9sbGdhdGUuSm9pbi5WMcoCEFRvbGxnYXRlXEpvaW5cVjHiAhxUb2xsZ2F0ZVxKb2luXFYxXEdQQk1ldGFkYXRh6gISVG9sbGdhdGU6OkpvaW46OlYxYgZwcm90bzM");
 
 /**
  * @generated from message tollgate.join.v1.JoinRequest
@@ -71,7 +71,8 @@ export type JoinResponse = Message<"tollgate.join.v1.JoinResponse"> & {
   fleet: string;
 
   /**
-   * A rules.v1.Signed of kind certificate. The node verifies it by its own root.
+   * A rules.v1.Signed of kind certificate. The node verifies it by its own root, and
+   * by trust.
    *
    * @generated from field: bytes certificate = 2;
    */
@@ -97,6 +98,14 @@ export type JoinResponse = Message<"tollgate.join.v1.JoinResponse"> & {
    * @generated from field: string nats_ca = 5;
    */
   natsCa: string;
+
+  /**
+   * The key set in force, a rules.v1.Trust, which says whose certificates count. The
+   * node verifies it by its own root. Empty: there is none yet.
+   *
+   * @generated from field: bytes trust = 6;
+   */
+  trust: Uint8Array;
 };
 
 /**

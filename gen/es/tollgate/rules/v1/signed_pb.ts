@@ -18,7 +18,8 @@ export const file_tollgate_rules_v1_signed: GenFile = /*@__PURE__*/
  * Signed carries bytes that someone vouches for. The signature is Ed25519
  * (RFC 8032) over `"tollgate/" + kind + "/v1\x00" + payload`, so that a message of
  * one kind can never pass as another. Kinds: `certificate`, `envelope`,
- * `snapshot`, `heartbeat`, `segment`, `receipt`.
+ * `snapshot`, `heartbeat`, `segment`, `receipt`, and, by the root, `key_set` and
+ * `root_transition`.
  *
  * @generated from message tollgate.rules.v1.Signed
  */
@@ -39,6 +40,7 @@ export type Signed = Message<"tollgate.rules.v1.Signed"> & {
    * Who signed: a Signed of kind `certificate`, signed by the fleet's root, or, for
    * a key of USAGE_NODE alone, by an issuer. Inside a certificate: empty where the
    * root signed it, the issuer's certificate (signed by the root) where an issuer did.
+   * Empty in a key set, too.
    *
    * @generated from field: bytes certificate = 3;
    */

@@ -340,6 +340,194 @@ func (x *UpdateFleetSettingsResponse) GetEpoch() *Epoch {
 	return nil
 }
 
+type GetKeySetRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetKeySetRequest) Reset() {
+	*x = GetKeySetRequest{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetKeySetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetKeySetRequest) ProtoMessage() {}
+
+func (x *GetKeySetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetKeySetRequest.ProtoReflect.Descriptor instead.
+func (*GetKeySetRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{5}
+}
+
+type GetKeySetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	KeySet        *KeySet                `protobuf:"bytes,1,opt,name=key_set,json=keySet,proto3" json:"key_set,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetKeySetResponse) Reset() {
+	*x = GetKeySetResponse{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetKeySetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetKeySetResponse) ProtoMessage() {}
+
+func (x *GetKeySetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetKeySetResponse.ProtoReflect.Descriptor instead.
+func (*GetKeySetResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetKeySetResponse) GetKeySet() *KeySet {
+	if x != nil {
+		return x.KeySet
+	}
+	return nil
+}
+
+type SetKeySetRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An encoded `tollgate.rules.v1.Trust`, as `tollgate trust` makes it.
+	Signed []byte `protobuf:"bytes,1,opt,name=signed,proto3" json:"signed,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetKeySetRequest) Reset() {
+	*x = SetKeySetRequest{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetKeySetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetKeySetRequest) ProtoMessage() {}
+
+func (x *SetKeySetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetKeySetRequest.ProtoReflect.Descriptor instead.
+func (*SetKeySetRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SetKeySetRequest) GetSigned() []byte {
+	if x != nil {
+		return x.Signed
+	}
+	return nil
+}
+
+func (x *SetKeySetRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SetKeySetRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type SetKeySetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	KeySet        *KeySet                `protobuf:"bytes,1,opt,name=key_set,json=keySet,proto3" json:"key_set,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetKeySetResponse) Reset() {
+	*x = SetKeySetResponse{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetKeySetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetKeySetResponse) ProtoMessage() {}
+
+func (x *SetKeySetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetKeySetResponse.ProtoReflect.Descriptor instead.
+func (*SetKeySetResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SetKeySetResponse) GetKeySet() *KeySet {
+	if x != nil {
+		return x.KeySet
+	}
+	return nil
+}
+
 type ListNodesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 0: 50. Clamped at 1,000.
@@ -353,7 +541,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[5]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -365,7 +553,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[5]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -378,7 +566,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListNodesRequest) GetPageSize() int32 {
@@ -413,7 +601,7 @@ type ListNodesResponse struct {
 
 func (x *ListNodesResponse) Reset() {
 	*x = ListNodesResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[6]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -425,7 +613,7 @@ func (x *ListNodesResponse) String() string {
 func (*ListNodesResponse) ProtoMessage() {}
 
 func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[6]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -438,7 +626,7 @@ func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListNodesResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListNodesResponse) GetNodes() []*Node {
@@ -467,7 +655,7 @@ type WaitForEpochRequest struct {
 
 func (x *WaitForEpochRequest) Reset() {
 	*x = WaitForEpochRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[7]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -479,7 +667,7 @@ func (x *WaitForEpochRequest) String() string {
 func (*WaitForEpochRequest) ProtoMessage() {}
 
 func (x *WaitForEpochRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[7]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -492,7 +680,7 @@ func (x *WaitForEpochRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitForEpochRequest.ProtoReflect.Descriptor instead.
 func (*WaitForEpochRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WaitForEpochRequest) GetEpoch() *Epoch {
@@ -519,7 +707,7 @@ type WaitForEpochResponse struct {
 
 func (x *WaitForEpochResponse) Reset() {
 	*x = WaitForEpochResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[8]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -531,7 +719,7 @@ func (x *WaitForEpochResponse) String() string {
 func (*WaitForEpochResponse) ProtoMessage() {}
 
 func (x *WaitForEpochResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[8]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -544,7 +732,7 @@ func (x *WaitForEpochResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitForEpochResponse.ProtoReflect.Descriptor instead.
 func (*WaitForEpochResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WaitForEpochResponse) GetEnforced() int32 {
@@ -583,7 +771,7 @@ type CreateJoinTokenRequest struct {
 
 func (x *CreateJoinTokenRequest) Reset() {
 	*x = CreateJoinTokenRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[9]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +783,7 @@ func (x *CreateJoinTokenRequest) String() string {
 func (*CreateJoinTokenRequest) ProtoMessage() {}
 
 func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[9]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +796,7 @@ func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateJoinTokenRequest) GetNode() string {
@@ -664,7 +852,7 @@ type CreateJoinTokenResponse struct {
 
 func (x *CreateJoinTokenResponse) Reset() {
 	*x = CreateJoinTokenResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[10]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -676,7 +864,7 @@ func (x *CreateJoinTokenResponse) String() string {
 func (*CreateJoinTokenResponse) ProtoMessage() {}
 
 func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[10]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -689,7 +877,7 @@ func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreateJoinTokenResponse) GetJoinToken() *JoinToken {
@@ -717,7 +905,7 @@ type ListJoinTokensRequest struct {
 
 func (x *ListJoinTokensRequest) Reset() {
 	*x = ListJoinTokensRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[11]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +917,7 @@ func (x *ListJoinTokensRequest) String() string {
 func (*ListJoinTokensRequest) ProtoMessage() {}
 
 func (x *ListJoinTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[11]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +930,7 @@ func (x *ListJoinTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJoinTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListJoinTokensRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListJoinTokensRequest) GetPageSize() int32 {
@@ -770,7 +958,7 @@ type ListJoinTokensResponse struct {
 
 func (x *ListJoinTokensResponse) Reset() {
 	*x = ListJoinTokensResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[12]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +970,7 @@ func (x *ListJoinTokensResponse) String() string {
 func (*ListJoinTokensResponse) ProtoMessage() {}
 
 func (x *ListJoinTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[12]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +983,7 @@ func (x *ListJoinTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJoinTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListJoinTokensResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListJoinTokensResponse) GetJoinTokens() []*JoinToken {
@@ -828,7 +1016,7 @@ type RevokeJoinTokenRequest struct {
 
 func (x *RevokeJoinTokenRequest) Reset() {
 	*x = RevokeJoinTokenRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[13]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -840,7 +1028,7 @@ func (x *RevokeJoinTokenRequest) String() string {
 func (*RevokeJoinTokenRequest) ProtoMessage() {}
 
 func (x *RevokeJoinTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[13]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -853,7 +1041,7 @@ func (x *RevokeJoinTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeJoinTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeJoinTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RevokeJoinTokenRequest) GetId() string {
@@ -893,7 +1081,7 @@ type RevokeJoinTokenResponse struct {
 
 func (x *RevokeJoinTokenResponse) Reset() {
 	*x = RevokeJoinTokenResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[14]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +1093,7 @@ func (x *RevokeJoinTokenResponse) String() string {
 func (*RevokeJoinTokenResponse) ProtoMessage() {}
 
 func (x *RevokeJoinTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[14]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +1106,7 @@ func (x *RevokeJoinTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeJoinTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeJoinTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{14}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RevokeJoinTokenResponse) GetJoinToken() *JoinToken {
@@ -932,7 +1120,7 @@ var File_tollgate_admin_v1_fleet_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\n" +
-	"%tollgate/admin/v1/fleet_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\"tollgate/admin/v1/join_token.proto\x1a\x1ctollgate/admin/v1/node.proto\x1a\"tollgate/admin/v1/permission.proto\"\xbe\x03\n" +
+	"%tollgate/admin/v1/fleet_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\"tollgate/admin/v1/join_token.proto\x1a\x1ftollgate/admin/v1/key_set.proto\x1a\x1ctollgate/admin/v1/node.proto\x1a\"tollgate/admin/v1/permission.proto\"\xbe\x03\n" +
 	"\rFleetSettings\x12\x1d\n" +
 	"\x05fleet\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05fleet\x12\x19\n" +
 	"\x03env\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\x03env\x12M\n" +
@@ -957,7 +1145,17 @@ const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"\x8b\x01\n" +
 	"\x1bUpdateFleetSettingsResponse\x12<\n" +
 	"\bsettings\x18\x01 \x01(\v2 .tollgate.admin.v1.FleetSettingsR\bsettings\x12.\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\x83\x01\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\"\x12\n" +
+	"\x10GetKeySetRequest\"G\n" +
+	"\x11GetKeySetResponse\x122\n" +
+	"\akey_set\x18\x01 \x01(\v2\x19.tollgate.admin.v1.KeySetR\x06keySet\"\x8f\x01\n" +
+	"\x10SetKeySetRequest\x12#\n" +
+	"\x06signed\x18\x01 \x01(\fB\v\xbaH\bz\x06\x10\x01\x18\x80\x80 R\x06signed\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"G\n" +
+	"\x11SetKeySetResponse\x122\n" +
+	"\akey_set\x18\x01 \x01(\v2\x19.tollgate.admin.v1.KeySetR\x06keySet\"\x83\x01\n" +
 	"\x10ListNodesRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -1001,12 +1199,14 @@ const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"V\n" +
 	"\x17RevokeJoinTokenResponse\x12;\n" +
 	"\n" +
-	"join_token\x18\x01 \x01(\v2\x1c.tollgate.admin.v1.JoinTokenR\tjoinToken2\xf4\a\n" +
+	"join_token\x18\x01 \x01(\v2\x1c.tollgate.admin.v1.JoinTokenR\tjoinToken2\xe6\t\n" +
 	"\fFleetService\x12p\n" +
 	"\tListNodes\x12#.tollgate.admin.v1.ListNodesRequest\x1a$.tollgate.admin.v1.ListNodesResponse\"\x18\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\v\x12\t/v1/nodes\x90\x02\x01\x12\x86\x01\n" +
 	"\fWaitForEpoch\x12&.tollgate.admin.v1.WaitForEpochRequest\x1a'.tollgate.admin.v1.WaitForEpochResponse\"%\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/nodes:waitForEpoch\x90\x02\x01\x12\x8e\x01\n" +
 	"\x10GetFleetSettings\x12*.tollgate.admin.v1.GetFleetSettingsRequest\x1a+.tollgate.admin.v1.GetFleetSettingsResponse\"!\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/fleet/settings\x90\x02\x01\x12\x9e\x01\n" +
-	"\x13UpdateFleetSettings\x12-.tollgate.admin.v1.UpdateFleetSettingsRequest\x1a..tollgate.admin.v1.UpdateFleetSettingsResponse\"(\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x1e:\bsettings2\x12/v1/fleet/settings\x12\x8d\x01\n" +
+	"\x13UpdateFleetSettings\x12-.tollgate.admin.v1.UpdateFleetSettingsRequest\x1a..tollgate.admin.v1.UpdateFleetSettingsResponse\"(\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x1e:\bsettings2\x12/v1/fleet/settings\x12w\n" +
+	"\tGetKeySet\x12#.tollgate.admin.v1.GetKeySetRequest\x1a$.tollgate.admin.v1.GetKeySetResponse\"\x1f\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/fleet/keySet\x90\x02\x01\x12w\n" +
+	"\tSetKeySet\x12#.tollgate.admin.v1.SetKeySetRequest\x1a$.tollgate.admin.v1.SetKeySetResponse\"\x1f\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x15:\x01*\x1a\x10/v1/fleet/keySet\x12\x8d\x01\n" +
 	"\x0fCreateJoinToken\x12).tollgate.admin.v1.CreateJoinTokenRequest\x1a*.tollgate.admin.v1.CreateJoinTokenResponse\"#\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/fleet/joinTokens\x12\x8a\x01\n" +
 	"\x0eListJoinTokens\x12(.tollgate.admin.v1.ListJoinTokensRequest\x1a).tollgate.admin.v1.ListJoinTokensResponse\"#\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/fleet/joinTokens\x90\x02\x01\x12\x99\x01\n" +
 	"\x0fRevokeJoinToken\x12).tollgate.admin.v1.RevokeJoinTokenRequest\x1a*.tollgate.admin.v1.RevokeJoinTokenResponse\"/\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02%:\x01*\" /v1/fleet/joinTokens/{id}:revokeB\xbb\x01\n" +
@@ -1024,65 +1224,76 @@ func file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP() []byte {
 	return file_tollgate_admin_v1_fleet_service_proto_rawDescData
 }
 
-var file_tollgate_admin_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_tollgate_admin_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_tollgate_admin_v1_fleet_service_proto_goTypes = []any{
 	(*FleetSettings)(nil),               // 0: tollgate.admin.v1.FleetSettings
 	(*GetFleetSettingsRequest)(nil),     // 1: tollgate.admin.v1.GetFleetSettingsRequest
 	(*GetFleetSettingsResponse)(nil),    // 2: tollgate.admin.v1.GetFleetSettingsResponse
 	(*UpdateFleetSettingsRequest)(nil),  // 3: tollgate.admin.v1.UpdateFleetSettingsRequest
 	(*UpdateFleetSettingsResponse)(nil), // 4: tollgate.admin.v1.UpdateFleetSettingsResponse
-	(*ListNodesRequest)(nil),            // 5: tollgate.admin.v1.ListNodesRequest
-	(*ListNodesResponse)(nil),           // 6: tollgate.admin.v1.ListNodesResponse
-	(*WaitForEpochRequest)(nil),         // 7: tollgate.admin.v1.WaitForEpochRequest
-	(*WaitForEpochResponse)(nil),        // 8: tollgate.admin.v1.WaitForEpochResponse
-	(*CreateJoinTokenRequest)(nil),      // 9: tollgate.admin.v1.CreateJoinTokenRequest
-	(*CreateJoinTokenResponse)(nil),     // 10: tollgate.admin.v1.CreateJoinTokenResponse
-	(*ListJoinTokensRequest)(nil),       // 11: tollgate.admin.v1.ListJoinTokensRequest
-	(*ListJoinTokensResponse)(nil),      // 12: tollgate.admin.v1.ListJoinTokensResponse
-	(*RevokeJoinTokenRequest)(nil),      // 13: tollgate.admin.v1.RevokeJoinTokenRequest
-	(*RevokeJoinTokenResponse)(nil),     // 14: tollgate.admin.v1.RevokeJoinTokenResponse
-	(*durationpb.Duration)(nil),         // 15: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),       // 16: google.protobuf.FieldMask
-	(*Epoch)(nil),                       // 17: tollgate.admin.v1.Epoch
-	(*Node)(nil),                        // 18: tollgate.admin.v1.Node
-	(*JoinToken)(nil),                   // 19: tollgate.admin.v1.JoinToken
+	(*GetKeySetRequest)(nil),            // 5: tollgate.admin.v1.GetKeySetRequest
+	(*GetKeySetResponse)(nil),           // 6: tollgate.admin.v1.GetKeySetResponse
+	(*SetKeySetRequest)(nil),            // 7: tollgate.admin.v1.SetKeySetRequest
+	(*SetKeySetResponse)(nil),           // 8: tollgate.admin.v1.SetKeySetResponse
+	(*ListNodesRequest)(nil),            // 9: tollgate.admin.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),           // 10: tollgate.admin.v1.ListNodesResponse
+	(*WaitForEpochRequest)(nil),         // 11: tollgate.admin.v1.WaitForEpochRequest
+	(*WaitForEpochResponse)(nil),        // 12: tollgate.admin.v1.WaitForEpochResponse
+	(*CreateJoinTokenRequest)(nil),      // 13: tollgate.admin.v1.CreateJoinTokenRequest
+	(*CreateJoinTokenResponse)(nil),     // 14: tollgate.admin.v1.CreateJoinTokenResponse
+	(*ListJoinTokensRequest)(nil),       // 15: tollgate.admin.v1.ListJoinTokensRequest
+	(*ListJoinTokensResponse)(nil),      // 16: tollgate.admin.v1.ListJoinTokensResponse
+	(*RevokeJoinTokenRequest)(nil),      // 17: tollgate.admin.v1.RevokeJoinTokenRequest
+	(*RevokeJoinTokenResponse)(nil),     // 18: tollgate.admin.v1.RevokeJoinTokenResponse
+	(*durationpb.Duration)(nil),         // 19: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),       // 20: google.protobuf.FieldMask
+	(*Epoch)(nil),                       // 21: tollgate.admin.v1.Epoch
+	(*KeySet)(nil),                      // 22: tollgate.admin.v1.KeySet
+	(*Node)(nil),                        // 23: tollgate.admin.v1.Node
+	(*JoinToken)(nil),                   // 24: tollgate.admin.v1.JoinToken
 }
 var file_tollgate_admin_v1_fleet_service_proto_depIdxs = []int32{
-	15, // 0: tollgate.admin.v1.FleetSettings.stale_after:type_name -> google.protobuf.Duration
-	15, // 1: tollgate.admin.v1.FleetSettings.grace_after:type_name -> google.protobuf.Duration
-	15, // 2: tollgate.admin.v1.FleetSettings.block_after:type_name -> google.protobuf.Duration
-	15, // 3: tollgate.admin.v1.FleetSettings.loan_horizon:type_name -> google.protobuf.Duration
+	19, // 0: tollgate.admin.v1.FleetSettings.stale_after:type_name -> google.protobuf.Duration
+	19, // 1: tollgate.admin.v1.FleetSettings.grace_after:type_name -> google.protobuf.Duration
+	19, // 2: tollgate.admin.v1.FleetSettings.block_after:type_name -> google.protobuf.Duration
+	19, // 3: tollgate.admin.v1.FleetSettings.loan_horizon:type_name -> google.protobuf.Duration
 	0,  // 4: tollgate.admin.v1.GetFleetSettingsResponse.settings:type_name -> tollgate.admin.v1.FleetSettings
 	0,  // 5: tollgate.admin.v1.UpdateFleetSettingsRequest.settings:type_name -> tollgate.admin.v1.FleetSettings
-	16, // 6: tollgate.admin.v1.UpdateFleetSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	20, // 6: tollgate.admin.v1.UpdateFleetSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
 	0,  // 7: tollgate.admin.v1.UpdateFleetSettingsResponse.settings:type_name -> tollgate.admin.v1.FleetSettings
-	17, // 8: tollgate.admin.v1.UpdateFleetSettingsResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	18, // 9: tollgate.admin.v1.ListNodesResponse.nodes:type_name -> tollgate.admin.v1.Node
-	17, // 10: tollgate.admin.v1.WaitForEpochRequest.epoch:type_name -> tollgate.admin.v1.Epoch
-	15, // 11: tollgate.admin.v1.WaitForEpochRequest.timeout:type_name -> google.protobuf.Duration
-	15, // 12: tollgate.admin.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
-	19, // 13: tollgate.admin.v1.CreateJoinTokenResponse.join_token:type_name -> tollgate.admin.v1.JoinToken
-	19, // 14: tollgate.admin.v1.ListJoinTokensResponse.join_tokens:type_name -> tollgate.admin.v1.JoinToken
-	19, // 15: tollgate.admin.v1.RevokeJoinTokenResponse.join_token:type_name -> tollgate.admin.v1.JoinToken
-	5,  // 16: tollgate.admin.v1.FleetService.ListNodes:input_type -> tollgate.admin.v1.ListNodesRequest
-	7,  // 17: tollgate.admin.v1.FleetService.WaitForEpoch:input_type -> tollgate.admin.v1.WaitForEpochRequest
-	1,  // 18: tollgate.admin.v1.FleetService.GetFleetSettings:input_type -> tollgate.admin.v1.GetFleetSettingsRequest
-	3,  // 19: tollgate.admin.v1.FleetService.UpdateFleetSettings:input_type -> tollgate.admin.v1.UpdateFleetSettingsRequest
-	9,  // 20: tollgate.admin.v1.FleetService.CreateJoinToken:input_type -> tollgate.admin.v1.CreateJoinTokenRequest
-	11, // 21: tollgate.admin.v1.FleetService.ListJoinTokens:input_type -> tollgate.admin.v1.ListJoinTokensRequest
-	13, // 22: tollgate.admin.v1.FleetService.RevokeJoinToken:input_type -> tollgate.admin.v1.RevokeJoinTokenRequest
-	6,  // 23: tollgate.admin.v1.FleetService.ListNodes:output_type -> tollgate.admin.v1.ListNodesResponse
-	8,  // 24: tollgate.admin.v1.FleetService.WaitForEpoch:output_type -> tollgate.admin.v1.WaitForEpochResponse
-	2,  // 25: tollgate.admin.v1.FleetService.GetFleetSettings:output_type -> tollgate.admin.v1.GetFleetSettingsResponse
-	4,  // 26: tollgate.admin.v1.FleetService.UpdateFleetSettings:output_type -> tollgate.admin.v1.UpdateFleetSettingsResponse
-	10, // 27: tollgate.admin.v1.FleetService.CreateJoinToken:output_type -> tollgate.admin.v1.CreateJoinTokenResponse
-	12, // 28: tollgate.admin.v1.FleetService.ListJoinTokens:output_type -> tollgate.admin.v1.ListJoinTokensResponse
-	14, // 29: tollgate.admin.v1.FleetService.RevokeJoinToken:output_type -> tollgate.admin.v1.RevokeJoinTokenResponse
-	23, // [23:30] is the sub-list for method output_type
-	16, // [16:23] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	21, // 8: tollgate.admin.v1.UpdateFleetSettingsResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	22, // 9: tollgate.admin.v1.GetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
+	22, // 10: tollgate.admin.v1.SetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
+	23, // 11: tollgate.admin.v1.ListNodesResponse.nodes:type_name -> tollgate.admin.v1.Node
+	21, // 12: tollgate.admin.v1.WaitForEpochRequest.epoch:type_name -> tollgate.admin.v1.Epoch
+	19, // 13: tollgate.admin.v1.WaitForEpochRequest.timeout:type_name -> google.protobuf.Duration
+	19, // 14: tollgate.admin.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
+	24, // 15: tollgate.admin.v1.CreateJoinTokenResponse.join_token:type_name -> tollgate.admin.v1.JoinToken
+	24, // 16: tollgate.admin.v1.ListJoinTokensResponse.join_tokens:type_name -> tollgate.admin.v1.JoinToken
+	24, // 17: tollgate.admin.v1.RevokeJoinTokenResponse.join_token:type_name -> tollgate.admin.v1.JoinToken
+	9,  // 18: tollgate.admin.v1.FleetService.ListNodes:input_type -> tollgate.admin.v1.ListNodesRequest
+	11, // 19: tollgate.admin.v1.FleetService.WaitForEpoch:input_type -> tollgate.admin.v1.WaitForEpochRequest
+	1,  // 20: tollgate.admin.v1.FleetService.GetFleetSettings:input_type -> tollgate.admin.v1.GetFleetSettingsRequest
+	3,  // 21: tollgate.admin.v1.FleetService.UpdateFleetSettings:input_type -> tollgate.admin.v1.UpdateFleetSettingsRequest
+	5,  // 22: tollgate.admin.v1.FleetService.GetKeySet:input_type -> tollgate.admin.v1.GetKeySetRequest
+	7,  // 23: tollgate.admin.v1.FleetService.SetKeySet:input_type -> tollgate.admin.v1.SetKeySetRequest
+	13, // 24: tollgate.admin.v1.FleetService.CreateJoinToken:input_type -> tollgate.admin.v1.CreateJoinTokenRequest
+	15, // 25: tollgate.admin.v1.FleetService.ListJoinTokens:input_type -> tollgate.admin.v1.ListJoinTokensRequest
+	17, // 26: tollgate.admin.v1.FleetService.RevokeJoinToken:input_type -> tollgate.admin.v1.RevokeJoinTokenRequest
+	10, // 27: tollgate.admin.v1.FleetService.ListNodes:output_type -> tollgate.admin.v1.ListNodesResponse
+	12, // 28: tollgate.admin.v1.FleetService.WaitForEpoch:output_type -> tollgate.admin.v1.WaitForEpochResponse
+	2,  // 29: tollgate.admin.v1.FleetService.GetFleetSettings:output_type -> tollgate.admin.v1.GetFleetSettingsResponse
+	4,  // 30: tollgate.admin.v1.FleetService.UpdateFleetSettings:output_type -> tollgate.admin.v1.UpdateFleetSettingsResponse
+	6,  // 31: tollgate.admin.v1.FleetService.GetKeySet:output_type -> tollgate.admin.v1.GetKeySetResponse
+	8,  // 32: tollgate.admin.v1.FleetService.SetKeySet:output_type -> tollgate.admin.v1.SetKeySetResponse
+	14, // 33: tollgate.admin.v1.FleetService.CreateJoinToken:output_type -> tollgate.admin.v1.CreateJoinTokenResponse
+	16, // 34: tollgate.admin.v1.FleetService.ListJoinTokens:output_type -> tollgate.admin.v1.ListJoinTokensResponse
+	18, // 35: tollgate.admin.v1.FleetService.RevokeJoinToken:output_type -> tollgate.admin.v1.RevokeJoinTokenResponse
+	27, // [27:36] is the sub-list for method output_type
+	18, // [18:27] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_fleet_service_proto_init() }
@@ -1092,6 +1303,7 @@ func file_tollgate_admin_v1_fleet_service_proto_init() {
 	}
 	file_tollgate_admin_v1_epoch_proto_init()
 	file_tollgate_admin_v1_join_token_proto_init()
+	file_tollgate_admin_v1_key_set_proto_init()
 	file_tollgate_admin_v1_node_proto_init()
 	file_tollgate_admin_v1_permission_proto_init()
 	type x struct{}
@@ -1100,7 +1312,7 @@ func file_tollgate_admin_v1_fleet_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_fleet_service_proto_rawDesc), len(file_tollgate_admin_v1_fleet_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -107,14 +107,18 @@ func (x *JoinRequest) GetProof() []byte {
 type JoinResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
-	// A rules.v1.Signed of kind certificate. The node verifies it by its own root.
+	// A rules.v1.Signed of kind certificate. The node verifies it by its own root, and
+	// by trust.
 	Certificate []byte `protobuf:"bytes,2,opt,name=certificate,proto3" json:"certificate,omitempty"`
 	// Where NATS is.
 	NatsUrls []string `protobuf:"bytes,3,rep,name=nats_urls,json=natsUrls,proto3" json:"nats_urls,omitempty"`
 	// What NATS admits the node's user by, as long as the certificate.
 	NatsJwt string `protobuf:"bytes,4,opt,name=nats_jwt,json=natsJwt,proto3" json:"nats_jwt,omitempty"`
 	// The CA of NATS's own certificates, PEM. Empty: the system's.
-	NatsCa        string `protobuf:"bytes,5,opt,name=nats_ca,json=natsCa,proto3" json:"nats_ca,omitempty"`
+	NatsCa string `protobuf:"bytes,5,opt,name=nats_ca,json=natsCa,proto3" json:"nats_ca,omitempty"`
+	// The key set in force, a rules.v1.Trust, which says whose certificates count. The
+	// node verifies it by its own root. Empty: there is none yet.
+	Trust         []byte `protobuf:"bytes,6,opt,name=trust,proto3" json:"trust,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -182,6 +186,13 @@ func (x *JoinResponse) GetNatsCa() string {
 		return x.NatsCa
 	}
 	return ""
+}
+
+func (x *JoinResponse) GetTrust() []byte {
+	if x != nil {
+		return x.Trust
+	}
+	return nil
 }
 
 type RenewRequest struct {
@@ -311,13 +322,14 @@ const file_tollgate_join_v1_join_proto_rawDesc = "" +
 	"\n" +
 	"public_key\x18\x03 \x01(\fR\tpublicKey\x12\x1b\n" +
 	"\tnats_user\x18\x04 \x01(\tR\bnatsUser\x12\x14\n" +
-	"\x05proof\x18\x05 \x01(\fR\x05proof\"\x97\x01\n" +
+	"\x05proof\x18\x05 \x01(\fR\x05proof\"\xad\x01\n" +
 	"\fJoinResponse\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12 \n" +
 	"\vcertificate\x18\x02 \x01(\fR\vcertificate\x12\x1b\n" +
 	"\tnats_urls\x18\x03 \x03(\tR\bnatsUrls\x12\x19\n" +
 	"\bnats_jwt\x18\x04 \x01(\tR\anatsJwt\x12\x17\n" +
-	"\anats_ca\x18\x05 \x01(\tR\x06natsCa\"c\n" +
+	"\anats_ca\x18\x05 \x01(\tR\x06natsCa\x12\x14\n" +
+	"\x05trust\x18\x06 \x01(\fR\x05trust\"c\n" +
 	"\fRenewRequest\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x1b\n" +
 	"\tnats_user\x18\x02 \x01(\tR\bnatsUser\x12\x14\n" +

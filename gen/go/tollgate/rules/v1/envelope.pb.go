@@ -272,12 +272,15 @@ func (x *SnapshotChunk) GetRecords() []*Record {
 
 // Heartbeat is the publisher's signed word, each second, of what is current.
 type Heartbeat struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Fleet         string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
-	Time          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
-	Generation    uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
-	Number        uint64                 `protobuf:"varint,4,opt,name=number,proto3" json:"number,omitempty"`
-	HeadHash      []byte                 `protobuf:"bytes,5,opt,name=head_hash,json=headHash,proto3" json:"head_hash,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Fleet      string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	Time       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	Generation uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	Number     uint64                 `protobuf:"varint,4,opt,name=number,proto3" json:"number,omitempty"`
+	HeadHash   []byte                 `protobuf:"bytes,5,opt,name=head_hash,json=headHash,proto3" json:"head_hash,omitempty"`
+	// The version of the newest key set. A node that has an older one does not count the
+	// heartbeat; 0: not said.
+	KeySetVersion uint64 `protobuf:"varint,6,opt,name=key_set_version,json=keySetVersion,proto3" json:"key_set_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -347,6 +350,13 @@ func (x *Heartbeat) GetHeadHash() []byte {
 	return nil
 }
 
+func (x *Heartbeat) GetKeySetVersion() uint64 {
+	if x != nil {
+		return x.KeySetVersion
+	}
+	return 0
+}
+
 var File_tollgate_rules_v1_envelope_proto protoreflect.FileDescriptor
 
 const file_tollgate_rules_v1_envelope_proto_rawDesc = "" +
@@ -376,7 +386,7 @@ const file_tollgate_rules_v1_envelope_proto_rawDesc = "" +
 	"\x05needs\x18\x06 \x03(\tR\x05needs\x12!\n" +
 	"\fchunk_sha256\x18\a \x03(\fR\vchunkSha256\"D\n" +
 	"\rSnapshotChunk\x123\n" +
-	"\arecords\x18\x01 \x03(\v2\x19.tollgate.rules.v1.RecordR\arecords\"\xa6\x01\n" +
+	"\arecords\x18\x01 \x03(\v2\x19.tollgate.rules.v1.RecordR\arecords\"\xce\x01\n" +
 	"\tHeartbeat\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1e\n" +
@@ -384,7 +394,8 @@ const file_tollgate_rules_v1_envelope_proto_rawDesc = "" +
 	"generation\x18\x03 \x01(\x04R\n" +
 	"generation\x12\x16\n" +
 	"\x06number\x18\x04 \x01(\x04R\x06number\x12\x1b\n" +
-	"\thead_hash\x18\x05 \x01(\fR\bheadHashB\xb7\x01\n" +
+	"\thead_hash\x18\x05 \x01(\fR\bheadHash\x12&\n" +
+	"\x0fkey_set_version\x18\x06 \x01(\x04R\rkeySetVersionB\xb7\x01\n" +
 	"\x15com.tollgate.rules.v1B\rEnvelopeProtoP\x01Z)tollgate/gen/go/tollgate/rules/v1;rulesv1\xa2\x02\x03TRX\xaa\x02\x11Tollgate.Rules.V1\xca\x02\x11Tollgate\\Rules\\V1\xe2\x02\x1dTollgate\\Rules\\V1\\GPBMetadata\xea\x02\x13Tollgate::Rules::V1b\x06proto3"
 
 var (

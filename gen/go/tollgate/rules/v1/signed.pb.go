@@ -85,7 +85,8 @@ func (Usage) EnumDescriptor() ([]byte, []int) {
 // Signed carries bytes that someone vouches for. The signature is Ed25519
 // (RFC 8032) over `"tollgate/" + kind + "/v1\x00" + payload`, so that a message of
 // one kind can never pass as another. Kinds: `certificate`, `envelope`,
-// `snapshot`, `heartbeat`, `segment`, `receipt`.
+// `snapshot`, `heartbeat`, `segment`, `receipt`, and, by the root, `key_set` and
+// `root_transition`.
 type Signed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The exact bytes that were signed. Never re-encoded.
@@ -94,6 +95,7 @@ type Signed struct {
 	// Who signed: a Signed of kind `certificate`, signed by the fleet's root, or, for
 	// a key of USAGE_NODE alone, by an issuer. Inside a certificate: empty where the
 	// root signed it, the issuer's certificate (signed by the root) where an issuer did.
+	// Empty in a key set, too.
 	Certificate   []byte `protobuf:"bytes,3,opt,name=certificate,proto3" json:"certificate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -44,6 +44,10 @@ const (
 	// FleetServiceUpdateFleetSettingsProcedure is the fully-qualified name of the FleetService's
 	// UpdateFleetSettings RPC.
 	FleetServiceUpdateFleetSettingsProcedure = "/tollgate.admin.v1.FleetService/UpdateFleetSettings"
+	// FleetServiceGetKeySetProcedure is the fully-qualified name of the FleetService's GetKeySet RPC.
+	FleetServiceGetKeySetProcedure = "/tollgate.admin.v1.FleetService/GetKeySet"
+	// FleetServiceSetKeySetProcedure is the fully-qualified name of the FleetService's SetKeySet RPC.
+	FleetServiceSetKeySetProcedure = "/tollgate.admin.v1.FleetService/SetKeySet"
 	// FleetServiceCreateJoinTokenProcedure is the fully-qualified name of the FleetService's
 	// CreateJoinToken RPC.
 	FleetServiceCreateJoinTokenProcedure = "/tollgate.admin.v1.FleetService/CreateJoinToken"
@@ -66,6 +70,11 @@ type FleetServiceClient interface {
 	GetFleetSettings(context.Context, *v1.GetFleetSettingsRequest) (*v1.GetFleetSettingsResponse, error)
 	// Changes what holds for the whole fleet.
 	UpdateFleetSettings(context.Context, *v1.UpdateFleetSettingsRequest) (*v1.UpdateFleetSettingsResponse, error)
+	// Shows which online keys count.
+	GetKeySet(context.Context, *v1.GetKeySetRequest) (*v1.GetKeySetResponse, error)
+	// Brings a newer key set into force, on control planes and nodes. It has to be
+	// signed by the fleet's root, or by a root that this one has made its successor.
+	SetKeySet(context.Context, *v1.SetKeySetRequest) (*v1.SetKeySetResponse, error)
 	// Makes a token by which nodes join. The one string is in this answer and nowhere
 	// else.
 	CreateJoinToken(context.Context, *v1.CreateJoinTokenRequest) (*v1.CreateJoinTokenResponse, error)
@@ -113,6 +122,19 @@ func NewFleetServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(fleetServiceMethods.ByName("UpdateFleetSettings")),
 			connect.WithClientOptions(opts...),
 		),
+		getKeySet: connect.NewClient[v1.GetKeySetRequest, v1.GetKeySetResponse](
+			httpClient,
+			baseURL+FleetServiceGetKeySetProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("GetKeySet")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		setKeySet: connect.NewClient[v1.SetKeySetRequest, v1.SetKeySetResponse](
+			httpClient,
+			baseURL+FleetServiceSetKeySetProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("SetKeySet")),
+			connect.WithClientOptions(opts...),
+		),
 		createJoinToken: connect.NewClient[v1.CreateJoinTokenRequest, v1.CreateJoinTokenResponse](
 			httpClient,
 			baseURL+FleetServiceCreateJoinTokenProcedure,
@@ -141,6 +163,8 @@ type fleetServiceClient struct {
 	waitForEpoch        *connect.Client[v1.WaitForEpochRequest, v1.WaitForEpochResponse]
 	getFleetSettings    *connect.Client[v1.GetFleetSettingsRequest, v1.GetFleetSettingsResponse]
 	updateFleetSettings *connect.Client[v1.UpdateFleetSettingsRequest, v1.UpdateFleetSettingsResponse]
+	getKeySet           *connect.Client[v1.GetKeySetRequest, v1.GetKeySetResponse]
+	setKeySet           *connect.Client[v1.SetKeySetRequest, v1.SetKeySetResponse]
 	createJoinToken     *connect.Client[v1.CreateJoinTokenRequest, v1.CreateJoinTokenResponse]
 	listJoinTokens      *connect.Client[v1.ListJoinTokensRequest, v1.ListJoinTokensResponse]
 	revokeJoinToken     *connect.Client[v1.RevokeJoinTokenRequest, v1.RevokeJoinTokenResponse]
@@ -176,6 +200,24 @@ func (c *fleetServiceClient) GetFleetSettings(ctx context.Context, req *v1.GetFl
 // UpdateFleetSettings calls tollgate.admin.v1.FleetService.UpdateFleetSettings.
 func (c *fleetServiceClient) UpdateFleetSettings(ctx context.Context, req *v1.UpdateFleetSettingsRequest) (*v1.UpdateFleetSettingsResponse, error) {
 	response, err := c.updateFleetSettings.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetKeySet calls tollgate.admin.v1.FleetService.GetKeySet.
+func (c *fleetServiceClient) GetKeySet(ctx context.Context, req *v1.GetKeySetRequest) (*v1.GetKeySetResponse, error) {
+	response, err := c.getKeySet.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// SetKeySet calls tollgate.admin.v1.FleetService.SetKeySet.
+func (c *fleetServiceClient) SetKeySet(ctx context.Context, req *v1.SetKeySetRequest) (*v1.SetKeySetResponse, error) {
+	response, err := c.setKeySet.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -220,6 +262,11 @@ type FleetServiceHandler interface {
 	GetFleetSettings(context.Context, *v1.GetFleetSettingsRequest) (*v1.GetFleetSettingsResponse, error)
 	// Changes what holds for the whole fleet.
 	UpdateFleetSettings(context.Context, *v1.UpdateFleetSettingsRequest) (*v1.UpdateFleetSettingsResponse, error)
+	// Shows which online keys count.
+	GetKeySet(context.Context, *v1.GetKeySetRequest) (*v1.GetKeySetResponse, error)
+	// Brings a newer key set into force, on control planes and nodes. It has to be
+	// signed by the fleet's root, or by a root that this one has made its successor.
+	SetKeySet(context.Context, *v1.SetKeySetRequest) (*v1.SetKeySetResponse, error)
 	// Makes a token by which nodes join. The one string is in this answer and nowhere
 	// else.
 	CreateJoinToken(context.Context, *v1.CreateJoinTokenRequest) (*v1.CreateJoinTokenResponse, error)
@@ -263,6 +310,19 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(fleetServiceMethods.ByName("UpdateFleetSettings")),
 		connect.WithHandlerOptions(opts...),
 	)
+	fleetServiceGetKeySetHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceGetKeySetProcedure,
+		svc.GetKeySet,
+		connect.WithSchema(fleetServiceMethods.ByName("GetKeySet")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceSetKeySetHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceSetKeySetProcedure,
+		svc.SetKeySet,
+		connect.WithSchema(fleetServiceMethods.ByName("SetKeySet")),
+		connect.WithHandlerOptions(opts...),
+	)
 	fleetServiceCreateJoinTokenHandler := connect.NewUnaryHandlerSimple(
 		FleetServiceCreateJoinTokenProcedure,
 		svc.CreateJoinToken,
@@ -292,6 +352,10 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 			fleetServiceGetFleetSettingsHandler.ServeHTTP(w, r)
 		case FleetServiceUpdateFleetSettingsProcedure:
 			fleetServiceUpdateFleetSettingsHandler.ServeHTTP(w, r)
+		case FleetServiceGetKeySetProcedure:
+			fleetServiceGetKeySetHandler.ServeHTTP(w, r)
+		case FleetServiceSetKeySetProcedure:
+			fleetServiceSetKeySetHandler.ServeHTTP(w, r)
 		case FleetServiceCreateJoinTokenProcedure:
 			fleetServiceCreateJoinTokenHandler.ServeHTTP(w, r)
 		case FleetServiceListJoinTokensProcedure:
@@ -321,6 +385,14 @@ func (UnimplementedFleetServiceHandler) GetFleetSettings(context.Context, *v1.Ge
 
 func (UnimplementedFleetServiceHandler) UpdateFleetSettings(context.Context, *v1.UpdateFleetSettingsRequest) (*v1.UpdateFleetSettingsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.FleetService.UpdateFleetSettings is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) GetKeySet(context.Context, *v1.GetKeySetRequest) (*v1.GetKeySetResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.FleetService.GetKeySet is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) SetKeySet(context.Context, *v1.SetKeySetRequest) (*v1.SetKeySetResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.FleetService.SetKeySet is not implemented"))
 }
 
 func (UnimplementedFleetServiceHandler) CreateJoinToken(context.Context, *v1.CreateJoinTokenRequest) (*v1.CreateJoinTokenResponse, error) {
