@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tollgate/dataplane/envelope"
 	"tollgate/dataplane/internal/borrow"
 	"tollgate/dataplane/internal/bus"
 	"tollgate/dataplane/internal/front"
@@ -29,6 +30,7 @@ type node struct {
 	own, opsListener net.Listener
 	shared           []net.Listener
 
+	signer *envelope.Signer
 	bus    *bus.Bus
 	rules  *ruleset.Follower
 	loans  *borrow.Borrower
@@ -88,6 +90,7 @@ func (n *node) run(ctx context.Context) error {
 	var running sync.WaitGroup
 	running.Go(func() { n.report(background) })
 	running.Go(func() { n.serveShared(background) })
+	running.Go(func() { n.keepCertified(background) })
 	var failed error
 	select {
 	case <-ctx.Done():

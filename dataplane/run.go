@@ -134,10 +134,11 @@ func (n *node) build() error {
 		return fmt.Errorf("nats_url: %w; set it, nats_creds and nats_ca %s", err, where("nats_url"))
 	}
 	n.onClose(n.bus.Close)
+	n.signer = envelope.NewSigner(s.key, s.certificate)
 	// First: it holds the data dir for this process.
 	n.log, err = spool.Open(spool.Config{
 		Dir: filepath.Join(s.DataDir, spoolDir), Node: s.NodeName, Boot: n.boot, Fleet: fleet,
-		Signer: envelope.NewSigner(s.key, s.certificate), Verifier: verifier, Sender: n.bus, Logger: n.logger,
+		Signer: n.signer, Verifier: verifier, Sender: n.bus, Logger: n.logger,
 	})
 	if err != nil {
 		return err
