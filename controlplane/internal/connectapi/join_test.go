@@ -137,7 +137,7 @@ func (a *api) events() uint64 {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	return uint64(head.Sequence)
+	return head.Sequence
 }
 
 func wantCode(t *testing.T, what string, err error, code connect.Code, text string) {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 )
@@ -170,6 +171,13 @@ func TestNodeUser_IsAdmittedUntilItEnds(t *testing.T) {
 			c.Close()
 		}
 		return err
+	}
+	text, err := account.NodeUser("node-1", public, time.Now().Add(time.Hour))
+	must(t, err)
+	claims, err := jwt.DecodeUserClaims(text)
+	must(t, err)
+	if got := describe(claims.Permissions); got != describe(nodePermissions("node-1")) || claims.Issuer != s.id.account.Subject {
+		t.Errorf("may %s, by %s", got, claims.Issuer)
 	}
 	if err := dial(time.Now().Add(time.Hour)); err != nil {
 		t.Errorf("in time: %v", err)
