@@ -8,7 +8,7 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X main.version=$(VERSION)
 BUF     := PATH="$(CURDIR)/web/node_modules/.bin:$$PATH" buf
 
-.PHONY: help up build web test check lint unit e2e browser gen gen-check tidy-check proto-baseline fmt bench bench-api tools clean
+.PHONY: help up build web test check lint unit e2e browser gen gen-check tidy-check proto-baseline fmt bench bench-api bench-scale tools clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -60,6 +60,9 @@ bench: build ## the proxy beside direct, nginx and a plain ReverseProxy, as rati
 bench-api: build ## the admin API with 1 M licences beside 10 k, as ratios
 	@test/gate/deps postgres
 	cd test && go run ./bench/api
+
+bench-scale: build ## a node at 10 k, 100 k and 1 M licences: memory, collections, start, changes
+	cd test && go run ./bench/scale
 
 tools: $(TOOLS)/golangci-lint $(TOOLS)/sqlc $(TOOLS)/protoc-gen-go
 

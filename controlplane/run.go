@@ -15,6 +15,7 @@ import (
 	"tollgate/controlplane/internal/bus"
 	"tollgate/controlplane/internal/keyring"
 	"tollgate/controlplane/internal/postgres"
+	"tollgate/controlplane/internal/publisher"
 	"tollgate/dataplane/envelope"
 )
 
@@ -47,15 +48,26 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	g := newGroup(ctx)
 	var ready atomic.Bool
+	var leads atomic.Pointer[publisher.Publisher]
+	warnings := func() []string {
+		all := k.Warnings()
+		if p := leads.Load(); p != nil && p.Stopped() != "" {
+			all = append(all, "no rules are published: "+p.Stopped())
+		}
+		return all
+	}
 	g.run(func(ctx context.Context) error {
-		return serve(ctx, ops, opsHandler(&ready, k.Warnings, registry), logger)
+		return serve(ctx, ops, opsHandler(&ready, warnings, registry), logger)
 	})
-	err = run(g, cfg, k, admin, &ready, registry, logger)
+	err = run(g, cfg, k, admin, &ready, &leads, registry, logger)
 	return errors.Join(err, g.stop())
 }
 
 // run starts everything that needs Postgres, and waits until the group ends.
-func run(g *group, cfg Config, k *keyring.Ring, admin net.Listener, ready *atomic.Bool, registry *prometheus.Registry, logger *slog.Logger) error {
+func run(
+	g *group, cfg Config, k *keyring.Ring, admin net.Listener, ready *atomic.Bool, leads *atomic.Pointer[publisher.Publisher],
+	registry *prometheus.Registry, logger *slog.Logger,
+) error {
 	db, err := openDatabase(g.ctx, cfg, logger)
 	if err != nil {
 		return err
@@ -73,7 +85,9 @@ func run(g *group, cfg Config, k *keyring.Ring, admin net.Listener, ready *atomi
 	if err != nil {
 		return err
 	}
-	handler, err := adminHandler(api, db, cfg.joining(k, admin.Addr().String()), logger)
+	pub := newPublisher(k, db, api, b, registry, logger)
+	leads.Store(pub)
+	handler, err := adminHandler(api, db, pub, cfg.joining(k, admin.Addr().String()), logger)
 	if err != nil {
 		return err
 	}
@@ -81,7 +95,7 @@ func run(g *group, cfg Config, k *keyring.Ring, admin net.Listener, ready *atomi
 		k.Run(ctx, keySets{api}, func(signed []byte) error { return b.Publish(bus.SubjectTrust, signed) })
 		return nil
 	})
-	if err := startWorkers(g, k, db, b, registry, logger); err != nil {
+	if err := startWorkers(g, k, db, b, pub, registry, logger); err != nil {
 		return err
 	}
 	startTimekeeper(g, api, logger.With("part", "timekeeper"))

@@ -54,8 +54,8 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, logger *slog.Log
 	return nil
 }
 
-// opsHandler answers /healthz, /readyz and /metrics. A control plane that must not sign is ready all the same, and says so: its API is what
-// mends that.
+// opsHandler answers /healthz, /readyz and /metrics. A control plane that must not sign or publish is ready all the same, and warns: its API is
+// what mends that.
 func opsHandler(ready *atomic.Bool, warnings func() []string, metrics prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {

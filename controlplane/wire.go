@@ -24,8 +24,6 @@ import (
 	"tollgate/controlplane/internal/publisher"
 	"tollgate/controlplane/internal/rulefeed"
 	"tollgate/controlplane/internal/webui"
-	"tollgate/dataplane/decision"
-	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
 	"tollgate/web"
 )
 
@@ -61,7 +59,7 @@ func foundFleet(ctx context.Context, cfg Config, k *keyring.Ring, db *postgres.D
 }
 
 // adminHandler is the API and the web UI.
-func adminHandler(api *licensing.Service, db *postgres.DB, j joining, logger *slog.Logger) (http.Handler, error) {
+func adminHandler(api *licensing.Service, db *postgres.DB, pub *publisher.Publisher, j joining, logger *slog.Logger) (http.Handler, error) {
 	ui, err := webui.Handler(web.Dist())
 	if err != nil {
 		return nil, err
@@ -72,7 +70,7 @@ func adminHandler(api *licensing.Service, db *postgres.DB, j joining, logger *sl
 	}
 	return connectapi.Handler(connectapi.Config{
 		Licensing: api, Metering: metering.NewService(db.Metering()), Fleet: fleet.NewService(db.Nodes()),
-		Audit: audit.NewService(db.Audit()), Others: ui, Logger: logger,
+		Audit: audit.NewService(db.Audit()), Heads: pub.Heads, Others: ui, Logger: logger,
 		AdminURL: j.adminURL(), NATS: nats, Certified: j.certified, Trust: j.trust,
 	})
 }
@@ -84,12 +82,18 @@ const (
 	fleetWorkers = 2
 )
 
-// startWorkers starts what talks to nodes.
-func startWorkers(g *group, k *keyring.Ring, db *postgres.DB, b *bus.Bus, registry *prometheus.Registry, logger *slog.Logger) error {
-	pub := publisher.New(publisher.Config{
-		Store: rules{db.Outbox(), db}, Stream: b, Signer: k.Rules(), Verifier: k.Verifier(),
+// newPublisher makes what publishes rules, once it runs and leads.
+func newPublisher(
+	k *keyring.Ring, db *postgres.DB, api *licensing.Service, b *bus.Bus, registry *prometheus.Registry, logger *slog.Logger,
+) *publisher.Publisher {
+	return publisher.New(publisher.Config{
+		Store: rules{db.Outbox(), db, api}, Stream: b, Signer: k.Rules(), Verifier: k.Verifier(),
 		Logger: logger.With("part", "publisher"), Metrics: registry,
 	})
+}
+
+// startWorkers starts what talks to nodes.
+func startWorkers(g *group, k *keyring.Ring, db *postgres.DB, b *bus.Bus, pub *publisher.Publisher, registry *prometheus.Registry, logger *slog.Logger) error {
 	lend := lender.New(lender.Config{
 		Store: db.Lending(), Logger: logger.With("part", "lender"), Metrics: registry,
 		Recall: func(data []byte) error { return b.Publish(bus.SubjectRecall, data) },
@@ -101,7 +105,7 @@ func startWorkers(g *group, k *keyring.Ring, db *postgres.DB, b *bus.Bus, regist
 	if err != nil {
 		return err
 	}
-	nodes := fleet.NewService(db.Nodes())
+	nodes := &reports{fleet: fleet.NewService(db.Nodes()), verifier: k.Verifier()}
 
 	g.run(pub.Run)
 	g.run(func(ctx context.Context) error { ing.Run(ctx); return nil })
@@ -117,7 +121,7 @@ func startWorkers(g *group, k *keyring.Ring, db *postgres.DB, b *bus.Bus, regist
 	})
 	g.run(func(ctx context.Context) error {
 		return b.Serve(ctx, bus.SubjectFleet, "fleet", fleetWorkers, func(ctx context.Context, node string, data []byte) []byte {
-			if err := report(ctx, nodes, node, data); err != nil && ctx.Err() == nil {
+			if err := nodes.take(ctx, node, data, time.Now()); err != nil && ctx.Err() == nil {
 				logger.Warn("cannot take a node's report", "node", node, "error", err)
 			}
 			return nil
@@ -166,20 +170,24 @@ func startTimekeeper(g *group, api *licensing.Service, logger *slog.Logger) {
 // rules is publisher.Store: the outbox, and the rule state as records.
 type rules struct {
 	*postgres.Outbox
-	db *postgres.DB
+	db  *postgres.DB
+	api *licensing.Service
 }
 
 // RuleState calls yield for every record of the rule state, and returns where its head is.
-func (r rules) RuleState(ctx context.Context, yield func(*rulesv1.Record) error) (decision.Epoch, []byte, error) {
+func (r rules) RuleState(ctx context.Context, yield func(record []byte) error) (publisher.Head, error) {
 	head, err := r.db.RuleState(ctx, func(c licensing.Change) error {
-		record, err := rulefeed.Record(c)
+		record, err := rulefeed.Encoder{}.Record(c)
 		if err != nil {
 			return err
 		}
 		return yield(record)
 	})
-	return head.Epoch, head.Hash, err
+	return publisher.Head(head), err
 }
+
+// Resync makes change sets of what nodes should have been told.
+func (r rules) Resync(ctx context.Context) (int, error) { return r.api.Resync(ctx) }
 
 // segments is ingest.Source.
 type segments struct{ *bus.Bus }

@@ -9,20 +9,25 @@ import (
 
 const reportEvery = time.Second
 
-// report tells the fleet how the node is: each second, and at once when it enforces another epoch.
+// report tells the fleet how the node is: each second, and at once when it enforces another epoch. When ctx ends the node has drained, which is its
+// last word.
 func (n *node) report(ctx context.Context) {
 	enforced := n.rules.Enforced()
 	tick := time.NewTicker(reportEvery)
 	defer tick.Stop()
 	rate := requestRate{at: time.Now(), requests: n.front.Requests()}
 	for number := uint64(1); ; number++ {
-		if err := n.bus.PublishStatus(n.status(number, rate.perSecond)); err != nil {
+		status := n.status(number, rate.perSecond)
+		status.Drained = ctx.Err() != nil
+		if err := n.bus.PublishStatus(status); err != nil {
 			// NATS is away, which the bus has logged. The next report says all that this one would have.
 			n.logger.Debug("status not reported", "error", err)
 		}
+		if status.Drained {
+			return
+		}
 		select {
 		case <-ctx.Done():
-			return
 		case <-enforced:
 		case now := <-tick.C:
 			rate.measure(n.front.Requests(), now)
@@ -41,6 +46,7 @@ func (n *node) status(number uint64, perSecond float64) *rulesv1.NodeStatus {
 		Node: n.settings.NodeName, Boot: n.boot, Version: n.settings.Version,
 		Generation: e.Generation, Number: e.Number, State: n.rules.State(), LagMs: lag,
 		SpoolBytes: bytes, ProxyRps: perSecond, Report: number,
+		Proof: n.rules.Vouched(),
 	}
 }
 

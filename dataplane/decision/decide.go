@@ -56,16 +56,18 @@ type Charge struct {
 	Lent           bool   // Taken from a loan of a hard quota.
 }
 
-// Verdict is a decision and what it was based on. What was not reached is nil or zero.
+// Verdict is a decision and what it was based on. What was not reached is nil or zero. Its texts are good as long as somebody wants them, but
+// keep pages of the state alive: who keeps one for long clones it.
 type Verdict struct {
 	Outcome Outcome
 	Code    Code
 	Epoch   Epoch
 
-	Route      *Route
-	Credential *Credential
-	License    *License
-	Customer   *Customer
+	Route *Route
+	// Credential's License and License's Customer are empty where these were not reached.
+	Credential Credential
+	License    License
+	Customer   Customer
 	// Plan and PlanVersion are what the licence is on.
 	Plan        string
 	PlanVersion uint32
@@ -92,17 +94,21 @@ type Verdict struct {
 	// Renew: it is time to borrow ahead.
 	Renew bool
 
-	terms   terms
+	state *State
+	phase Phase // Of License, at now.
+	plan  *plan // nil: none was reached.
+	now   time.Time
+
 	limits  [MaxLimits]Limit
 	nlimits int
 }
 
 // Features are the keys of all features that the licence grants, comma-separated; empty where no licence was reached.
 func (v *Verdict) Features() string {
-	if v.terms.plan == nil {
+	if v.plan == nil {
 		return ""
 	}
-	return v.terms.features()
+	return v.terms().features()
 }
 
 // Limits are the limits that applied. The slice is good as long as v.
@@ -125,7 +131,7 @@ func Decide(v *Verdict, s *State, r *Request, accounts Accounts, now time.Time) 
 		return
 	}
 	for _, f := range v.Route.Requires {
-		if !v.terms.has(f) {
+		if !v.terms().has(f) {
 			v.Feature = f
 			v.deny(FeatureNotInPlan)
 			return
@@ -146,7 +152,7 @@ func Decide(v *Verdict, s *State, r *Request, accounts Accounts, now time.Time) 
 	if counts {
 		en = &counted
 	}
-	if len(v.terms.plan.RateLimits) == 0 && en == nil {
+	if len(v.plan.RateLimits) == 0 && en == nil {
 		v.forward(OK)
 		return
 	}
@@ -161,7 +167,7 @@ func (v *Verdict) counted() (Entitlement, bool) {
 	if v.Route.Meter == "" || v.Cost <= 0 {
 		return Entitlement{}, false
 	}
-	en, ok := v.terms.counts(v.Route.Meter)
+	en, ok := v.terms().counts(v.Route.Meter)
 	if !ok {
 		v.Feature = v.Route.Meter
 		v.deny(FeatureNotInPlan)
@@ -201,24 +207,29 @@ func (v *Verdict) admit(s *State, r *Request, now time.Time) Code {
 	case ManyCredentials:
 		return CredentialAmbiguous
 	}
-	c := s.credentials[r.KeyID]
-	if c == nil || subtle.ConstantTimeCompare(c.Hash[:], r.KeyHash[:]) != 1 {
+	c, lic := &v.Credential, &v.License
+	license, ok := s.credential(c, identOf(r.KeyID))
+	if !ok || subtle.ConstantTimeCompare(c.Hash[:], r.KeyHash[:]) != 1 {
+		*c = Credential{}
 		return CredentialInvalid
 	}
-	v.Credential = c
+	c.ID = r.KeyID
 	if c.Revoked {
 		return CredentialRevoked
 	}
 	if !c.ExpiresAt.IsZero() && !now.Before(c.ExpiresAt) {
 		return CredentialExpired
 	}
-	lic := s.licenses[c.License]
-	if lic == nil {
+	customer, ok := s.license(lic, license)
+	if !ok {
 		return LicenseMissing
 	}
-	v.License, v.Customer = lic, s.customers[lic.Customer]
-	v.terms = s.termsOf(lic, now)
-	v.Plan, v.PlanVersion = v.terms.phase.Plan, v.terms.phase.PlanVersion
+	c.License = lic.ID
+	known := s.customer(&v.Customer, customer)
+	lic.Customer = v.Customer.ID
+	v.state, v.phase, v.now = s, *lic.PhaseAt(now), now
+	v.plan = s.plans[planKey{v.phase.Plan, v.phase.PlanVersion}]
+	v.Plan, v.PlanVersion = v.phase.Plan, v.phase.PlanVersion
 	switch {
 	case lic.Status == Revoked:
 		return LicenseRevoked
@@ -232,7 +243,7 @@ func (v *Verdict) admit(s *State, r *Request, now time.Time) Code {
 		return LicenseSuspended
 	case lic.PastDue && !now.Before(lic.GraceUntil):
 		return PaymentRequired
-	case v.Customer == nil || v.terms.plan == nil:
+	case !known || v.plan == nil:
 		return LicenseMissing
 	}
 	return OK
@@ -240,9 +251,9 @@ func (v *Verdict) admit(s *State, r *Request, now time.Time) Code {
 
 // spend checks every limit, and takes from all of them or from none. The account is locked.
 func (v *Verdict) spend(a *Account, en *Entitlement, now time.Time) {
-	cold, rates := false, len(v.terms.plan.RateLimits)
+	cold, rates := false, len(v.plan.RateLimits)
 	for i := range rates {
-		rl := v.terms.rate(i)
+		rl := v.terms().rate(i)
 		l := a.rate(rl)
 		l.demand.add(1, now)
 		balance := l.balance(now)
@@ -261,10 +272,10 @@ func (v *Verdict) spend(a *Account, en *Entitlement, now time.Time) {
 	var q *quotaLoan
 	if en != nil {
 		v.Charge = Charge{
-			Meter: v.Route.Meter, Feature: en.Feature, Units: v.Cost, Generation: v.terms.phase.CounterGeneration,
+			Meter: v.Route.Meter, Feature: en.Feature, Units: v.Cost, Generation: v.phase.CounterGeneration,
 		}
 		if en.Quota != nil {
-			q = a.quota(v.Route.Meter, en, v.License.Anchor, v.terms.phase.CounterGeneration, v.Customer.Zone, now)
+			q = a.quota(v.Route.Meter, en, v.License.Anchor, v.phase.CounterGeneration, v.Customer.Zone, now)
 			cold = v.checkQuota(q, en, now) || cold
 		}
 	}
@@ -280,7 +291,7 @@ func (v *Verdict) spend(a *Account, en *Entitlement, now time.Time) {
 	}
 	v.forward(OK)
 	for i := range rates {
-		l := a.rate(v.terms.rate(i))
+		l := a.rate(v.terms().rate(i))
 		l.spent++
 		v.limits[i].Remaining--
 		v.Renew = v.Renew || (l.balance(now) < l.demand.over(rateAhead/2, now) && !now.Before(l.retryAt))
@@ -318,7 +329,7 @@ func (v *Verdict) checkQuota(q *quotaLoan, en *Entitlement, now time.Time) (cold
 	if balance >= v.Charge.Units {
 		return false
 	}
-	most := en.Quota.Limit + en.Quota.Rollover + v.terms.granted(v.Route.Meter)
+	most := en.Quota.Limit + en.Quota.Rollover + v.terms().granted(v.Route.Meter)
 	never := q.span.End.IsZero() || most < v.Charge.Units
 	if most >= v.Charge.Units && !now.Before(q.exhaustedUntil) {
 		q.coldAt = now

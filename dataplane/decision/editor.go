@@ -5,24 +5,36 @@ import (
 	"maps"
 )
 
-// Editor makes the next State out of one, aside. It copies a kind's index at the first change of that
-// kind, never the objects. Not safe for concurrent use.
+// Editor makes the next State out of one, aside. Of what lies in tables it copies the pages that it changes; of the rest a kind's index, at
+// the first change of that kind, and never the objects. Not safe for concurrent use.
 type Editor struct {
 	next   State
 	routed bool
 	// planned, termed: what is made of plans, of terms, has to be made anew.
 	planned, termed bool
 	cloned          map[string]bool
+	draft           *draft
+	digest          Digest // Of the record that is set next.
+	record          []byte // Where records are written before they are put into a table.
 }
 
 // Edit starts from s; nil starts from nothing.
 func Edit(s *State) *Editor {
-	e := &Editor{cloned: map[string]bool{}}
+	e := &Editor{cloned: map[string]bool{}, draft: &draft{}}
 	if s != nil {
 		e.next = *s
 	}
 	return e
 }
+
+// Of says the digest of the record that the next call sets. One that is set without it adds nothing to the state's sum.
+func (e *Editor) Of(d Digest) *Editor {
+	e.digest = d
+	return e
+}
+
+// named is a record that lies in a map.
+type named struct{ kind, id string }
 
 func own[K comparable, V any](e *Editor, kind string, m *map[K]V) map[K]V {
 	if !e.cloned[kind] {
@@ -36,110 +48,206 @@ func own[K comparable, V any](e *Editor, kind string, m *map[K]V) map[K]V {
 	return *m
 }
 
+// put puts a record into a map of the next state, and remove takes one away.
+func put[K comparable, V any](e *Editor, kind, id string, m *map[K]V, key K, v V) {
+	own(e, kind, m)[key] = v
+	e.sums(named{kind, id}, e.digest)
+}
+
+func remove[K comparable, V any](e *Editor, kind, id string, m *map[K]V, key K) {
+	delete(own(e, kind, m), key)
+	e.sums(named{kind, id}, Digest{})
+}
+
+// sums replaces the digest of a record that lies in a map.
+func (e *Editor) sums(n named, d Digest) {
+	e.next.sum = e.next.sum.Minus(e.next.digests[n]).Plus(d)
+	e.digest = Digest{}
+	if digests := own(e, "digests", &e.next.digests); d == (Digest{}) {
+		delete(digests, n)
+	} else {
+		digests[n] = d
+	}
+}
+
+// replaced does the same for a table's, where old was the record.
+func (e *Editor) replaced(old string, d Digest) {
+	e.next.sum = e.next.sum.Minus(digestOf(old)).Plus(d)
+	e.digest = Digest{}
+}
+
+// The kinds as they are named within an editor.
+const (
+	kindSettings = "settings"
+	kindService  = "service"
+	kindRoute    = "route"
+	kindMeter    = "meter"
+	kindFeature  = "feature"
+	kindPlan     = "plan"
+	kindAddOn    = "add-on"
+	kindTerm     = "term"
+)
+
 // SetSettings replaces the fleet's settings.
-func (e *Editor) SetSettings(s Settings) { e.next.settings = s }
+func (e *Editor) SetSettings(s Settings) {
+	e.next.settings = s
+	e.sums(named{kind: kindSettings}, e.digest)
+}
 
 // SetService adds or replaces a service. The editor owns v from here on, as in all setters.
-func (e *Editor) SetService(v *Service) { own(e, "service", &e.next.services)[v.Key] = v }
+func (e *Editor) SetService(v *Service) {
+	put(e, kindService, v.Key, &e.next.services, v.Key, v)
+}
 
 // RemoveService removes a service, if it is there, as all removers do.
-func (e *Editor) RemoveService(key string) { delete(own(e, "service", &e.next.services), key) }
+func (e *Editor) RemoveService(key string) {
+	remove(e, kindService, key, &e.next.services, key)
+}
 
 // SetRoute adds or replaces a route.
-func (e *Editor) SetRoute(v *Route) { own(e, "route", &e.next.routes)[v.Key] = v; e.routed = true }
+func (e *Editor) SetRoute(v *Route) {
+	put(e, kindRoute, v.Key, &e.next.routes, v.Key, v)
+	e.routed = true
+}
 
 // RemoveRoute removes a route.
 func (e *Editor) RemoveRoute(key string) {
-	delete(own(e, "route", &e.next.routes), key)
+	remove(e, kindRoute, key, &e.next.routes, key)
 	e.routed = true
 }
 
 // SetMeter adds or replaces a meter.
-func (e *Editor) SetMeter(v *Meter) { own(e, "meter", &e.next.meters)[v.Key] = v }
+func (e *Editor) SetMeter(v *Meter) { put(e, kindMeter, v.Key, &e.next.meters, v.Key, v) }
 
 // RemoveMeter removes a meter.
-func (e *Editor) RemoveMeter(key string) { delete(own(e, "meter", &e.next.meters), key) }
+func (e *Editor) RemoveMeter(key string) { remove(e, kindMeter, key, &e.next.meters, key) }
 
 // SetFeature adds or replaces a feature.
 func (e *Editor) SetFeature(v *Feature) {
-	own(e, "feature", &e.next.features)[v.Key] = v
+	put(e, kindFeature, v.Key, &e.next.features, v.Key, v)
 	e.planned = true
 }
 
 // RemoveFeature removes a feature.
 func (e *Editor) RemoveFeature(key string) {
-	delete(own(e, "feature", &e.next.features), key)
+	remove(e, kindFeature, key, &e.next.features, key)
 	e.planned = true
 }
 
 // SetPlanVersion adds or replaces a plan version.
 func (e *Editor) SetPlanVersion(v *PlanVersion) {
-	own(e, "plan", &e.next.versions)[planKey{v.Plan, v.Version}] = v
+	k := planKey{v.Plan, v.Version}
+	put(e, kindPlan, k.String(), &e.next.versions, k, v)
 	e.planned = true
 }
 
 // RemovePlanVersion removes a plan version.
 func (e *Editor) RemovePlanVersion(plan string, version uint32) {
-	delete(own(e, "plan", &e.next.versions), planKey{plan, version})
+	k := planKey{plan, version}
+	remove(e, kindPlan, k.String(), &e.next.versions, k)
 	e.planned = true
 }
 
 // SetAddOn adds or replaces an add-on.
 func (e *Editor) SetAddOn(v *AddOn) {
-	own(e, "add-on", &e.next.addOns)[v.Key] = v
+	put(e, kindAddOn, v.Key, &e.next.addOns, v.Key, v)
 	e.planned = true
 }
 
 // RemoveAddOn removes an add-on.
 func (e *Editor) RemoveAddOn(key string) {
-	delete(own(e, "add-on", &e.next.addOns), key)
+	remove(e, kindAddOn, key, &e.next.addOns, key)
 	e.planned = true
 }
 
-// SetCustomer adds or replaces a customer.
-func (e *Editor) SetCustomer(v *Customer) { own(e, "customer", &e.next.customers)[v.ID] = v }
+// SetTerm adds or replaces a term.
+func (e *Editor) SetTerm(v *Term) {
+	put(e, kindTerm, v.Key, &e.next.terms, v.Key, v)
+	e.termed = true
+}
+
+// RemoveTerm removes a term.
+func (e *Editor) RemoveTerm(key string) {
+	remove(e, kindTerm, key, &e.next.terms, key)
+	e.termed = true
+}
+
+// SetCustomer adds or replaces a customer. Of what lies in tables the editor keeps no pointer to v.
+func (e *Editor) SetCustomer(v *Customer) {
+	id := identOf(v.ID)
+	e.record = appendCustomer(e.record[:0], e.digest, v, placeOf(&e.next.zones, v.Zone))
+	old := e.draft.put(&e.next.customers, id.hash(), e.record, nil, func(r string) bool { return customerID(r) == id })
+	e.replaced(old, e.digest)
+}
 
 // RemoveCustomer removes a customer.
-func (e *Editor) RemoveCustomer(id string) { delete(own(e, "customer", &e.next.customers), id) }
+func (e *Editor) RemoveCustomer(id string) {
+	want := identOf(id)
+	old := e.draft.remove(&e.next.customers, want.hash(), func(r string) bool { return customerID(r) == want })
+	e.replaced(old, Digest{})
+}
 
 // SetLicense adds or replaces a licence.
-func (e *Editor) SetLicense(v *License) { own(e, "license", &e.next.licenses)[v.ID] = v }
+func (e *Editor) SetLicense(v *License) {
+	id := identOf(v.ID)
+	e.record = appendLicense(e.record[:0], e.digest, v)
+	old := e.draft.put(&e.next.licenses, id.hash(), e.record, rareOf(v), func(r string) bool { return licenseID(r) == id })
+	e.replaced(old, e.digest)
+}
 
 // RemoveLicense removes a licence.
-func (e *Editor) RemoveLicense(id string) { delete(own(e, "license", &e.next.licenses), id) }
+func (e *Editor) RemoveLicense(id string) {
+	want := identOf(id)
+	old := e.draft.remove(&e.next.licenses, want.hash(), func(r string) bool { return licenseID(r) == want })
+	e.replaced(old, Digest{})
+}
 
 // SetCredential adds or replaces a credential.
 func (e *Editor) SetCredential(v *Credential) {
-	e.forget(v.ID)
-	own(e, "credential", &e.next.credentials)[v.ID] = v
+	id := identOf(v.ID)
+	e.record = appendCredential(e.record[:0], e.digest, v)
+	old := e.draft.put(&e.next.credentials, id.hash(), e.record, nil, func(r string) bool { return credentialID(r) == id })
+	e.replaced(old, e.digest)
+	e.forget(id, old)
 	if v.Imported {
-		own(e, "imported", &e.next.imported)[v.Hash] = v
+		e.record = appendIdent(e.record[:0], id)
+		e.draft.put(&e.next.imported, hashOf(v.Hash[:]), e.record, nil, isIdent(id))
 	}
 }
 
 // RemoveCredential removes a credential.
 func (e *Editor) RemoveCredential(id string) {
-	e.forget(id)
-	delete(own(e, "credential", &e.next.credentials), id)
+	want := identOf(id)
+	old := e.draft.remove(&e.next.credentials, want.hash(), func(r string) bool { return credentialID(r) == want })
+	e.replaced(old, Digest{})
+	e.forget(want, old)
 }
 
-// forget takes a credential out of the index by hash, where it is the one that is found there.
-func (e *Editor) forget(id string) {
-	old := e.next.credentials[id]
-	if old != nil && old.Imported && e.next.imported[old.Hash] == old {
-		delete(own(e, "imported", &e.next.imported), old.Hash)
+// forget takes a credential out of the table by hash, if its former record is in there.
+func (e *Editor) forget(id ident, old string) {
+	if old == "" {
+		return
+	}
+	var c Credential
+	if readCredential(&c, old); c.Imported {
+		e.draft.remove(&e.next.imported, hashOf(c.Hash[:]), isIdent(id))
 	}
 }
 
-// SetTerm adds or replaces a term.
-func (e *Editor) SetTerm(v *Term) { own(e, "term", &e.next.terms)[v.Key] = v; e.termed = true }
-
-// RemoveTerm removes a term.
-func (e *Editor) RemoveTerm(key string) { delete(own(e, "term", &e.next.terms), key); e.termed = true }
+func isIdent(id ident) func(record string) bool {
+	return func(record string) bool {
+		r := reader(record)
+		return r.ident() == id
+	}
+}
 
 // Build is the state at epoch. It fails, and says at which object, where a route's pattern cannot be
 // read or two routes tie. A reference to an object that is not there is no failure: it denies when it is followed.
 func (e *Editor) Build(epoch Epoch) (*State, error) {
+	// What is in the state is nobody's to change: whoever edits on copies it.
+	e.draft.end()
+	e.draft = &draft{}
+	clear(e.cloned)
 	s := e.next
 	s.epoch = epoch
 	if e.routed {

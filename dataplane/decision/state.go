@@ -2,6 +2,7 @@ package decision
 
 import (
 	"cmp"
+	"strconv"
 	"time"
 )
 
@@ -216,28 +217,38 @@ type planKey struct {
 	version uint32
 }
 
+func (k planKey) String() string { return k.plan + "@" + strconv.FormatUint(uint64(k.version), 10) }
+
 // plan is a PlanVersion made ready for deciding.
 type plan struct {
 	*PlanVersion
 	*Granted
 }
 
-// State is one immutable rule state. The zero value decides nothing but route_unknown.
+// State is one immutable rule state. The zero value decides nothing but route_unknown. What there are few of lies in maps, which are
+// copied where one of it changes; what there are millions of lies in tables.
 type State struct {
-	epoch       Epoch
-	settings    Settings
-	services    map[string]*Service
-	routes      map[string]*Route
-	meters      map[string]*Meter
-	features    map[string]*Feature
-	versions    map[planKey]*PlanVersion
-	addOns      map[string]*AddOn
-	customers   map[string]*Customer
-	licenses    map[string]*License
-	credentials map[string]*Credential
-	terms       map[string]*Term
-	// imported are the imported ones of credentials, by hash.
-	imported map[[32]byte]*Credential
+	epoch    Epoch
+	settings Settings
+	services map[string]*Service
+	routes   map[string]*Route
+	meters   map[string]*Meter
+	features map[string]*Feature
+	versions map[planKey]*PlanVersion
+	addOns   map[string]*AddOn
+	terms    map[string]*Term
+
+	customers   table
+	licenses    table
+	credentials table
+	// imported are the ids of the imported ones of credentials, by the credential's hash.
+	imported table
+	// zones are the customers'. None is ever taken away: there are a few hundred in the world.
+	zones []*time.Location
+
+	// digests are those of records that lie in maps.
+	digests map[named]Digest
+	sum     Digest
 
 	table  router
 	plans  map[planKey]*plan
@@ -247,6 +258,10 @@ type State struct {
 
 // Epoch is the epoch that the state equals.
 func (s *State) Epoch() Epoch { return s.epoch }
+
+// Sum is the sum of the digests of all records, as little-endian integers modulo 2^128: states of the same records have the same one,
+// however they came to be.
+func (s *State) Sum() Digest { return s.sum }
 
 // Settings are the fleet's.
 func (s *State) Settings() *Settings { return &s.settings }
@@ -264,20 +279,104 @@ func (s *State) Services(f func(*Service)) {
 // Route finds a route by key; nil where there is none.
 func (s *State) Route(key string) *Route { return s.routes[key] }
 
-// License finds a licence by id; nil where there is none.
-func (s *State) License(id string) *License { return s.licenses[id] }
+// License finds a licence by id; nil where there is none. It is made anew by each call, as credentials and customers are; its slices are the
+// state's.
+func (s *State) License(id string) *License {
+	var l License
+	customer, ok := s.license(&l, identOf(id))
+	if !ok {
+		return nil
+	}
+	l.Customer = customer.String()
+	return &l
+}
+
+// license fills l, but for Customer, which it returns. It allocates nothing; texts are the state's.
+func (s *State) license(l *License, id ident) (customer ident, ok bool) {
+	for h := s.licenses.find(id.hash()); ; {
+		record, ok := h.next()
+		if !ok {
+			return ident{}, false
+		}
+		if licenseID(record) == id {
+			return readLicense(l, record, h.rare()), true
+		}
+	}
+}
 
 // Credential finds a credential by id; nil where there is none.
-func (s *State) Credential(id string) *Credential { return s.credentials[id] }
+func (s *State) Credential(id string) *Credential {
+	var c Credential
+	license, ok := s.credential(&c, identOf(id))
+	if !ok {
+		return nil
+	}
+	c.ID, c.License = id, license.String()
+	return &c
+}
+
+// credential fills c, but for ID and License, which it returns.
+func (s *State) credential(c *Credential, id ident) (license ident, ok bool) {
+	for h := s.credentials.find(id.hash()); ; {
+		record, ok := h.next()
+		if !ok {
+			return ident{}, false
+		}
+		if credentialID(record) == id {
+			_, license = readCredential(c, record)
+			return license, true
+		}
+	}
+}
 
 // HoldsImported reports whether any credential is an imported one. Where none is, no secret needs to be hashed to look for it.
-func (s *State) HoldsImported() bool { return len(s.imported) > 0 }
+func (s *State) HoldsImported() bool { return s.imported.count > 0 }
 
-// Imported finds an imported credential by its hash; nil where there is none.
-func (s *State) Imported(hash [32]byte) *Credential { return s.imported[hash] }
+// Imported finds an imported credential by its hash; nil where there is none. Of two it is the one with the greater id, however they came to be
+// there.
+func (s *State) Imported(hash [32]byte) *Credential {
+	var found *Credential
+	for h := s.imported.find(hashOf(hash[:])); ; {
+		record, ok := h.next()
+		if !ok {
+			return found
+		}
+		r := reader(record)
+		id := r.ident()
+		var c Credential
+		license, ok := s.credential(&c, id)
+		if !ok || c.Hash != hash {
+			continue
+		}
+		if c.ID = id.String(); found == nil || c.ID > found.ID {
+			c.License = license.String()
+			found = &c
+		}
+	}
+}
 
 // Customer finds a customer by id; nil where there is none.
-func (s *State) Customer(id string) *Customer { return s.customers[id] }
+func (s *State) Customer(id string) *Customer {
+	var c Customer
+	if !s.customer(&c, identOf(id)) {
+		return nil
+	}
+	return &c
+}
+
+// customer fills c.
+func (s *State) customer(c *Customer, id ident) bool {
+	for h := s.customers.find(id.hash()); ; {
+		record, ok := h.next()
+		if !ok {
+			return false
+		}
+		if customerID(record) == id {
+			readCustomer(c, record, s.zones)
+			return true
+		}
+	}
+}
 
 // PlanVersion finds a plan version; nil where there is none.
 func (s *State) PlanVersion(plan string, version uint32) *PlanVersion {
@@ -288,4 +387,4 @@ func (s *State) PlanVersion(plan string, version uint32) *PlanVersion {
 func (s *State) AddOn(key string) *AddOn { return s.addOns[key] }
 
 // Counts says how many licences and credentials the state holds.
-func (s *State) Counts() (licenses, credentials int) { return len(s.licenses), len(s.credentials) }
+func (s *State) Counts() (licenses, credentials int) { return s.licenses.count, s.credentials.count }

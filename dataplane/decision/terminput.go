@@ -204,7 +204,7 @@ func (in *termInput) usage() ref.Val {
 		for key := range in.state.meters {
 			m[key] = 0
 		}
-		in.accounts.Account(in.verdict.License.ID).usage(m, in.verdict.terms.phase.CounterGeneration, in.now)
+		in.accounts.Account(in.verdict.License.ID).usage(m, in.verdict.phase.CounterGeneration, in.now)
 		return types.DefaultTypeAdapter.NativeToValue(m)
 	})
 }

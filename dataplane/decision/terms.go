@@ -11,18 +11,14 @@ import (
 type terms struct {
 	state *State
 	lic   *License
-	phase *Phase
 	plan  *plan
 	now   time.Time
 }
 
-func (s *State) termsOf(lic *License, now time.Time) terms {
-	ph := lic.PhaseAt(now)
-	return terms{s, lic, ph, s.plans[planKey{ph.Plan, ph.PlanVersion}], now}
-}
+func (v *Verdict) terms() terms { return terms{v.state, &v.License, v.plan, v.now} }
 
 // has reports whether a feature is granted.
-func (t *terms) has(feature string) bool {
+func (t terms) has(feature string) bool {
 	if o := t.lic.OverrideOf(feature, t.now); o != nil {
 		return !o.Withheld
 	}
@@ -35,7 +31,7 @@ func (t *terms) has(feature string) bool {
 }
 
 // addOn is what the licence's i-th add-on grants; nil where it does not hold, or is not there.
-func (t *terms) addOn(i int) *Granted {
+func (t terms) addOn(i int) *Granted {
 	if a := &t.lic.AddOns[i]; a.HoldsAt(t.now) {
 		return t.state.extra[a.AddOn]
 	}
@@ -43,12 +39,12 @@ func (t *terms) addOn(i int) *Granted {
 }
 
 // counts is the metered entitlement that requests on a meter are counted under.
-func (t *terms) counts(meter string) (Entitlement, bool) {
+func (t terms) counts(meter string) (Entitlement, bool) {
 	return t.lic.counts(t.state, t.plan.Granted, meter, t.now)
 }
 
 // granted is the units of all grants on a meter that hold: no more than these are there beside its quota.
-func (t *terms) granted(meter string) int64 {
+func (t terms) granted(meter string) int64 {
 	var units int64
 	for i := range t.lic.Grants {
 		g := &t.lic.Grants[i]
@@ -80,7 +76,7 @@ func (l *License) OverrideOfRate(key string, now time.Time) *RateLimit {
 }
 
 // rate is the i-th rate limit of the plan, or what replaces it.
-func (t *terms) rate(i int) *RateLimit {
+func (t terms) rate(i int) *RateLimit {
 	rl := &t.plan.RateLimits[i]
 	if o := t.lic.OverrideOfRate(rl.Key, t.now); o != nil {
 		return o
@@ -90,7 +86,7 @@ func (t *terms) rate(i int) *RateLimit {
 
 // features are the keys of all that is granted, sorted and comma-separated. Where no override or add-on changes them, that is the plan's
 // own text.
-func (t *terms) features() string {
+func (t terms) features() string {
 	changed := false
 	for i := range t.lic.AddOns {
 		changed = changed || !t.plan.covers(t.addOn(i))

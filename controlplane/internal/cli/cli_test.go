@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -115,6 +117,11 @@ func serve(t *testing.T, database string) api {
 	svc, err := licensing.New(licensing.Config{
 		Store: db.Licensing(), Encoder: rulefeed.Encoder{}, KeySets: keyring.OpenKeySet(envelope.NewVerifier(authority.Fleet(), root)),
 	})
+	ahead := fleet.Heads{
+		Database: decision.Epoch{Generation: 1, Number: 30}, Stream: decision.Epoch{Generation: 1, Number: 2_000_080}, Lost: 50,
+		Ahead:   "the rules stream is at epoch 1.2000080, ahead of the database at 1.30",
+		Changes: []fleet.LostChange{{Kind: "api_key", ID: "key_1", What: "revoked", Epoch: decision.Epoch{Generation: 1, Number: 2_000_079}}},
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +131,10 @@ func serve(t *testing.T, database string) api {
 	nodes := fleet.NewService(db.Nodes())
 	h, err := connectapi.Handler(connectapi.Config{
 		Licensing: svc, Metering: metering.NewService(db.Metering()), Fleet: nodes, Audit: audit.NewService(db.Audit()),
-		Others: http.NotFoundHandler(), Logger: slog.New(slog.DiscardHandler),
+		Heads:    func(context.Context) (fleet.Heads, error) { return ahead, nil },
+		AdminURL: "http://127.0.0.1:9080", Trust: func() []byte { return nil },
+		Certified: func([]byte) (string, ed25519.PublicKey, error) { return "", nil, errors.New("no node joins here") },
+		Others:    http.NotFoundHandler(), Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

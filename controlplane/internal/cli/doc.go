@@ -28,6 +28,7 @@ func Commands() []*cobra.Command {
 		decisionsCommand(),
 		explainCommand(),
 		fleetCommand(),
+		recoverCommand(),
 		tokensCommand(),
 		auditCommand(),
 	}

@@ -100,12 +100,12 @@ func fleetCommand() *cobra.Command {
 			view: view{field: "nodes", columns: []column{
 				{"NAME", "name"}, {"STATE", "state"}, {"EPOCH", "epoch"}, {"LAG MS", "lag_ms"}, {"SPOOL BYTES", "spool_bytes"}, {"RPS", "proxy_rps"},
 				{"VERSION", "version"}, {"LAST SEEN", "last_seen"},
-			}},
+			}, alarm: "publishing_stopped"},
 		}, (*client).fleet, fleetClient.ListNodes)
 	}
 	// The noun alone lists, too.
 	fleet := nodes("fleet", "  tollgate fleet list\n  tollgate fleet settings\n  tollgate fleet join-token --node node-3")
-	fleet.AddCommand(nodes("list", "  tollgate fleet list\n  tollgate fleet list --filter 'state = \"silent\"' -o json"), fleetSettingsCommand(), joinTokenCommand(), joinTokensCommand())
+	fleet.AddCommand(nodes("list", "  tollgate fleet list\n  tollgate fleet list --filter 'state = \"silent\"' -o json"), fleetSettingsCommand(), joinTokenCommand(), joinTokensCommand(), drainCommand())
 	return fleet
 }
 

@@ -74,11 +74,18 @@ type view struct {
 	columns []column
 	// heading stands above a table, a line each, with paths of the answer; it is not in CSV.
 	heading []column
+	// alarm is a path of the answer that is told on stderr before the data, where it is set.
+	alarm string
 }
 
 // show writes an answer to the command's stdout, in the form that its flags ask for.
 func show(cmd *cobra.Command, answer proto.Message, v view) error {
 	out := cmd.OutOrStdout()
+	if v.alarm != "" {
+		if alarm := text(answer.ProtoReflect(), v.alarm); alarm != "" {
+			fmt.Fprintf(cmd.ErrOrStderr(), "NO RULES ARE PUBLISHED: %s.\n", printable(alarm))
+		}
+	}
 	switch format(cmd.Flags().Lookup(outputFlag).Value.String()) {
 	case asJSON:
 		return printJSON(out, answer)

@@ -56,6 +56,7 @@ func TestCall_EveryWriteIsTriedRefusedAndMadeOnce(t *testing.T) {
 		return fmt.Sprint(head.Sequence, epoch)
 	}
 	n := 0
+	a.silentNode("gone")
 	eachWrite(func(call, body string) map[string]any {
 		n++
 		if clientStreams(services())["/tollgate.admin.v1."+call] {

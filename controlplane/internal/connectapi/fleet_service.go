@@ -22,6 +22,7 @@ const defaultWait = 10 * time.Second
 type fleetService struct {
 	fleet     *fleet.Service
 	licensing *licensing.Service
+	heads     func(ctx context.Context) (fleet.Heads, error)
 	// adminURL is where nodes reach the API.
 	adminURL string
 }
@@ -31,7 +32,11 @@ func (s fleetService) ListNodes(ctx context.Context, req *adminv1.ListNodesReque
 	if err != nil {
 		return nil, err
 	}
-	return &adminv1.ListNodesResponse{Nodes: items, NextPageToken: next}, nil
+	stopped, err := s.fleet.PublishingStopped(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.ListNodesResponse{Nodes: items, NextPageToken: next, PublishingStopped: stopped}, nil
 }
 
 // page cuts a page out of the whole fleet, which is small and comes in order of name.

@@ -1,6 +1,7 @@
 package connectapi
 
 import (
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -43,6 +44,8 @@ type Config struct {
 	Certified func(certificate []byte) (node string, key ed25519.PublicKey, err error)
 	// Trust is the key set in force, signed; nil: there is none yet.
 	Trust func() []byte
+	// Heads reads how far rules are everywhere. It blocks on Postgres and NATS.
+	Heads func(ctx context.Context) (fleet.Heads, error)
 	// Others answers what is not a call of the API: the web UI.
 	Others http.Handler
 	Logger *slog.Logger
@@ -50,7 +53,7 @@ type Config struct {
 
 // Handler serves the API. It speaks gRPC where its server speaks HTTP/2, without TLS too (http.Protocols).
 func Handler(c Config) (http.Handler, error) {
-	if c.Licensing == nil || c.Metering == nil || c.Fleet == nil || c.Audit == nil || c.Certified == nil || c.Trust == nil || c.Others == nil || c.Logger == nil {
+	if c.Licensing == nil || c.Metering == nil || c.Fleet == nil || c.Audit == nil || c.Heads == nil || c.Certified == nil || c.Trust == nil || c.Others == nil || c.Logger == nil {
 		return nil, errors.New("connectapi: every field of Config but AdminURL and NATS is required")
 	}
 	permissions, err := permissionsOf(services())
@@ -73,7 +76,7 @@ func Handler(c Config) (http.Handler, error) {
 	calls.Handle(adminv1connect.NewCredentialServiceHandler(credentialService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewCustomerServiceHandler(customerService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewDecisionServiceHandler(decisionService{c.Metering}, options))
-	calls.Handle(adminv1connect.NewFleetServiceHandler(fleetService{c.Fleet, c.Licensing, c.AdminURL}, options))
+	calls.Handle(adminv1connect.NewFleetServiceHandler(fleetService{c.Fleet, c.Licensing, c.Heads, c.AdminURL}, options))
 	calls.Handle(adminv1connect.NewLicenseServiceHandler(licenseService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewTrafficServiceHandler(trafficService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewUsageServiceHandler(usageService{c.Metering, c.Licensing}, options))

@@ -10,6 +10,7 @@ import (
 
 	"tollgate/controlplane/internal/keyring"
 	"tollgate/controlplane/internal/licensing"
+	"tollgate/controlplane/internal/rulefeed"
 	"tollgate/dataplane/envelope"
 )
 
@@ -103,17 +104,11 @@ func TestAPI_KeySetsAreVerifiedAndOnlyRise(t *testing.T) {
 func TestAPI_WithoutARootNoKeySetIsTaken(t *testing.T) {
 	t.Parallel()
 	a := setup(t)
-	svc, err := licensing.New(licensing.Config{Store: a.db.Licensing(), Encoder: nothingEncoded{}})
+	svc, err := licensing.New(licensing.Config{Store: a.db.Licensing(), Encoder: rulefeed.Encoder{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := svc.SetKeySet(t.Context(), []byte("x")); licensing.CodeOf(err) != licensing.FailedPrecondition {
 		t.Errorf("taken: %v", err)
 	}
-}
-
-type nothingEncoded struct{}
-
-func (nothingEncoded) Encode(string, licensing.Head, time.Time, []licensing.Change) ([]byte, error) {
-	return nil, nil
 }

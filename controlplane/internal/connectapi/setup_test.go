@@ -36,7 +36,13 @@ type api struct {
 	owner     string
 	issuer    *testIssuer
 	log       *lockedBuffer
+	// database is its URL; empty on another's.
+	database string
+	// heads is what NATS and nodes have: the epoch above all that the database has written.
+	heads fleet.Heads
 }
+
+func (a *api) readHeads(context.Context) (fleet.Heads, error) { return a.heads, nil }
 
 // lockedBuffer takes the log of many calls at once.
 type lockedBuffer struct {
@@ -56,7 +62,27 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-func setup(t *testing.T) *api { return setupOn(t, pgtest.Open(t)) }
+func setup(t *testing.T) *api {
+	t.Helper()
+	url := pgtest.Database(t)
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	a := setupOn(t, db)
+	a.database = url
+	return a
+}
+
+// silentNode is a node that has not reported for long.
+func (a *api) silentNode(name string) {
+	a.t.Helper()
+	if err := a.fleet.Report(a.t.Context(), fleet.Node{Name: name, Boot: "b", Report: 1, State: "fresh"}); err != nil {
+		a.t.Fatal(err)
+	}
+	pgtest.Exec(a.t, a.database, "UPDATE node SET last_seen = now() - interval '1 hour' WHERE name = '"+name+"'")
+}
 
 func setupOn(t *testing.T, db *postgres.DB, change ...func(*Config)) *api {
 	t.Helper()
@@ -77,6 +103,7 @@ func setupOn(t *testing.T, db *postgres.DB, change ...func(*Config)) *api {
 		Licensing: svc, Metering: metering.NewService(db.Metering()), Fleet: a.fleet,
 		Audit:    audit.NewService(db.Audit()),
 		AdminURL: "http://127.0.0.1:9080", NATS: NATS{URLs: []string{"tls://127.0.0.1:4222"}, CA: "the CA"}, Certified: issuer.certified, Trust: func() []byte { return nil },
+		Heads:  a.readHeads,
 		Others: http.NotFoundHandler(), Logger: slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range change {

@@ -13,12 +13,13 @@ import (
 // SilentAfter is how long a node may say nothing before it is shown as silent.
 const SilentAfter = 5 * time.Second
 
-// CountedFor is how long a silent node still counts among those that an epoch has to reach: long enough to
-// see that a node hangs, short enough that one taken away for good stops waits from succeeding only for a minute.
-const CountedFor = time.Minute
-
-// Silent is the state of a node that has not reported for SilentAfter.
-const Silent = "silent"
+// States that a node does not say of itself.
+const (
+	// Silent is that of a node that has not reported for SilentAfter.
+	Silent = "silent"
+	// Drained is that of a node that has stopped as it was told, or that an operator said is gone.
+	Drained = "drained"
+)
 
 // ErrInvalid is wrapped where the caller is at fault.
 var ErrInvalid = errors.New("invalid request")
@@ -28,7 +29,12 @@ type Node struct {
 	Name, Boot, Version string
 	// Epoch is what it enforces.
 	Epoch decision.Epoch
-	// State is fresh, stale, grace, block, or Silent.
+	// Proven is the newest epoch of which it has shown a signed heartbeat, and ProvenHash that of its envelope; zero: it showed none.
+	Proven     decision.Epoch
+	ProvenHash []byte
+	// Drained: it serves no more, by its own last word or an operator's.
+	Drained bool
+	// State is fresh, stale, grace, block, Silent, or Drained.
 	State string
 	// Lag is the age of the last fresh heartbeat; negative where there was none.
 	Lag        time.Duration
@@ -46,6 +52,11 @@ type Store interface {
 	SaveNode(ctx context.Context, n Node) error
 	// Nodes are all nodes in order of name, with how long ago each was seen by the database's clock.
 	Nodes(ctx context.Context) ([]Node, []time.Duration, error)
+	// Enforcing says how many of those nodes that may serve enforce an epoch or a later one: all but the drained, and those that have been silent
+	// for so long that their rules are too old to serve by.
+	Enforcing(ctx context.Context, epoch decision.Epoch) (enforced, total int, err error)
+	// PublishingStopped is why no control plane publishes; empty: nothing is in the way.
+	PublishingStopped(ctx context.Context) (string, error)
 	// HeadEpoch is the newest epoch that was written.
 	HeadEpoch(ctx context.Context) (decision.Epoch, error)
 }
@@ -64,14 +75,17 @@ func (s *Service) Report(ctx context.Context, n Node) error {
 	return s.store.SaveNode(ctx, n)
 }
 
-// List is every node that ever reported, in order of name; State is Silent for those that stopped.
+// List is every node that ever reported, in order of name; State is Silent for those that stopped without a word.
 func (s *Service) List(ctx context.Context) ([]Node, error) {
 	nodes, ages, err := s.store.Nodes(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list nodes: %w", err)
 	}
 	for i := range nodes {
-		if ages[i] > SilentAfter {
+		switch {
+		case nodes[i].Drained:
+			nodes[i].State = Drained
+		case ages[i] > SilentAfter:
 			nodes[i].State = Silent
 		}
 	}
@@ -82,8 +96,8 @@ func (s *Service) List(ctx context.Context) ([]Node, error) {
 const waitPoll = 20 * time.Millisecond
 
 // WaitForEpoch waits until every node enforces epoch or a later one, or timeout has passed, and says how many of
-// how many do. A node counts that was seen within CountedFor: one that fell silent may enforce old rules, so it is in
-// the total and, unless it had reported the epoch, not among those that enforce it. A zero epoch is the newest one written. With no
+// how many do. A node that fell silent may enforce old rules: it is in the total and, unless it had reported the epoch, not among those that enforce
+// it, until it is drained, or has been silent for so long that it blocks by itself. A zero epoch is the newest one written. With no
 // node at all it waits until the timeout: 0 of 0 is nothing to be sure of.
 func (s *Service) WaitForEpoch(ctx context.Context, epoch decision.Epoch, timeout time.Duration) (enforced, total int, err error) {
 	if epoch == (decision.Epoch{}) {
@@ -96,7 +110,9 @@ func (s *Service) WaitForEpoch(ctx context.Context, epoch decision.Epoch, timeou
 	tick := time.NewTicker(waitPoll)
 	defer tick.Stop()
 	for {
-		enforced, total, err = s.count(ctx, epoch)
+		if enforced, total, err = s.store.Enforcing(ctx, epoch); err != nil {
+			err = fmt.Errorf("wait for epoch %d.%d: %w", epoch.Generation, epoch.Number, err)
+		}
 		if err != nil || total > 0 && enforced == total {
 			return enforced, total, err
 		}
@@ -108,21 +124,4 @@ func (s *Service) WaitForEpoch(ctx context.Context, epoch decision.Epoch, timeou
 		case <-tick.C:
 		}
 	}
-}
-
-func (s *Service) count(ctx context.Context, epoch decision.Epoch) (enforced, total int, err error) {
-	nodes, ages, err := s.store.Nodes(ctx)
-	if err != nil {
-		return 0, 0, fmt.Errorf("wait for epoch %d.%d: %w", epoch.Generation, epoch.Number, err)
-	}
-	for i := range nodes {
-		if ages[i] > CountedFor {
-			continue
-		}
-		total++
-		if nodes[i].Epoch.Compare(epoch) >= 0 {
-			enforced++
-		}
-	}
-	return enforced, total, nil
 }

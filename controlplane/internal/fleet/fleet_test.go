@@ -101,9 +101,36 @@ func TestI7_WaitForEpochCountsEveryNodeThatMayServeOldRules(t *testing.T) {
 	if got := wait(5, 50*time.Millisecond); got != [2]int{1, 2} {
 		t.Errorf("a silent node is left out: %v", got)
 	}
-	w.quiet("node-2", "1 minute")
+	w.quiet("node-2", "23 hours")
+	if got := wait(5, 50*time.Millisecond); got != [2]int{1, 2} {
+		t.Errorf("a node that may serve yet is left out: %v", got)
+	}
+	// By then it blocks by itself.
+	w.quiet("node-2", "1 hour")
 	if got := wait(5, time.Minute); got != [2]int{1, 1} {
 		t.Errorf("a node long gone holds it up: %v", got)
+	}
+}
+
+func TestI7_NodeThatDrainedCountsNoMoreUntilItReports(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.report("node-1", "a", 1, 5)
+	w.report("node-2", "b", 1, 4)
+	must(t, w.nodes.Report(t.Context(), fleet.Node{Name: "node-2", Boot: "b", Report: 2, Epoch: epoch(4), State: "fresh", Drained: true}))
+	w.report("node-2", "b", 1, 4) // Came late.
+	for _, want := range []struct {
+		total int
+		state string
+	}{{1, fleet.Drained}, {2, "fresh"}} {
+		_, total, err := w.nodes.WaitForEpoch(t.Context(), epoch(4), time.Minute)
+		must(t, err)
+		list, err := w.nodes.List(t.Context())
+		must(t, err)
+		if total != want.total || list[1].State != want.state {
+			t.Errorf("%d nodes count, node-2 is %s; want %+v", total, list[1].State, want)
+		}
+		w.report("node-2", "c", 1, 4)
 	}
 }
 

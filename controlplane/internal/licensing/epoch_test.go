@@ -1,6 +1,7 @@
 package licensing_test
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"tollgate/controlplane/internal/licensing"
 	"tollgate/controlplane/internal/postgres/pgtest"
 	"tollgate/controlplane/internal/rulefeed"
+	"tollgate/dataplane/decision"
 	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
 )
 
@@ -159,12 +161,8 @@ func TestI6_RuleStateEqualsWhatChangeSetsAddUpTo(t *testing.T) {
 	}
 
 	f.elapse(40 * 24 * time.Hour)
-	want := map[string]string{}
-	for _, e := range f.chain() {
-		for _, r := range e.GetRecords() {
-			fold(want, r)
-		}
-	}
+	before := f.epoch()
+	want := f.told()
 	got := f.ruleState()
 	if !maps.Equal(got, want) {
 		t.Errorf("rule state holds %v, want %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
@@ -173,6 +171,10 @@ func TestI6_RuleStateEqualsWhatChangeSetsAddUpTo(t *testing.T) {
 				t.Errorf("%s: got %q, want %q", k, got[k], want[k])
 			}
 		}
+	}
+	f.stateHashIs(got)
+	if n, err := f.Resync(ctx); n != 0 || err != nil || f.epoch() != before {
+		t.Errorf("%d changes are published though nothing differs, %v", n, err)
 	}
 	if r := got["feature/old"] + got["add_on/old"] + got["customer/"+gone.ID] + got["plan_version/old@1"]; r != "" {
 		t.Errorf("archived objects are still rules: %q", r)
@@ -199,6 +201,38 @@ func (f *fixture) ruleState() map[string]string {
 	return got
 }
 
+// stateHashIs checks that the state hash that the newest change set and the head name is that of a rule state.
+func (f *fixture) stateHashIs(state map[string]string) {
+	f.t.Helper()
+	var want decision.Digest
+	for _, r := range state {
+		want = want.Plus(decision.DigestOf([]byte(r)))
+	}
+	head, err := f.db.Licensing().Head(f.t.Context())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if head.StateHash == nil || *head.StateHash != want {
+		f.t.Errorf("the state hash is %x, want %x", head.StateHash, want)
+	}
+	chain := f.chain()
+	if said := chain[len(chain)-1].GetStateHash(); !bytes.Equal(said, want[:]) {
+		f.t.Errorf("the newest change set says %x, want %x", said, want)
+	}
+}
+
+// told is the rule state that change sets add up to.
+func (f *fixture) told() map[string]string {
+	f.t.Helper()
+	state := map[string]string{}
+	for _, e := range f.chain() {
+		for _, r := range e.GetRecords() {
+			fold(state, r)
+		}
+	}
+	return state
+}
+
 // fold applies a record to a rule state of encoded records by kind and id.
 func fold(state map[string]string, r *rulesv1.Record) {
 	var id string
@@ -207,7 +241,7 @@ func fold(state map[string]string, r *rulesv1.Record) {
 		kinds := map[rulesv1.Kind]string{
 			rulesv1.Kind_KIND_SERVICE: "service", rulesv1.Kind_KIND_ROUTE: "route", rulesv1.Kind_KIND_METER: "meter",
 			rulesv1.Kind_KIND_FEATURE: "feature", rulesv1.Kind_KIND_PLAN_VERSION: "plan_version", rulesv1.Kind_KIND_CUSTOMER: "customer",
-			rulesv1.Kind_KIND_TERM:   "term",
+			rulesv1.Kind_KIND_TERM: "term", rulesv1.Kind_KIND_CREDENTIAL: "credential",
 			rulesv1.Kind_KIND_ADD_ON: "add_on",
 		}
 		delete(state, kinds[v.Removal.GetKind()]+"/"+v.Removal.GetId())

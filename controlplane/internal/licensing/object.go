@@ -41,6 +41,7 @@ const (
 	KindToken       Kind = "token"
 	KindJoinToken   Kind = "join_token"
 	KindKeySet      Kind = "key_set"
+	KindNode        Kind = "node"
 	// In the audit alone.
 	kindFleet           Kind = "fleet"
 	kindNode            Kind = "node"

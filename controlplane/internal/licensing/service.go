@@ -3,7 +3,6 @@ package licensing
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"io"
 	"sync/atomic"
@@ -154,82 +153,4 @@ func (s *Service) write(ctx context.Context, result any, f func(*write) error) (
 		err = nil
 	}
 	return epoch, err
-}
-
-// An envelope stays well under what the broker carries in one message (1 MiB), and within 1,000 records.
-const (
-	maxRecords  = 1000
-	maxEnvelope = 700 << 10
-)
-
-// publish stores the noted changes as the next epoch, or as several where they are too many for one.
-func (w *write) publish(ctx context.Context) error {
-	if len(w.changes) == 0 {
-		return nil
-	}
-	fleet, err := w.Fleet(ctx)
-	if err != nil {
-		return err
-	}
-	// Routes stay together: half of a change of routes could tie with the other half.
-	var routes, others []Change
-	for _, c := range w.changes {
-		if _, ok := c.(*Route); ok {
-			routes = append(routes, c)
-		} else {
-			others = append(others, c)
-		}
-	}
-	if len(w.changes) <= maxRecords {
-		done, err := w.append(ctx, fleet.ID, append(others, routes...))
-		if err != nil || done {
-			return err
-		}
-	}
-	for len(others) > 0 {
-		n := min(len(others), maxRecords)
-		for {
-			done, err := w.append(ctx, fleet.ID, others[:n])
-			if err != nil {
-				return err
-			}
-			if done {
-				break
-			}
-			if n == 1 {
-				return refused("one object is too large to be sent to nodes")
-			}
-			n /= 2
-		}
-		others = others[n:]
-	}
-	if len(routes) == 0 {
-		return nil
-	}
-	done, err := w.append(ctx, fleet.ID, routes)
-	if err == nil && !done {
-		return refused("%d routes change, which is too much for one change set: apply them in parts", len(routes))
-	}
-	return err
-}
-
-// append stores changes as one epoch; false where they don't fit into one.
-func (w *write) append(ctx context.Context, fleet string, changes []Change) (bool, error) {
-	payload, err := w.svc.encoder.Encode(fleet, w.head, w.now, changes)
-	if err != nil {
-		return false, err
-	}
-	if len(payload) > maxEnvelope {
-		return false, nil
-	}
-	sum := sha256.Sum256(payload)
-	next := Envelope{
-		Epoch:   Epoch{Generation: w.head.Epoch.Generation, Number: w.head.Epoch.Number + 1},
-		Payload: payload, Hash: sum[:], CreateTime: w.now,
-	}
-	if err := w.AppendEnvelope(ctx, next); err != nil {
-		return false, err
-	}
-	w.head = Head{Epoch: next.Epoch, Hash: next.Hash}
-	return true, nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tollgate/controlplane/internal/audit"
+	"tollgate/dataplane/decision"
 )
 
 // Store keeps the domain's objects. Its methods block on the database and end with their context. What is not there
@@ -117,6 +118,19 @@ type Tx interface {
 	LockHead(ctx context.Context) (Head, error)
 	// AppendEnvelope stores the change set that leads from the head to e, and makes e the head.
 	AppendEnvelope(ctx context.Context, e Envelope) error
+	// ReplaceDigests notes the digests of records by their keys, and forgets the keys that have none. It returns the sum of those that it
+	// replaces.
+	ReplaceDigests(ctx context.Context, digests map[string]*decision.Digest) (decision.Digest, error)
+	// Digests calls yield for all that are noted.
+	Digests(ctx context.Context, yield func(key string, d decision.Digest) error) error
+	SetStateHash(ctx context.Context, sum decision.Digest) error
+	// RuleState calls yield for every object of the rules.
+	RuleState(ctx context.Context, yield func(Change) error) error
+	// OpenGeneration makes at the head, which bears no change set yet; its generation is above the head's.
+	OpenGeneration(ctx context.Context, at Epoch) error
+	// Node is a node of the fleet, and DrainNode says when it was drained.
+	Node(ctx context.Context, name string) (Node, error)
+	DrainNode(ctx context.Context, n Node) (Node, error)
 	// CreateFleet makes the fleet and its head (generation 1, number 0). False where there is one already.
 	CreateFleet(ctx context.Context, f Fleet) (bool, error)
 	UpdateFleet(ctx context.Context, f Fleet) error
@@ -216,14 +230,19 @@ type Reference struct {
 
 // Encoder writes change sets in the form that is signed and sent. It must be deterministic.
 type Encoder interface {
-	// Encode returns the change set that leads from head to the next number.
-	Encode(fleet string, head Head, at time.Time, changes []Change) ([]byte, error)
+	// Record is one change.
+	Record(c Change) ([]byte, error)
+	// Envelope is the change set of such records that leads from head to the next number, where the state hash is stateHash; nil: it is
+	// not known.
+	Envelope(fleet string, head Head, at time.Time, records [][]byte, stateHash *decision.Digest) ([]byte, error)
 }
 
 // Head is the newest rule state.
 type Head struct {
 	Epoch Epoch
 	Hash  []byte // SHA-256 of the last envelope's payload; empty at number 0.
+	// StateHash is the sum of the digests of all records; nil: not known, until Resync.
+	StateHash *decision.Digest
 }
 
 // Envelope is a stored change set.
@@ -232,11 +251,12 @@ type Envelope struct {
 	Payload    []byte
 	Hash       []byte // SHA-256 of Payload.
 	CreateTime time.Time
+	StateHash  *decision.Digest // As Head has it.
 }
 
 // Change sets or removes one object of the rules. It is one of *Fleet, *Upstream, *Route, *Meter, *Feature,
 // *PlanVersion, *AddOn, *Customer, *License, *APIKey, *Term and *Removal.
-type Change interface{ change() }
+type Change interface{ change() (Kind, string) }
 
 // Removal takes an object out of the rules.
 type Removal struct {
@@ -244,15 +264,15 @@ type Removal struct {
 	ID   string // The object's key or id; of a plan version, plan@version.
 }
 
-func (*Fleet) change()       {}
-func (*Upstream) change()    {}
-func (*Route) change()       {}
-func (*Meter) change()       {}
-func (*Feature) change()     {}
-func (*PlanVersion) change() {}
-func (*AddOn) change()       {}
-func (*Customer) change()    {}
-func (*License) change()     {}
-func (*APIKey) change()      {}
-func (*Term) change()        {}
-func (*Removal) change()     {}
+func (*Fleet) change() (Kind, string)         { return kindFleet, "" }
+func (u *Upstream) change() (Kind, string)    { return KindService, u.Key }
+func (r *Route) change() (Kind, string)       { return KindRoute, r.Key }
+func (m *Meter) change() (Kind, string)       { return KindMeter, m.Key }
+func (f *Feature) change() (Kind, string)     { return KindFeature, f.Key }
+func (v *PlanVersion) change() (Kind, string) { return KindPlanVersion, VersionID(v.Plan, v.Version) }
+func (a *AddOn) change() (Kind, string)       { return KindAddOn, a.Key }
+func (c *Customer) change() (Kind, string)    { return KindCustomer, c.ID }
+func (l *License) change() (Kind, string)     { return KindLicense, l.ID }
+func (k *APIKey) change() (Kind, string)      { return KindAPIKey, k.ID }
+func (t *Term) change() (Kind, string)        { return KindTerm, t.Key }
+func (r *Removal) change() (Kind, string)     { return r.Kind, r.ID }

@@ -34,7 +34,7 @@ func (r reader) Head(ctx context.Context) (licensing.Head, error) {
 	if err != nil {
 		return licensing.Head{}, fmt.Errorf("read head of rules: %w", err)
 	}
-	return toHead(row.Generation, row.Number, row.Hash), nil
+	return toHead(row), nil
 }
 
 // Customer implements licensing.Reader.

@@ -9,6 +9,7 @@ import (
 
 	"tollgate/controlplane/internal/licensing"
 	"tollgate/controlplane/internal/postgres/query"
+	"tollgate/dataplane/decision"
 )
 
 func (t *licensingTx) LockHead(ctx context.Context) (licensing.Head, error) {
@@ -16,7 +17,7 @@ func (t *licensingTx) LockHead(ctx context.Context) (licensing.Head, error) {
 	if err != nil {
 		return licensing.Head{}, fmt.Errorf("lock head of rules: %w", err)
 	}
-	return toHead(row.Generation, row.Number, row.Hash), nil
+	return toHead(query.HeadRow(row)), nil
 }
 
 func (t *licensingTx) AppendEnvelope(ctx context.Context, e licensing.Envelope) error {
@@ -28,13 +29,75 @@ func (t *licensingTx) AppendEnvelope(ctx context.Context, e licensing.Envelope) 
 		return fmt.Errorf("store change set %d.%d: %w", generation, number, err)
 	}
 	n, err := t.q.AdvanceHead(ctx, query.AdvanceHeadParams{
-		Generation: generation, Number: number, Previous: number - 1, Hash: e.Hash,
+		Generation: generation, Number: number, Previous: number - 1, Hash: e.Hash, StateHash: digestBytes(e.StateHash),
 	})
 	if err == nil && n != 1 {
 		err = fmt.Errorf("the head is not at %d", number-1)
 	}
 	if err != nil {
 		return fmt.Errorf("advance head of rules to %d.%d: %w", generation, number, err)
+	}
+	return nil
+}
+
+// digestBytes are a digest's; nil stays nil.
+func digestBytes(d *decision.Digest) []byte {
+	if d == nil {
+		return nil
+	}
+	return d[:]
+}
+
+func (t *licensingTx) ReplaceDigests(ctx context.Context, digests map[string]*decision.Digest) (decision.Digest, error) {
+	var sum decision.Digest
+	var keys []string
+	p := query.AddRuleRecordsParams{}
+	for key, d := range digests {
+		keys = append(keys, key)
+		if d != nil {
+			p.Keys, p.Digests = append(p.Keys, key), append(p.Digests, d[:])
+		}
+	}
+	rows, err := t.q.DropRuleRecords(ctx, keys)
+	if err == nil {
+		for _, r := range rows {
+			sum = sum.Plus(decision.Digest(r))
+		}
+		err = t.q.AddRuleRecords(ctx, p)
+	}
+	if err != nil {
+		return sum, fmt.Errorf("note digests of rules: %w", err)
+	}
+	return sum, nil
+}
+
+func (t *licensingTx) Digests(ctx context.Context, yield func(key string, d decision.Digest) error) error {
+	err := pages(func(after string) (string, int, error) {
+		rows, err := t.q.RuleRecords(ctx, query.RuleRecordsParams{After: after, PageSize: rulePage})
+		for _, r := range rows {
+			if err := yield(r.Key, decision.Digest(r.Digest)); err != nil {
+				return "", 0, err
+			}
+			after = r.Key
+		}
+		return after, len(rows), err
+	})
+	if err != nil {
+		return fmt.Errorf("read digests of rules: %w", err)
+	}
+	return nil
+}
+
+func (t *licensingTx) SetStateHash(ctx context.Context, sum decision.Digest) error {
+	if err := t.q.SetStateHash(ctx, sum[:]); err != nil {
+		return fmt.Errorf("store the state hash: %w", err)
+	}
+	return nil
+}
+
+func (t *licensingTx) RuleState(ctx context.Context, yield func(licensing.Change) error) error {
+	if err := ruleState(ctx, t.q, yield); err != nil {
+		return fmt.Errorf("read rule state: %w", err)
 	}
 	return nil
 }
@@ -137,23 +200,27 @@ func (db *DB) RuleState(ctx context.Context, yield func(licensing.Change) error)
 		if err != nil {
 			return err
 		}
-		head = toHead(row.Generation, row.Number, row.Hash)
-		fleet, err := q.Fleet(ctx)
-		if err != nil {
-			return err
-		}
-		if err := yield(new(toFleet(fleet))); err != nil {
-			return err
-		}
-		if err := yieldCatalog(ctx, q, yield); err != nil {
-			return err
-		}
-		return yieldHolders(ctx, q, yield)
+		head = toHead(row)
+		return ruleState(ctx, q, yield)
 	})
 	if err != nil {
 		return licensing.Head{}, fmt.Errorf("read rule state: %w", err)
 	}
 	return head, nil
+}
+
+func ruleState(ctx context.Context, q *query.Queries, yield func(licensing.Change) error) error {
+	fleet, err := q.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	if err := yield(new(toFleet(fleet))); err != nil {
+		return err
+	}
+	if err := yieldCatalog(ctx, q, yield); err != nil {
+		return err
+	}
+	return yieldHolders(ctx, q, yield)
 }
 
 // yieldCatalog yields what there is little of.

@@ -12,6 +12,7 @@ import (
 
 	"tollgate/controlplane/internal/licensing"
 	"tollgate/controlplane/internal/postgres/query"
+	"tollgate/dataplane/decision"
 )
 
 // missing turns "no rows" into the domain's error, and wraps the rest.
@@ -91,10 +92,14 @@ func toFleet(r query.FleetRow) licensing.Fleet {
 	}
 }
 
-func toHead(generation, number int64, hash []byte) licensing.Head {
-	return licensing.Head{
-		Epoch: licensing.Epoch{Generation: uint64(generation), Number: uint64(number)}, Hash: hash,
+func toHead(r query.HeadRow) licensing.Head {
+	h := licensing.Head{
+		Epoch: licensing.Epoch{Generation: uint64(r.Generation), Number: uint64(r.Number)}, Hash: r.Hash,
 	}
+	if len(r.StateHash) > 0 {
+		h.StateHash = new(decision.Digest(r.StateHash))
+	}
+	return h
 }
 
 func toCustomer(r query.Customer) (licensing.Customer, error) {

@@ -26,6 +26,7 @@ func (s *Nodes) SaveNode(ctx context.Context, n fleet.Node) error {
 		Name: n.Name, Boot: n.Boot, Version: n.Version,
 		EpochGeneration: int64(n.Epoch.Generation), EpochNumber: int64(n.Epoch.Number), State: n.State,
 		LagMs: n.Lag.Milliseconds(), SpoolBytes: n.SpoolBytes, ProxyRps: n.ProxyRPS, Report: int64(n.Report),
+		ProvenGeneration: int64(n.Proven.Generation), ProvenNumber: int64(n.Proven.Number), ProvenHash: filledBytes(n.ProvenHash), Drained: n.Drained,
 	})
 	if err != nil {
 		return fmt.Errorf("save the report of node %s: %w", n.Name, err)
@@ -49,11 +50,26 @@ func (s *Nodes) Nodes(ctx context.Context) ([]fleet.Node, []time.Duration, error
 			Name: r.Node.Name, Boot: r.Node.Boot, Version: r.Node.Version,
 			Epoch: decision.Epoch{Generation: uint64(r.Node.EpochGeneration), Number: uint64(r.Node.EpochNumber)},
 			State: r.Node.State, Lag: time.Duration(r.Node.LagMs) * time.Millisecond, SpoolBytes: r.Node.SpoolBytes,
-			ProxyRPS: r.Node.ProxyRps, Report: uint64(r.Node.Report), LastSeen: r.Node.LastSeen.UTC(),
+			ProxyRPS: r.Node.ProxyRps, Report: uint64(r.Node.Report), LastSeen: r.Node.LastSeen.UTC(), Drained: r.Node.DrainedAt != nil,
+			Proven:     decision.Epoch{Generation: uint64(r.Node.ProvenGeneration), Number: uint64(r.Node.ProvenNumber)},
+			ProvenHash: r.Node.ProvenHash,
 		}
 		ages[i] = time.Duration(r.Age * float64(time.Second))
 	}
 	return nodes, ages, nil
+}
+
+// Enforcing says how many of the nodes that may serve enforce an epoch or a later one.
+func (s *Nodes) Enforcing(ctx context.Context, epoch decision.Epoch) (enforced, total int, err error) {
+	var row query.EnforcingNodesRow
+	err = s.db.read(ctx, func(ctx context.Context, q *query.Queries) (err error) {
+		row, err = q.EnforcingNodes(ctx, query.EnforcingNodesParams{Generation: int64(epoch.Generation), Number: int64(epoch.Number)})
+		return err
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("count nodes: %w", err)
+	}
+	return int(row.Enforced), int(row.Total), nil
 }
 
 // HeadEpoch is the newest epoch that was written; zero before there is a fleet.

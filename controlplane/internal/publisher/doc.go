@@ -10,8 +10,12 @@
 // verify (anybody who can reach the broker may write some) are stepped over.
 //
 // If the stream is empty, for it was wiped, nothing is lost: the Publisher makes a snapshot of the newest state, appends the newest
-// envelope, and goes on from there. If the stream is ahead of Postgres, or disagrees with it, Postgres was restored to an earlier
-// point: the Publisher says so, and neither publishes nor vouches for anything.
+// envelope, and goes on from there. If the stream, a snapshot or a node is ahead of Postgres, or disagrees with it, Postgres was restored to an earlier
+// point: the Publisher says so, and neither publishes nor vouches for anything, until a higher generation is opened. Then it makes a snapshot of that
+// first, and nodes that know the old one follow; snapshots and messages of the old generation are removed.
 //
-// One goroutine does all of it: Run.
+// A node's word alone counts for nothing here, as whoever holds one node would stop all: it shows the signed heartbeat by which it is fresh. It says so through
+// the database, each second. Where the stream is empty, or Postgres is another instance than before, nodes that are known get time to do so first.
+//
+// One goroutine does all of it: Run. Heads may be called beside it.
 package publisher

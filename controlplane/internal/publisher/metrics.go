@@ -13,15 +13,20 @@ type Registerer = prometheus.Registerer
 
 type metrics struct {
 	leader    prometheus.Gauge
+	stopped   prometheus.Gauge
 	epoch     prometheus.Gauge
 	delay     prometheus.Histogram
 	snapshots prometheus.Counter
+	resynced  prometheus.Counter
 }
 
 func newMetrics(r Registerer) *metrics {
 	m := &metrics{
 		leader: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tollgate_publisher_leader", Help: "1 while this control plane publishes the rules.",
+		}),
+		stopped: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tollgate_publisher_stopped", Help: "1 while this control plane leads and publishes nothing, as NATS or nodes are ahead of the database.",
 		}),
 		epoch: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tollgate_publisher_epoch", Help: "Number of the last epoch that this control plane published.",
@@ -33,8 +38,11 @@ func newMetrics(r Registerer) *metrics {
 		snapshots: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tollgate_publisher_snapshots_total", Help: "Snapshots stored.",
 		}),
+		resynced: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tollgate_publisher_resynced_total", Help: "Changes published because nodes had been told something else.",
+		}),
 	}
-	r.MustRegister(m.leader, m.epoch, m.delay, m.snapshots)
+	r.MustRegister(m.leader, m.stopped, m.epoch, m.delay, m.snapshots, m.resynced)
 	return m
 }
 

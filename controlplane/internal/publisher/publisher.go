@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -28,8 +30,25 @@ type Store interface {
 	Envelopes(ctx context.Context, after decision.Epoch, limit int, yield func(at decision.Epoch, payload []byte, created time.Time) error) error
 	// EnvelopeHash is the hash of one envelope; nil where there is none.
 	EnvelopeHash(ctx context.Context, at decision.Epoch) ([]byte, error)
-	// RuleState calls yield for every record of the rule state at its head, read in one transaction.
-	RuleState(ctx context.Context, yield func(*rulesv1.Record) error) (decision.Epoch, []byte, error)
+	// Proven is the newest epoch that a node has proved to enforce, with its envelope's hash, zero where none has; and how many nodes are known.
+	Proven(ctx context.Context) (at decision.Epoch, hash []byte, nodes int, err error)
+	// Instance is which Postgres this is, and which one KeepState kept last; empty: none.
+	Instance(ctx context.Context) (now, kept string, err error)
+	// KeepState keeps why nothing is published, empty where it is, and the instance that was published from.
+	KeepState(ctx context.Context, stopped, instance string) error
+	// RuleState calls yield for every record, encoded, of the rule state at the head that it returns, read in one transaction.
+	RuleState(ctx context.Context, yield func(record []byte) error) (Head, error)
+	// Resync makes change sets of what differs between the rule state and what nodes were told, and returns how many changes there were. Where
+	// what they were told is not known, the rule state is noted as that.
+	Resync(ctx context.Context) (changes int, err error)
+}
+
+// Head is where a rule state is.
+type Head struct {
+	Epoch decision.Epoch
+	Hash  []byte // Of the envelope that ends there.
+	// StateHash is what change sets add up to; nil: not known, until Resync.
+	StateHash *decision.Digest
 }
 
 // Stream is NATS. Its methods block on the network and fail while it is away.
@@ -70,8 +89,20 @@ type Publisher struct {
 	key     ed25519.PublicKey
 	// mute: that this control plane has no key was said.
 	mute bool
-	// starting: no snapshot was made or found for the head at which this publisher began to lead.
+	// starting: no snapshot was begun or found for the head at which this publisher began to lead.
 	starting bool
+	// due: a snapshot is wanted. making: one is being made, by a goroutine of working, which ends with a word to made.
+	due     bool
+	making  bool
+	made    chan made
+	working sync.WaitGroup
+	// led is since when this publisher leads.
+	led time.Time
+	// instance is the Postgres at work, empty while that is not known, and knownInstance the one that was published from last.
+	instance, knownInstance string
+	// stopped is why nothing is published; stateKept: the database knows that.
+	stopped   atomic.Pointer[string]
+	stateKept bool
 }
 
 // tail is where the stream ends, as far as it is known.
@@ -103,7 +134,7 @@ func New(cfg Config) *Publisher {
 	return &Publisher{
 		store: cfg.Store, stream: cfg.Stream, signer: cfg.Signer, verifier: cfg.Verifier,
 		every: cmp.Or(cfg.SnapshotEvery, snapshotEvery),
-		log:   cfg.Logger, metrics: newMetrics(cfg.Metrics),
+		log:   cfg.Logger, metrics: newMetrics(cfg.Metrics), made: make(chan made, 1),
 	}
 }
 
@@ -126,16 +157,31 @@ func (p *Publisher) lead(ctx context.Context, wake <-chan struct{}) {
 	}
 	p.log.Info("publishing rules", "key", envelope.KeyID(p.key), "key_set", p.trusted)
 	p.metrics.leader.Set(1)
-	defer p.metrics.leader.Set(0)
+	defer func() {
+		p.metrics.leader.Set(0)
+		p.metrics.stopped.Set(0)
+		p.stopped.Store(nil) // It is the next one's to say.
+	}()
 	// While another led, the stream has moved.
-	p.tail, p.starting = tail{}, true
+	p.tail, p.starting, p.due = tail{}, true, false
+	p.led, p.instance, p.stateKept = time.Now(), "", false
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		cancel()
+		p.working.Wait()
+		if p.making {
+			<-p.made
+			p.making = false
+		}
+	}()
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	ticked := true
 	for {
 		if err := p.step(ctx, ticked); err != nil && ctx.Err() == nil {
-			p.tail.known = false
-			p.log.Warn("cannot publish rules", "error", err)
+			p.failed(ctx, err)
+		} else if err == nil && p.tail.known {
+			p.said(ctx, "")
 		}
 		select {
 		case <-ctx.Done():
@@ -147,6 +193,11 @@ func (p *Publisher) lead(ctx context.Context, wake <-chan struct{}) {
 			}
 		case <-wake:
 			ticked = false
+		case m := <-p.made:
+			ticked = false
+			if err := p.ended(ctx, m); err != nil && ctx.Err() == nil {
+				p.log.Warn("no snapshot was made: trying again", "error", err)
+			}
 		}
 	}
 }
@@ -175,6 +226,14 @@ var errConflict = errors.New("the rules stream has moved")
 
 // step publishes what is new. At a tick it looks whether the stream is still what it was, and sends a heartbeat.
 func (p *Publisher) step(ctx context.Context, tick bool) error {
+	if !tick && p.Stopped() != "" {
+		return nil // Whoever writes on must not make it look again and again.
+	}
+	if tick && p.tail.known {
+		if _, err := p.checkNodes(ctx); err != nil {
+			return err
+		}
+	}
 	if tick && p.tail.known {
 		first, last, err := p.stream.RulesBounds(ctx)
 		if err != nil {
@@ -195,10 +254,11 @@ func (p *Publisher) step(ctx context.Context, tick bool) error {
 	if err != nil {
 		return err
 	}
-	if tick && p.tail.known {
-		return p.heartbeat(time.Now())
+	if !tick || !p.tail.known {
+		return nil
 	}
-	return nil
+	p.snapshot(ctx)
+	return p.heartbeat(time.Now())
 }
 
 // publish brings the stream from its end to the newest envelope.
@@ -222,7 +282,7 @@ func (p *Publisher) publish(ctx context.Context) error {
 		}
 	}
 	if p.tail.epoch.Generation != p.tail.snapshot.Generation || p.tail.epoch.Number >= p.tail.snapshot.Number+p.every {
-		return p.snapshot(ctx)
+		p.due = true
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"tollgate/controlplane/internal/postgres"
 	"tollgate/controlplane/internal/postgres/pgtest"
 	"tollgate/dataplane/decision"
 	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
@@ -156,10 +155,7 @@ func TestPublisher_MakesAgainWhatNATSLost(t *testing.T) {
 func TestPublisher_OutlivesPostgres(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t)
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: server.Database(t)})
-	must(t, err)
-	t.Cleanup(db.Close)
-	p := setupOn(t, db)
+	p := setupOn(t, server.Database(t))
 	p.run(t, false)
 	p.await(t, p.write(t, 2, "a"))
 	server.Kill(t)

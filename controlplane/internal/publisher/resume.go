@@ -1,7 +1,6 @@
 package publisher
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -16,50 +15,75 @@ import (
 // resume finds out where the stream ends, and makes the snapshot that nodes start from. The tail stays unknown, without an error,
 // while nothing was ever written.
 func (p *Publisher) resume(ctx context.Context) error {
-	head, hash, err := p.store.Head(ctx)
-	if err != nil || head.Generation == 0 {
+	moved, err := p.look(ctx)
+	if err != nil {
 		return err
 	}
 	t, err := p.find(ctx)
 	if err != nil {
 		return err
 	}
-	if t.epoch.Compare(head) > 0 {
-		return fmt.Errorf("the rules stream is at epoch %s, ahead of the database at %s: was the database restored? `tollgate recover` opens a new generation",
-			label(t.epoch), label(head))
-	}
-	empty := t.epoch == decision.Epoch{}
-	if !empty {
-		stored, err := p.store.EnvelopeHash(ctx, t.epoch)
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(stored, t.hash) {
-			return fmt.Errorf("epoch %s on the rules stream is not the database's: was the database restored? `tollgate recover` opens a new generation", label(t.epoch))
-		}
-	}
-	newest, key, err := p.newestSnapshot(ctx)
+	newest, err := p.newestSnapshot(ctx)
 	if err != nil {
 		return err
 	}
+	// After what it is compared with: another publisher may be at work.
+	head, hash, err := p.store.Head(ctx)
+	if err != nil || head.Generation == 0 {
+		return err
+	}
+	if err := p.compare(ctx, t, newest, head); err != nil {
+		return err
+	}
+	nodes, err := p.checkNodes(ctx)
+	if err != nil {
+		return err
+	}
+	empty := t.epoch == decision.Epoch{}
+	if (empty || moved) && p.unheard(nodes) {
+		return errUnheard
+	}
 	p.tail = t
-	p.tail.snapshot = newest
+	p.tail.snapshot = newest.epoch
+	// Nothing on the stream leads into a new generation but its snapshot.
+	opened := newest.epoch.Generation < head.Generation
 	// The key before this one may be taken out of the set at any time, and what it signed with it.
-	if newest == (decision.Epoch{}) || newest.Compare(head) < 0 && (p.starting || empty) || !key.Equal(p.key) {
-		if err := p.snapshot(ctx); err != nil {
-			return err
-		}
+	if newest.epoch == (decision.Epoch{}) || opened || newest.epoch.Compare(head) < 0 && (p.starting || empty) || !newest.key.Equal(p.key) {
+		p.due = true
+		p.snapshot(ctx)
 	}
 	p.starting = false
-	if empty {
+	switch {
+	case empty:
 		// Whatever a node had, the newest envelope shows it how far it is behind.
 		p.tail.epoch, p.tail.hash = head, hash
 		if head.Number > 0 {
 			p.tail.epoch.Number--
 		}
+	case t.epoch.Generation < head.Generation:
+		// What the database has of the old generation beside what was published is part of the new one's snapshot.
+		p.tail.epoch, p.tail.hash = decision.Epoch{Generation: head.Generation}, nil
 	}
 	p.tail.known = true
 	return nil
+}
+
+// What an aheadError says of NATS.
+const (
+	streamIs   = "the rules stream is"
+	snapshotIs = "the newest snapshot is"
+)
+
+// compare fails with an aheadError where NATS has what the database does not.
+func (p *Publisher) compare(ctx context.Context, t tail, newest snapshotHead, head decision.Epoch) error {
+	what, err := p.differs(ctx, streamIs, t.epoch, t.hash, head)
+	if err == nil && what == "" {
+		what, err = p.differs(ctx, snapshotIs, newest.epoch, newest.hash, head)
+	}
+	if err == nil && what != "" {
+		err = &aheadError{what}
+	}
+	return err
 }
 
 // find reads the stream backwards to the last envelope that verifies. The epoch is zero where there is none.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/proto"
@@ -38,16 +39,18 @@ type plane struct {
 	db       *postgres.DB
 	api      *licensing.Service
 	nats     *bustest.Server
+	url      string
 	bus      *bus.Bus
 	signer   *envelope.Signer
 	verifier *envelope.Verifier
 	root     ed25519.PrivateKey
 	every    uint64
+	reading  func()
 }
 
-func setup(t *testing.T) *plane { t.Helper(); return setupOn(t, pgtest.Open(t)) }
+func setup(t *testing.T) *plane { t.Helper(); return setupOn(t, pgtest.Database(t)) }
 
-func setupOn(t *testing.T, db *postgres.DB) *plane {
+func setupOn(t *testing.T, url string) *plane {
 	t.Helper()
 	rootKey, root, err := ed25519.GenerateKey(nil)
 	must(t, err)
@@ -59,8 +62,11 @@ func setupOn(t *testing.T, db *postgres.DB) *plane {
 	}
 	certificate, err := envelope.IssueCertificate(root, c)
 	must(t, err)
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: url})
+	must(t, err)
+	t.Cleanup(db.Close)
 	p := &plane{
-		db: db, nats: bustest.Start(t), signer: envelope.NewSigner(key, certificate),
+		url: url, db: db, nats: bustest.Start(t), signer: envelope.NewSigner(key, certificate),
 		verifier: envelope.NewVerifier(fleetID, rootKey), root: root,
 	}
 	envelopetest.Admit(t, p.verifier, root, c)
@@ -76,7 +82,10 @@ func setupOn(t *testing.T, db *postgres.DB) *plane {
 type store struct {
 	*postgres.Outbox
 	db     *postgres.DB
+	api    *licensing.Service
 	forced bool
+	// reading is called before a rule state is read.
+	reading func()
 }
 
 func (s store) Lead(ctx context.Context, f func(ctx context.Context, wake <-chan struct{})) error {
@@ -96,22 +105,34 @@ func (s store) Lead(ctx context.Context, f func(ctx context.Context, wake <-chan
 	return ctx.Err()
 }
 
-func (s store) RuleState(ctx context.Context, yield func(*rulesv1.Record) error) (decision.Epoch, []byte, error) {
+func (s store) RuleState(ctx context.Context, yield func(record []byte) error) (publisher.Head, error) {
+	if s.reading != nil {
+		s.reading()
+	}
 	head, err := s.db.RuleState(ctx, func(c licensing.Change) error {
-		r, err := rulefeed.Record(c)
+		r, err := rulefeed.Encoder{}.Record(c)
 		if err != nil {
 			return err
 		}
 		return yield(r)
 	})
-	return head.Epoch, head.Hash, err
+	return publisher.Head(head), err
 }
+
+func (s store) Resync(ctx context.Context) (int, error) { return s.api.Resync(ctx) }
 
 // run starts a publisher, and returns what stops it. It stops with the test, too.
 func (p *plane) run(t *testing.T, forced bool) (stop func()) {
 	t.Helper()
-	pub := publisher.New(publisher.Config{
-		Store: store{p.db.Outbox(), p.db, forced}, Stream: p.bus, Signer: p.signer, Verifier: p.verifier,
+	_, stop = p.start(t, forced)
+	return stop
+}
+
+// start is run, for a publisher that is asked something.
+func (p *plane) start(t *testing.T, forced bool) (pub *publisher.Publisher, stop func()) {
+	t.Helper()
+	pub = publisher.New(publisher.Config{
+		Store: store{p.db.Outbox(), p.db, p.api, forced, p.reading}, Stream: p.bus, Signer: p.signer, Verifier: p.verifier,
 		SnapshotEvery: p.every, Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -119,7 +140,7 @@ func (p *plane) run(t *testing.T, forced bool) (stop func()) {
 	running.Go(func() { _ = pub.Run(ctx) }) // It ends with ctx, and says so.
 	stop = func() { cancel(); running.Wait() }
 	t.Cleanup(stop)
-	return stop
+	return pub, stop
 }
 
 // write makes n changes, each an epoch, and returns the newest.
@@ -139,25 +160,30 @@ func (p *plane) write(t *testing.T, n int, prefix string) decision.Epoch {
 // published are the envelopes on the stream that verify, in order.
 func (p *plane) published(t *testing.T) []*rulesv1.Envelope {
 	t.Helper()
-	first, last, err := p.bus.RulesBounds(t.Context())
-	if err != nil {
-		return nil // NATS is away.
-	}
-	var list []*rulesv1.Envelope
-	for seq := first; seq <= last; seq++ {
-		raw, ok, err := p.bus.RulesMessage(t.Context(), seq)
-		if err != nil || !ok {
-			continue
-		}
-		opened, err := p.verifier.Open(envelope.KindEnvelope, raw, time.Now())
+	for {
+		first, last, err := p.bus.RulesBounds(t.Context())
 		if err != nil {
-			continue
+			return nil // NATS is away.
 		}
-		var e rulesv1.Envelope
-		must(t, proto.Unmarshal(opened.Payload, &e))
-		list = append(list, &e)
+		var list []*rulesv1.Envelope
+		for seq := first; seq <= last; seq++ {
+			raw, ok, err := p.bus.RulesMessage(t.Context(), seq)
+			if err != nil || !ok {
+				continue
+			}
+			opened, err := p.verifier.Open(envelope.KindEnvelope, raw, time.Now())
+			if err != nil {
+				continue
+			}
+			var e rulesv1.Envelope
+			must(t, proto.Unmarshal(opened.Payload, &e))
+			list = append(list, &e)
+		}
+		if now, _, err := p.bus.RulesBounds(t.Context()); err != nil || now == first {
+			return list
+		}
+		// It was trimmed meanwhile.
 	}
-	return list
 }
 
 // await waits until the newest envelope on the stream is that of an epoch.
@@ -254,6 +280,24 @@ func (p *plane) heartbeats(t *testing.T) <-chan *rulesv1.Heartbeat {
 	must(t, err)
 	must(t, nc.Flush())
 	return heard
+}
+
+// names are those of all objects of snapshots.
+func (p *plane) names(t *testing.T) []string {
+	t.Helper()
+	names, err := p.bus.Snapshots(t.Context())
+	must(t, err)
+	return names
+}
+
+// sql runs a statement behind everyone's back.
+func (p *plane) sql(t *testing.T, statement string) {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), p.url)
+	must(t, err)
+	_, err = c.Exec(t.Context(), statement)
+	must(t, err)
+	must(t, c.Close(t.Context()))
 }
 
 // until waits for something that takes its time.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -43,41 +44,100 @@ func parseName(name string) (e decision.Epoch, manifest, ok bool) {
 	return decision.Epoch{Generation: g, Number: n}, len(parts) == 2, err1 == nil && err2 == nil
 }
 
-// snapshot stores the newest rule state, its manifest last: a manifest that is there is whole. Then it removes what is too old.
-func (p *Publisher) snapshot(ctx context.Context) error {
-	var chunks [][]byte
-	chunk, size := &rulesv1.SnapshotChunk{}, 0
-	flush := func() error {
-		raw, err := proto.Marshal(chunk)
-		if err != nil {
-			return fmt.Errorf("encode snapshot chunk: %w", err)
-		}
-		chunks = append(chunks, raw)
-		chunk, size = &rulesv1.SnapshotChunk{}, 0
-		return nil
+// made is how the making of a snapshot ended.
+type made struct {
+	at  decision.Epoch
+	err error
+}
+
+// snapshot begins to make a snapshot, if one is due and none is being made. A large rule state takes its time, and change sets and heartbeats go on
+// meanwhile.
+func (p *Publisher) snapshot(ctx context.Context) {
+	if !p.due || p.making {
+		return
 	}
-	at, hash, err := p.store.RuleState(ctx, func(r *rulesv1.Record) error {
-		n := 1 + protowire.SizeBytes(proto.Size(r))
-		if size > 0 && size+n > maxChunk {
-			if err := flush(); err != nil {
-				return err
-			}
+	p.making = true
+	p.working.Go(func() {
+		at, err := p.make(ctx)
+		p.made <- made{at, err}
+	})
+}
+
+// ended takes up a snapshot that was made: what is older may go.
+func (p *Publisher) ended(ctx context.Context, m made) error {
+	p.making = false
+	if m.err != nil {
+		return m.err
+	}
+	newest, err := p.newestSnapshot(ctx)
+	if err != nil {
+		return err
+	}
+	if newest.epoch.Compare(m.at) < 0 {
+		return fmt.Errorf("the snapshot of epoch %s is gone again", label(m.at))
+	}
+	// Signed by the key before this one, it will not do for long.
+	p.tail.snapshot, p.due = m.at, !newest.key.Equal(p.key)
+	return p.trim(ctx)
+}
+
+// errResynced: nodes were told something else than the rule state, and are told now. A snapshot comes after that.
+var errResynced = errors.New("what nodes were told differed from the rule state: the difference is published before a snapshot is made")
+
+// make stores the newest rule state, its manifest last: a manifest that is there is whole.
+//
+// A rule state that is not what change sets add up to is brought in line first: nodes that took one and nodes that took the other would enforce
+// different rules.
+func (p *Publisher) make(ctx context.Context) (decision.Epoch, error) {
+	head, chunks, sum, err := p.state(ctx)
+	if err == nil && head.StateHash == nil {
+		// A database of a release that knew no state hash.
+		if _, err = p.store.Resync(ctx); err == nil {
+			head, chunks, sum, err = p.state(ctx)
 		}
-		size += n
-		chunk.Records = append(chunk.Records, r)
+	}
+	if err != nil {
+		return decision.Epoch{}, err
+	}
+	if head.StateHash == nil || *head.StateHash != sum {
+		changes, err := p.store.Resync(ctx)
+		if err != nil {
+			return decision.Epoch{}, fmt.Errorf("publish what nodes were not told: %w", err)
+		}
+		p.metrics.resynced.Add(float64(changes))
+		return decision.Epoch{}, fmt.Errorf("%w: %d changes at epoch %s", errResynced, changes, label(head.Epoch))
+	}
+	return head.Epoch, p.put(ctx, head, chunks)
+}
+
+// state is the rule state in encoded chunks, with the sum of its records' digests.
+func (p *Publisher) state(ctx context.Context) (head Head, chunks [][]byte, sum decision.Digest, err error) {
+	var chunk []byte
+	head, err = p.store.RuleState(ctx, func(record []byte) error {
+		sum = sum.Plus(decision.DigestOf(record))
+		if len(chunk) > 0 && len(chunk)+len(record) > maxChunk {
+			chunks, chunk = append(chunks, chunk), nil
+		}
+		chunk = protowire.AppendBytes(protowire.AppendTag(chunk, recordsField, protowire.BytesType), record)
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("read the rule state: %w", err)
+		return head, nil, sum, fmt.Errorf("read the rule state: %w", err)
 	}
-	if size > 0 {
-		if err := flush(); err != nil {
-			return err
-		}
+	if len(chunk) > 0 {
+		chunks = append(chunks, chunk)
 	}
+	return head, chunks, sum, nil
+}
+
+// recordsField is SnapshotChunk.records.
+var recordsField = (&rulesv1.SnapshotChunk{}).ProtoReflect().Descriptor().Fields().ByName("records").Number()
+
+func (p *Publisher) put(ctx context.Context, head Head, chunks [][]byte) error {
+	at := head.Epoch
 	manifest := &rulesv1.SnapshotManifest{
-		Fleet: p.verifier.Fleet(), Generation: at.Generation, Number: at.Number, HeadHash: hash,
-		CreatedAt: timestamppb.Now(),
+		Fleet: p.verifier.Fleet(), Generation: at.Generation, Number: at.Number, HeadHash: head.Hash,
+		CreatedAt: timestamppb.Now(), StateHash: head.StateHash[:],
 	}
 	for i, c := range chunks {
 		sum := sha256.Sum256(c)
@@ -97,20 +157,25 @@ func (p *Publisher) snapshot(ctx context.Context) error {
 	if err := p.stream.PutSnapshot(ctx, manifestName(at), raw); err != nil {
 		return err
 	}
-	p.tail.snapshot = at
 	p.metrics.snapshots.Inc()
 	p.log.Info("stored a snapshot", "epoch", label(at), "chunks", len(chunks))
-	return p.trim(ctx)
+	return nil
 }
 
-// stored lists the snapshots that are whole and ours, oldest first, with the key that signed the last one, and the names of all objects.
-func (p *Publisher) stored(ctx context.Context) ([]decision.Epoch, ed25519.PublicKey, []string, error) {
+// snapshotHead is where a stored snapshot ends, and the key that signed it.
+type snapshotHead struct {
+	epoch decision.Epoch
+	hash  []byte
+	key   ed25519.PublicKey
+}
+
+// stored lists the snapshots that are whole and ours, oldest first, and the names of all objects.
+func (p *Publisher) stored(ctx context.Context) ([]snapshotHead, []string, error) {
 	names, err := p.stream.Snapshots(ctx)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	var epochs []decision.Epoch
-	signers := map[decision.Epoch]ed25519.PublicKey{}
+	var heads []snapshotHead
 	for _, name := range names {
 		e, manifest, ok := parseName(name)
 		if !ok || !manifest {
@@ -118,7 +183,7 @@ func (p *Publisher) stored(ctx context.Context) ([]decision.Epoch, ed25519.Publi
 		}
 		raw, ok, err := p.stream.Snapshot(ctx, name)
 		if err != nil {
-			return nil, nil, nil, err
+			return nil, nil, err
 		}
 		if !ok {
 			continue
@@ -128,14 +193,23 @@ func (p *Publisher) stored(ctx context.Context) ([]decision.Epoch, ed25519.Publi
 			p.log.Warn("found a snapshot that is not ours", "name", name, "error", err)
 			continue
 		}
-		epochs = append(epochs, e)
-		signers[e] = key
+		if !whole(e, m, names) {
+			continue // The store lost a part of it, while it was made or since.
+		}
+		heads = append(heads, snapshotHead{e, m.GetHeadHash(), key})
 	}
-	if len(epochs) == 0 {
-		return nil, nil, names, nil
+	slices.SortFunc(heads, func(a, b snapshotHead) int { return a.epoch.Compare(b.epoch) })
+	return heads, names, nil
+}
+
+// whole reports whether all of a manifest's chunks are there.
+func whole(e decision.Epoch, m *rulesv1.SnapshotManifest, names []string) bool {
+	for i := range m.GetChunkSha256() {
+		if !slices.Contains(names, chunkName(e, i)) {
+			return false
+		}
 	}
-	slices.SortFunc(epochs, decision.Epoch.Compare)
-	return epochs, signers[epochs[len(epochs)-1]], names, nil
+	return true
 }
 
 func (p *Publisher) openManifest(raw []byte) (*rulesv1.SnapshotManifest, ed25519.PublicKey, error) {
@@ -150,22 +224,27 @@ func (p *Publisher) openManifest(raw []byte) (*rulesv1.SnapshotManifest, ed25519
 	return m, opened.Signer.PublicKey, nil
 }
 
-// newestSnapshot is the newest that is stored, and the key that signed it; zero where there is none.
-func (p *Publisher) newestSnapshot(ctx context.Context) (decision.Epoch, ed25519.PublicKey, error) {
-	epochs, key, _, err := p.stored(ctx)
-	if err != nil || len(epochs) == 0 {
-		return decision.Epoch{}, nil, err
+// newestSnapshot is the newest that is stored; zero where there is none.
+func (p *Publisher) newestSnapshot(ctx context.Context) (snapshotHead, error) {
+	heads, _, err := p.stored(ctx)
+	if err != nil || len(heads) == 0 {
+		return snapshotHead{}, err
 	}
-	return epochs[len(epochs)-1], key, nil
+	return heads[len(heads)-1], nil
 }
 
-// trim removes all but the newest snapshots, and the messages that even the oldest of these has made needless.
+// trim removes all but the newest snapshots, those of former generations with them, and the messages that even the oldest of these has made needless.
 func (p *Publisher) trim(ctx context.Context) error {
-	epochs, _, names, err := p.stored(ctx)
-	if err != nil || len(epochs) == 0 {
+	heads, names, err := p.stored(ctx)
+	if err != nil || len(heads) == 0 {
 		return err
 	}
-	kept := epochs[max(0, len(epochs)-snapshotsKept):]
+	var kept []decision.Epoch
+	for _, h := range heads[max(0, len(heads)-snapshotsKept):] {
+		if h.epoch.Generation == heads[len(heads)-1].epoch.Generation {
+			kept = append(kept, h.epoch)
+		}
+	}
 	// Sorted, a manifest comes before its chunks: nobody finds a manifest without them.
 	for _, name := range names {
 		if e, _, ok := parseName(name); ok && slices.Contains(kept, e) {

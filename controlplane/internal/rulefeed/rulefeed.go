@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"tollgate/controlplane/internal/licensing"
+	"tollgate/dataplane/decision"
 	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
 )
 
@@ -19,24 +22,39 @@ type Encoder struct{}
 
 var _ licensing.Encoder = Encoder{}
 
-// Encode returns the encoded envelope that leads from head to the next number. The same arguments give the same bytes.
-func (Encoder) Encode(fleet string, head licensing.Head, at time.Time, changes []licensing.Change) ([]byte, error) {
+// Record is a change as nodes read it, encoded. The same change gives the same bytes.
+func (Encoder) Record(c licensing.Change) ([]byte, error) {
+	r, err := Record(c)
+	if err != nil {
+		return nil, err
+	}
+	return deterministic.Marshal(r)
+}
+
+var deterministic = proto.MarshalOptions{Deterministic: true}
+
+// Envelope is the encoded envelope of encoded records that leads from head to the next number. The records stay the bytes that they are.
+func (Encoder) Envelope(fleet string, head licensing.Head, at time.Time, records [][]byte, stateHash *decision.Digest) ([]byte, error) {
 	e := &rulesv1.Envelope{
 		Fleet: fleet, Generation: head.Epoch.Generation, From: head.Epoch.Number, To: head.Epoch.Number + 1,
-		PreviousHash: head.Hash, CreatedAt: timestamppb.New(at), Records: make([]*rulesv1.Record, 0, len(changes)),
+		PreviousHash: head.Hash, CreatedAt: timestamppb.New(at),
 	}
-	for _, c := range changes {
-		r, err := Record(c)
-		if err != nil {
-			return nil, fmt.Errorf("encode change set %d.%d: %w", e.Generation, e.To, err)
-		}
-		e.Records = append(e.Records, r)
-	}
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(e)
+	b, err := deterministic.Marshal(e)
 	if err != nil {
 		return nil, fmt.Errorf("encode change set %d.%d: %w", e.Generation, e.To, err)
 	}
+	for _, r := range records {
+		b = protowire.AppendBytes(protowire.AppendTag(b, field("records"), protowire.BytesType), r)
+	}
+	if stateHash != nil {
+		b = protowire.AppendBytes(protowire.AppendTag(b, field("state_hash"), protowire.BytesType), stateHash[:])
+	}
 	return b, nil
+}
+
+// field is the number of an Envelope's field.
+func field(name protoreflect.Name) protowire.Number {
+	return (&rulesv1.Envelope{}).ProtoReflect().Descriptor().Fields().ByName(name).Number()
 }
 
 // Record is a change as nodes read it.

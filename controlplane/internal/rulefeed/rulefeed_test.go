@@ -9,6 +9,7 @@ import (
 
 	"tollgate/controlplane/internal/licensing"
 	"tollgate/controlplane/internal/rulefeed"
+	"tollgate/dataplane/decision"
 	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
 )
 
@@ -45,12 +46,27 @@ func objects() []licensing.Change {
 func TestEncode_IsDeterministicAndChained(t *testing.T) {
 	t.Parallel()
 	head := licensing.Head{Epoch: licensing.Epoch{Generation: 2, Number: 41}, Hash: []byte("before")}
-	first, err := rulefeed.Encoder{}.Encode("fleet", head, at, objects())
+	var records [][]byte
+	for _, o := range objects() {
+		var first []byte
+		for i := range 20 {
+			r, err := rulefeed.Encoder{}.Record(o)
+			if i == 0 {
+				first = r
+				records = append(records, r)
+			}
+			if err != nil || !bytes.Equal(r, first) {
+				t.Fatalf("%T: other bytes the next time, %v", o, err)
+			}
+		}
+	}
+	sum := decision.Digest{1, 2, 3}
+	first, err := rulefeed.Encoder{}.Envelope("fleet", head, at, records, &sum)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 20 {
-		again, err := rulefeed.Encoder{}.Encode("fleet", head, at, objects())
+		again, err := rulefeed.Encoder{}.Envelope("fleet", head, at, records, &sum)
 		if err != nil || !bytes.Equal(again, first) {
 			t.Fatalf("other bytes the second time, %v", err)
 		}
@@ -63,8 +79,22 @@ func TestEncode_IsDeterministicAndChained(t *testing.T) {
 		string(e.GetPreviousHash()) != "before" || !e.GetCreatedAt().AsTime().Equal(at) || len(e.GetNeeds()) != 0 {
 		t.Errorf("envelope is %v", &e)
 	}
+	if !bytes.Equal(e.GetStateHash(), sum[:]) {
+		t.Errorf("state hash %x", e.GetStateHash())
+	}
 	if len(e.GetRecords()) != len(objects()) {
-		t.Errorf("%d records", len(e.GetRecords()))
+		t.Fatalf("%d records", len(e.GetRecords()))
+	}
+	for i, o := range objects() {
+		want, err := rulefeed.Record(o)
+		if err != nil || !proto.Equal(e.GetRecords()[i], want) {
+			t.Errorf("record %d is %v, want %v, %v", i, e.GetRecords()[i], want, err)
+		}
+	}
+	unknown, err := rulefeed.Encoder{}.Envelope("fleet", head, at, nil, nil)
+	var none rulesv1.Envelope
+	if err != nil || proto.Unmarshal(unknown, &none) != nil || none.GetStateHash() != nil {
+		t.Errorf("a state hash that is not known is said: %v, %v", &none, err)
 	}
 }
 

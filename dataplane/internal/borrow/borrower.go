@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -162,6 +163,7 @@ func (b *Borrower) license(id string) *license {
 	defer s.mu.Unlock()
 	l := s.licenses[id]
 	if l == nil {
+		id = strings.Clone(id) // The account outlives the rules that the text lies in.
 		l = &license{id: id}
 		l.account.Resume(forgot)
 		s.licenses[id] = l

@@ -57,15 +57,8 @@ func (x *exchange) fill() {
 		Overhead: time.Since(x.start), TraceID: traceID(x.request.Header),
 	}
 	d := &x.entry
-	if v.Customer != nil {
-		d.Customer = v.Customer.ID
-	}
-	if v.License != nil {
-		d.License, d.Plan, d.PlanVersion = v.License.ID, v.Plan, v.PlanVersion
-	}
-	if v.Credential != nil {
-		d.Credential = v.Credential.ID
-	}
+	d.Customer, d.License, d.Credential = v.Customer.ID, v.License.ID, v.Credential.ID
+	d.Plan, d.PlanVersion = v.Plan, v.PlanVersion
 	if v.Route != nil {
 		d.Route, d.BillIfOpen = v.Route.Key, v.Route.BillOpenIntents
 	}

@@ -86,7 +86,7 @@ func rewrite(pr *httputil.ProxyRequest) {
 	x := exchangeOf(in.Context())
 	f, v := x.front, &x.verdict
 
-	f.identity.Strip(out.Header, v.Credential, x.settings)
+	f.identity.Strip(out.Header, &v.Credential, x.settings)
 	if v.Route.StripCredential {
 		out.Header.Del("Authorization")
 		out.Header.Del("X-Api-Key")

@@ -95,10 +95,11 @@ func (f *Follower) take(raw []byte, repeated, history bool) bool {
 		}
 		return false
 	case next, whole:
-		reason, err := f.apply(env, hash, p == whole, func(at decision.Epoch) { f.appendToDisk(at, raw, !history) })
+		reason, err := f.apply(env, opened.Payload, hash, p == whole, func(at decision.Epoch) { f.appendToDisk(at, raw, !history) })
 		if err != nil {
 			refuse(reason, err)
-			return true
+			// Another state than the one that was meant can only be mended by a snapshot.
+			return reason != refusedHash
 		}
 		if !history {
 			f.metrics.propagation.Observe(time.Since(env.GetCreatedAt().AsTime()).Seconds())
@@ -158,9 +159,13 @@ func (f *Follower) place(env *rulesv1.Envelope, hash []byte) place {
 }
 
 // apply builds the next state aside, keeps what leads to it and brings it into force. Where it fails, nothing has changed.
-func (f *Follower) apply(env *rulesv1.Envelope, hash []byte, whole bool, keep func(decision.Epoch)) (reason string, err error) {
+func (f *Follower) apply(env *rulesv1.Envelope, payload, hash []byte, whole bool, keep func(decision.Epoch)) (reason string, err error) {
 	if err := unmet(env.GetNeeds()); err != nil {
 		return refusedNeeds, err
+	}
+	sums, err := digests(payload, envelopeRecords, len(env.GetRecords()))
+	if err != nil {
+		return refusedMalformed, err
 	}
 	var from *decision.State
 	if e := f.current.Load(); e != nil && !whole {
@@ -168,13 +173,16 @@ func (f *Follower) apply(env *rulesv1.Envelope, hash []byte, whole bool, keep fu
 	}
 	edit := decision.Edit(from)
 	for i, r := range env.GetRecords() {
-		if err := f.zones.set(edit, r); err != nil {
+		if err := f.zones.set(edit.Of(sums[i]), r); err != nil {
 			return refusedMalformed, fmt.Errorf("record %d: %w", i, err)
 		}
 	}
 	state, err := edit.Build(decision.Epoch{Generation: env.GetGeneration(), Number: env.GetTo()})
 	if err != nil {
 		return refusedMalformed, err
+	}
+	if err := agrees(state, env.GetStateHash()); err != nil {
+		return refusedHash, err
 	}
 	keep(state.Epoch())
 	f.enforce(state, hash)

@@ -19,7 +19,8 @@
 // What was refused once is not counted again when the stream is read again, and neither are older epochs in a stream's past: after a
 // snapshot, or where a wiped stream was filled again, they are what is to be expected. The exact copy of the epoch that
 // is enforced is ignored. A gap or a wrong hash makes the follower read the stream again from its beginning, and then look for a
-// newer snapshot; so does a heartbeat that names a newer epoch for longer than a second.
+// newer snapshot; so does a heartbeat that names a newer epoch for longer than a second. Where there is none, it reads on: what fits may lie behind
+// what does not.
 //
 // # Trust
 //
@@ -32,8 +33,8 @@
 // # Freshness
 //
 // The age of the rules is the time since the arrival of the last heartbeat whose epoch is enforced, or older than what
-// is. A heartbeat counts where its signed time is newer than any before, or near this node's clock: so a replayed one
-// counts for no longer than it takes to turn stale. Before the first such heartbeat nothing is known of the rules' age:
+// is. A heartbeat counts where its signed time is newer than any before and keeps pace with them, or is near this node's clock: so a replayed one
+// counts for no longer than it takes to turn stale, nor does one that is held back. Before the first such heartbeat nothing is known of the rules' age:
 // the state is block, and nothing is forwarded.
 //
 // # Restarts

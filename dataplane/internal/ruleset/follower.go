@@ -212,8 +212,16 @@ func (f *Follower) follow(ctx context.Context) {
 	}
 }
 
-// errWoken: a heartbeat told of change sets that have not come.
-var errWoken = errors.New("change sets are missing")
+// Why a session ends that is behind.
+var (
+	// errWoken: a heartbeat told of change sets that have not come.
+	errWoken = errors.New("change sets are missing")
+	// errRead: the stream was read to its end, and what leads over a gap is not on it.
+	errRead = errors.New("change sets are not on the stream")
+)
+
+// readOn is how long a session that has stepped over a gap waits for more of what lies on the stream.
+const readOn = 250 * time.Millisecond
 
 // session follows until something is in the way, and says what the next one needs.
 func (f *Follower) session(ctx context.Context, n need) (need, error) {
@@ -232,11 +240,20 @@ func (f *Follower) session(ctx context.Context, n need) (need, error) {
 		}
 	})
 	begun, behind := false, false
+	end := time.AfterFunc(readOn, func() { cancel(errRead) })
+	end.Stop() // Until there is a gap.
 	err := f.source.FollowRules(ctx, n != nothing, func(raw []byte, repeated, history bool) bool {
 		begun = true
-		behind = !f.take(raw, repeated, history)
-		return !behind
+		fits := f.take(raw, repeated, history)
+		// What is published meanwhile must not keep it from ending.
+		if behind && (repeated || history) || !behind && !fits {
+			end.Reset(readOn)
+		}
+		behind = behind || !fits
+		// Where no snapshot leads over a gap, what fits may lie behind what does not: a broker may have stored them in another order.
+		return fits || n == snapshot
 	})
+	end.Stop()
 	cancel(nil)
 	waiting.Wait()
 	switch {

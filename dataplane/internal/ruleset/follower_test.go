@@ -232,6 +232,24 @@ func TestFollow_CatchUpEnvelopeLeadsOverSeveralEpochs(t *testing.T) {
 	n.refuses(nil)
 }
 
+// Change sets that a broker has stored in another order lie on the stream for good: no snapshot need come for them to be applied.
+func TestFollow_ReadsOnPastWhatCameTooEarly(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	n := s.node()
+	s.publish(1, service("a", "1"))
+	n.enforces(1, 1)
+	var raws [][]byte
+	for i := uint64(2); i <= 6; i++ {
+		raws = append(raws, s.extend(i, service(fmt.Sprint("s", i), fmt.Sprint(i))))
+	}
+	for _, i := range []int{4, 2, 0, 3, 1} {
+		s.control.Rules(raws[i])
+	}
+	n.enforces(1, 6)
+	n.has(map[string]string{"a": "1", "s2": "2", "s3": "3", "s4": "4", "s5": "5", "s6": "6"})
+}
+
 // What changed while NATS was away arrives when it is back.
 func TestFollow_GoesOnThroughARestartOfNATS(t *testing.T) {
 	t.Parallel()

@@ -54,6 +54,8 @@ type freshness struct {
 	// signed is the newest time that a heartbeat bore. heard: one has counted in this process.
 	signed time.Time
 	heard  bool
+	// lead is how far the publisher's clock is ahead of this process's, by the heartbeat that was furthest ahead.
+	lead time.Duration
 	// newest is the newest epoch that a heartbeat named, and arrived when it last did.
 	newest  decision.Epoch
 	arrived int64
@@ -114,18 +116,24 @@ func (f *freshness) enforced(e decision.Epoch) (counts []byte) {
 func (f *freshness) heartbeat(raw []byte, e decision.Epoch, signed time.Time, tolerance, oldest time.Duration, now time.Time) (counts, missing bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !signed.After(f.signed) && now.Sub(signed).Abs() > tolerance {
-		return false, false // Replayed.
+	at := f.since(now)
+	lead := signed.Sub(f.started) - time.Duration(at)
+	// A broker that passes each on later than the one before lets the rules grow old, and none of them is a replay.
+	slowed := f.heard && f.lead-lead > max(tolerance, defaultAges.stale)
+	if (slowed || !signed.After(f.signed)) && now.Sub(signed).Abs() > tolerance {
+		return false, false // Replayed, or held back.
 	}
 	// A process that has just started knows no time but its own: recorded heartbeats must not make old rules fresh.
 	if !f.heard && now.Sub(signed) > oldest {
 		return false, false
 	}
+	if !f.heard || lead > f.lead {
+		f.lead = lead
+	}
 	f.heard = true
 	if signed.After(f.signed) {
 		f.signed = signed
 	}
-	at := f.since(now)
 	f.newest, f.arrived, f.raw = e, at, raw
 	if e.Compare(f.epoch) <= 0 {
 		f.at.Store(at)

@@ -186,6 +186,34 @@ func TestFreshness_ReplayedHeartbeatsCountForNoLongerThanItTakesToTurnStale(t *t
 	})
 }
 
+// A broker that passes everything on, each heartbeat later than the one before, must not keep a node fresh while its rules fall behind.
+func TestI6_ASlowedStreamTurnsStale(t *testing.T) {
+	inBubble(t, func(_ *testing.T, c *clockwork) {
+		c.bring(1, decision.Settings{})
+		start := time.Now()
+		for i := range 60 {
+			c.Heartbeat(c.beat(1, start.Add(time.Duration(i)*time.Second/2)))
+			pass(time.Second)
+		}
+		c.is(stateStale)
+		c.Heartbeat(c.beat(1, time.Now()))
+		c.is(stateFresh)
+	})
+}
+
+// A node whose clock is wrong goes by the publisher's.
+func TestFreshness_AWrongClockIsNoOutage(t *testing.T) {
+	inBubble(t, func(_ *testing.T, c *clockwork) {
+		c.bring(1, decision.Settings{})
+		for i := range 100 {
+			jitter := time.Duration(i%7) * time.Second
+			c.Heartbeat(c.beat(1, time.Now().Add(-10*time.Minute-jitter)))
+			c.is(stateFresh)
+			pass(8 * time.Second)
+		}
+	})
+}
+
 // Another publisher takes over whose clock is behind.
 func TestFreshness_HeartbeatsOfASlowerClockCount(t *testing.T) {
 	inBubble(t, func(_ *testing.T, c *clockwork) {

@@ -238,13 +238,14 @@ var periods = map[rulesv1.Period]decision.Period{
 	rulesv1.Period_PERIOD_LIFETIME: decision.Lifetime,
 }
 
+var statuses = map[rulesv1.LicenseStatus]decision.Status{
+	rulesv1.LicenseStatus_LICENSE_STATUS_ACTIVE:    decision.Active,
+	rulesv1.LicenseStatus_LICENSE_STATUS_SUSPENDED: decision.Suspended,
+	rulesv1.LicenseStatus_LICENSE_STATUS_CANCELED:  decision.Canceled,
+	rulesv1.LicenseStatus_LICENSE_STATUS_REVOKED:   decision.Revoked,
+}
+
 func license(l *rulesv1.License) (*decision.License, error) {
-	statuses := map[rulesv1.LicenseStatus]decision.Status{
-		rulesv1.LicenseStatus_LICENSE_STATUS_ACTIVE:    decision.Active,
-		rulesv1.LicenseStatus_LICENSE_STATUS_SUSPENDED: decision.Suspended,
-		rulesv1.LicenseStatus_LICENSE_STATUS_CANCELED:  decision.Canceled,
-		rulesv1.LicenseStatus_LICENSE_STATUS_REVOKED:   decision.Revoked,
-	}
 	status, ok := statuses[l.GetStatus()]
 	if !ok {
 		return nil, fmt.Errorf("license %s has status %s", l.GetId(), l.GetStatus())

@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -114,6 +115,52 @@ func chunks(ctx context.Context, from Snapshots, name string, m *rulesv1.Snapsho
 	return nil
 }
 
+// part is a chunk, decoded.
+type part struct {
+	i       int
+	chunk   []byte
+	records []*rulesv1.Record
+	digests []decision.Digest
+}
+
+// partsAhead is how many chunks are read and decoded while one is applied: enough to keep another core busy, and few enough to hold.
+const partsAhead = 2
+
+// parts hands over a snapshot's chunks, decoded ahead.
+func parts(ctx context.Context, from Snapshots, name string, m *rulesv1.SnapshotManifest, yield func(part) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	ready, failed := make(chan part, partsAhead), make(chan error, 1)
+	go func() {
+		defer close(ready)
+		failed <- chunks(ctx, from, name, m, func(i int, chunk []byte) error {
+			c := &rulesv1.SnapshotChunk{}
+			if err := proto.Unmarshal(chunk, c); err != nil {
+				return &refusal{refusedMalformed, err}
+			}
+			sums, err := digests(chunk, chunkRecords, len(c.GetRecords()))
+			if err != nil {
+				return &refusal{refusedMalformed, fmt.Errorf("chunk %d: %w", i, err)}
+			}
+			select {
+			case ready <- part{i, chunk, c.GetRecords(), sums}:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	var err error
+	for p := range ready {
+		if err == nil {
+			if err = yield(p); err != nil {
+				cancel()
+			}
+		}
+	}
+	cancel()
+	return cmp.Or(err, <-failed)
+}
+
 // takeSnapshot applies one snapshot, and keeps it.
 func (f *Follower) takeSnapshot(ctx context.Context, from Snapshots, name string) error {
 	raw, m, err := f.manifest(ctx, from, name)
@@ -129,26 +176,35 @@ func (f *Follower) takeSnapshot(ctx context.Context, from Snapshots, name string
 	}
 	copied := f.copySnapshot(at)
 	defer copied.release()
-	edit := decision.Edit(nil)
-	err = chunks(ctx, from, name, m, func(i int, chunk []byte) error {
-		c := &rulesv1.SnapshotChunk{}
-		if err := proto.Unmarshal(chunk, c); err != nil {
-			return &refusal{refusedMalformed, err}
+	// The disk is slow where each write has to be durable: it works beside.
+	toDisk, onDisk := make(chan part, partsAhead), make(chan struct{})
+	go func() {
+		defer close(onDisk)
+		for p := range toDisk {
+			copied.chunk(p.i, p.chunk)
 		}
-		for j, r := range c.GetRecords() {
-			if err := f.zones.set(edit, r); err != nil {
-				return &refusal{refusedMalformed, fmt.Errorf("chunk %d, record %d: %w", i, j, err)}
+	}()
+	edit := decision.Edit(nil)
+	err = parts(ctx, from, name, m, func(p part) error {
+		for j, r := range p.records {
+			if err := f.zones.set(edit.Of(p.digests[j]), r); err != nil {
+				return &refusal{refusedMalformed, fmt.Errorf("chunk %d, record %d: %w", p.i, j, err)}
 			}
 		}
-		copied.chunk(i, chunk)
+		toDisk <- p
 		return nil
 	})
+	close(toDisk)
+	<-onDisk
 	if err != nil {
 		return err
 	}
 	state, err := edit.Build(at)
 	if err != nil {
 		return &refusal{refusedMalformed, err}
+	}
+	if err := agrees(state, m.GetStateHash()); err != nil {
+		return &refusal{refusedHash, err}
 	}
 	if err := copied.end(raw); f.disk.disk != nil && !f.disk.restoring {
 		if err != nil {

@@ -1,12 +1,24 @@
 -- name: SaveNode :exec
-INSERT INTO node AS n (name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, last_seen)
-VALUES (@name, @boot, @version, @epoch_generation, @epoch_number, @state, @lag_ms, @spool_bytes, @proxy_rps, @report, now())
+-- A node that reports is back, unless it says that it has drained.
+INSERT INTO node AS n (name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, last_seen,
+    proven_generation, proven_number, proven_hash, drained_at)
+VALUES (@name, @boot, @version, @epoch_generation, @epoch_number, @state, @lag_ms, @spool_bytes, @proxy_rps, @report, now(),
+    @proven_generation, @proven_number, @proven_hash, CASE WHEN @drained::boolean THEN now() END)
 ON CONFLICT (name) DO UPDATE
 SET boot = excluded.boot, version = excluded.version, epoch_generation = excluded.epoch_generation,
     epoch_number = excluded.epoch_number, state = excluded.state, lag_ms = excluded.lag_ms,
-    spool_bytes = excluded.spool_bytes, proxy_rps = excluded.proxy_rps, report = excluded.report, last_seen = excluded.last_seen
+    spool_bytes = excluded.spool_bytes, proxy_rps = excluded.proxy_rps, report = excluded.report, last_seen = excluded.last_seen,
+    proven_generation = excluded.proven_generation, proven_number = excluded.proven_number, proven_hash = excluded.proven_hash,
+    drained_at = excluded.drained_at
 WHERE n.boot <> excluded.boot OR n.report < excluded.report;
 
 -- name: Nodes :many
 SELECT sqlc.embed(node), extract(epoch FROM now() - last_seen)::double precision AS age
 FROM node ORDER BY name;
+
+-- name: EnforcingNodes :one
+-- Who has been silent for longer than rules may be old blocks by itself, and serves nothing any more.
+SELECT count(*) AS total,
+    count(*) FILTER (WHERE (epoch_generation, epoch_number) >= (@generation::bigint, @number::bigint)) AS enforced
+FROM node
+WHERE drained_at IS NULL AND last_seen > now() - coalesce((SELECT block_after FROM fleet), '24 hours');

@@ -6,8 +6,8 @@ VALUES (@id, @env, @pepper, @error_base_url,
 ON CONFLICT (singleton) DO NOTHING;
 
 -- name: CreateHead :exec
-INSERT INTO rule_head (generation, number, hash)
-VALUES (1, 0, '')
+INSERT INTO rule_head (generation, number, hash, state_hash)
+VALUES (1, 0, '', decode(repeat('00', 16), 'hex'))
 ON CONFLICT (singleton) DO NOTHING;
 
 -- name: Fleet :one
@@ -28,16 +28,28 @@ SET error_base_url = @error_base_url,
     loan_horizon = make_interval(secs => @loan_horizon::double precision), offline_start = @offline_start;
 
 -- name: Head :one
-SELECT generation, number, hash FROM rule_head;
+SELECT generation, number, hash, state_hash FROM rule_head;
 
 -- name: LockHead :one
-SELECT generation, number, hash FROM rule_head FOR UPDATE;
+SELECT generation, number, hash, state_hash FROM rule_head FOR UPDATE;
 
 -- name: AdvanceHead :execrows
 -- The condition holds under the lock, and fails should the lock ever be forgotten.
 UPDATE rule_head
-SET number = @number, hash = @hash
+SET number = @number, hash = @hash, state_hash = @state_hash
 WHERE generation = @generation AND number = @previous;
+
+-- name: SetStateHash :exec
+UPDATE rule_head SET state_hash = @state_hash;
+
+-- name: DropRuleRecords :many
+DELETE FROM rule_record WHERE key = ANY(@keys::text[]) RETURNING digest;
+
+-- name: AddRuleRecords :exec
+INSERT INTO rule_record (key, digest) SELECT unnest(@keys::text[]), unnest(@digests::bytea[]);
+
+-- name: RuleRecords :many
+SELECT key, digest FROM rule_record WHERE key > @after ORDER BY key LIMIT @page_size;
 
 -- name: InsertEnvelope :exec
 INSERT INTO rule_envelope (generation, number, payload, hash, created_at)

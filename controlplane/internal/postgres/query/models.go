@@ -261,17 +261,21 @@ type Meter struct {
 }
 
 type Node struct {
-	Name            string
-	Boot            string
-	Version         string
-	EpochGeneration int64
-	EpochNumber     int64
-	State           string
-	LagMs           int64
-	SpoolBytes      int64
-	ProxyRps        float64
-	Report          int64
-	LastSeen        time.Time
+	Name             string
+	Boot             string
+	Version          string
+	EpochGeneration  int64
+	EpochNumber      int64
+	State            string
+	LagMs            int64
+	SpoolBytes       int64
+	ProxyRps         float64
+	Report           int64
+	LastSeen         time.Time
+	ProvenGeneration int64
+	ProvenNumber     int64
+	ProvenHash       []byte
+	DrainedAt        *time.Time
 }
 
 type NodeIdentity struct {
@@ -323,6 +327,13 @@ type PlanVersion struct {
 	PublishedAt  *time.Time
 	EffectiveAt  *time.Time
 	TrialDays    int32
+}
+
+type PublisherState struct {
+	Singleton bool
+	Stopped   string
+	StoppedAt *time.Time
+	Instance  string
 }
 
 type QuotaCounter struct {
@@ -411,6 +422,12 @@ type RuleHead struct {
 	Generation int64
 	Number     int64
 	Hash       []byte
+	StateHash  []byte
+}
+
+type RuleRecord struct {
+	Key    string
+	Digest []byte
 }
 
 type Service struct {

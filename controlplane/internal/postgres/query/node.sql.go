@@ -9,8 +9,33 @@ import (
 	"context"
 )
 
+const enforcingNodes = `-- name: EnforcingNodes :one
+SELECT count(*) AS total,
+    count(*) FILTER (WHERE (epoch_generation, epoch_number) >= ($1::bigint, $2::bigint)) AS enforced
+FROM node
+WHERE drained_at IS NULL AND last_seen > now() - coalesce((SELECT block_after FROM fleet), '24 hours')
+`
+
+type EnforcingNodesParams struct {
+	Generation int64
+	Number     int64
+}
+
+type EnforcingNodesRow struct {
+	Total    int64
+	Enforced int64
+}
+
+// Who has been silent for longer than rules may be old blocks by itself, and serves nothing any more.
+func (q *Queries) EnforcingNodes(ctx context.Context, arg EnforcingNodesParams) (EnforcingNodesRow, error) {
+	row := q.db.QueryRow(ctx, enforcingNodes, arg.Generation, arg.Number)
+	var i EnforcingNodesRow
+	err := row.Scan(&i.Total, &i.Enforced)
+	return i, err
+}
+
 const nodes = `-- name: Nodes :many
-SELECT node.name, node.boot, node.version, node.epoch_generation, node.epoch_number, node.state, node.lag_ms, node.spool_bytes, node.proxy_rps, node.report, node.last_seen, extract(epoch FROM now() - last_seen)::double precision AS age
+SELECT node.name, node.boot, node.version, node.epoch_generation, node.epoch_number, node.state, node.lag_ms, node.spool_bytes, node.proxy_rps, node.report, node.last_seen, node.proven_generation, node.proven_number, node.proven_hash, node.drained_at, extract(epoch FROM now() - last_seen)::double precision AS age
 FROM node ORDER BY name
 `
 
@@ -40,6 +65,10 @@ func (q *Queries) Nodes(ctx context.Context) ([]NodesRow, error) {
 			&i.Node.ProxyRps,
 			&i.Node.Report,
 			&i.Node.LastSeen,
+			&i.Node.ProvenGeneration,
+			&i.Node.ProvenNumber,
+			&i.Node.ProvenHash,
+			&i.Node.DrainedAt,
 			&i.Age,
 		); err != nil {
 			return nil, err
@@ -53,28 +82,37 @@ func (q *Queries) Nodes(ctx context.Context) ([]NodesRow, error) {
 }
 
 const saveNode = `-- name: SaveNode :exec
-INSERT INTO node AS n (name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, last_seen)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now())
+INSERT INTO node AS n (name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, last_seen,
+    proven_generation, proven_number, proven_hash, drained_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now(),
+    $11, $12, $13, CASE WHEN $14::boolean THEN now() END)
 ON CONFLICT (name) DO UPDATE
 SET boot = excluded.boot, version = excluded.version, epoch_generation = excluded.epoch_generation,
     epoch_number = excluded.epoch_number, state = excluded.state, lag_ms = excluded.lag_ms,
-    spool_bytes = excluded.spool_bytes, proxy_rps = excluded.proxy_rps, report = excluded.report, last_seen = excluded.last_seen
+    spool_bytes = excluded.spool_bytes, proxy_rps = excluded.proxy_rps, report = excluded.report, last_seen = excluded.last_seen,
+    proven_generation = excluded.proven_generation, proven_number = excluded.proven_number, proven_hash = excluded.proven_hash,
+    drained_at = excluded.drained_at
 WHERE n.boot <> excluded.boot OR n.report < excluded.report
 `
 
 type SaveNodeParams struct {
-	Name            string
-	Boot            string
-	Version         string
-	EpochGeneration int64
-	EpochNumber     int64
-	State           string
-	LagMs           int64
-	SpoolBytes      int64
-	ProxyRps        float64
-	Report          int64
+	Name             string
+	Boot             string
+	Version          string
+	EpochGeneration  int64
+	EpochNumber      int64
+	State            string
+	LagMs            int64
+	SpoolBytes       int64
+	ProxyRps         float64
+	Report           int64
+	ProvenGeneration int64
+	ProvenNumber     int64
+	ProvenHash       []byte
+	Drained          bool
 }
 
+// A node that reports is back, unless it says that it has drained.
 func (q *Queries) SaveNode(ctx context.Context, arg SaveNodeParams) error {
 	_, err := q.db.Exec(ctx, saveNode,
 		arg.Name,
@@ -87,6 +125,10 @@ func (q *Queries) SaveNode(ctx context.Context, arg SaveNodeParams) error {
 		arg.SpoolBytes,
 		arg.ProxyRps,
 		arg.Report,
+		arg.ProvenGeneration,
+		arg.ProvenNumber,
+		arg.ProvenHash,
+		arg.Drained,
 	)
 	return err
 }

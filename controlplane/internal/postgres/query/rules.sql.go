@@ -10,15 +10,30 @@ import (
 	"time"
 )
 
+const addRuleRecords = `-- name: AddRuleRecords :exec
+INSERT INTO rule_record (key, digest) SELECT unnest($1::text[]), unnest($2::bytea[])
+`
+
+type AddRuleRecordsParams struct {
+	Keys    []string
+	Digests [][]byte
+}
+
+func (q *Queries) AddRuleRecords(ctx context.Context, arg AddRuleRecordsParams) error {
+	_, err := q.db.Exec(ctx, addRuleRecords, arg.Keys, arg.Digests)
+	return err
+}
+
 const advanceHead = `-- name: AdvanceHead :execrows
 UPDATE rule_head
-SET number = $1, hash = $2
-WHERE generation = $3 AND number = $4
+SET number = $1, hash = $2, state_hash = $3
+WHERE generation = $4 AND number = $5
 `
 
 type AdvanceHeadParams struct {
 	Number     int64
 	Hash       []byte
+	StateHash  []byte
 	Generation int64
 	Previous   int64
 }
@@ -28,6 +43,7 @@ func (q *Queries) AdvanceHead(ctx context.Context, arg AdvanceHeadParams) (int64
 	result, err := q.db.Exec(ctx, advanceHead,
 		arg.Number,
 		arg.Hash,
+		arg.StateHash,
 		arg.Generation,
 		arg.Previous,
 	)
@@ -76,14 +92,38 @@ func (q *Queries) CreateFleet(ctx context.Context, arg CreateFleetParams) (int64
 }
 
 const createHead = `-- name: CreateHead :exec
-INSERT INTO rule_head (generation, number, hash)
-VALUES (1, 0, '')
+INSERT INTO rule_head (generation, number, hash, state_hash)
+VALUES (1, 0, '', decode(repeat('00', 16), 'hex'))
 ON CONFLICT (singleton) DO NOTHING
 `
 
 func (q *Queries) CreateHead(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, createHead)
 	return err
+}
+
+const dropRuleRecords = `-- name: DropRuleRecords :many
+DELETE FROM rule_record WHERE key = ANY($1::text[]) RETURNING digest
+`
+
+func (q *Queries) DropRuleRecords(ctx context.Context, keys []string) ([][]byte, error) {
+	rows, err := q.db.Query(ctx, dropRuleRecords, keys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items [][]byte
+	for rows.Next() {
+		var digest []byte
+		if err := rows.Scan(&digest); err != nil {
+			return nil, err
+		}
+		items = append(items, digest)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const fleet = `-- name: Fleet :one
@@ -126,19 +166,25 @@ func (q *Queries) Fleet(ctx context.Context) (FleetRow, error) {
 }
 
 const head = `-- name: Head :one
-SELECT generation, number, hash FROM rule_head
+SELECT generation, number, hash, state_hash FROM rule_head
 `
 
 type HeadRow struct {
 	Generation int64
 	Number     int64
 	Hash       []byte
+	StateHash  []byte
 }
 
 func (q *Queries) Head(ctx context.Context) (HeadRow, error) {
 	row := q.db.QueryRow(ctx, head)
 	var i HeadRow
-	err := row.Scan(&i.Generation, &i.Number, &i.Hash)
+	err := row.Scan(
+		&i.Generation,
+		&i.Number,
+		&i.Hash,
+		&i.StateHash,
+	)
 	return i, err
 }
 
@@ -167,19 +213,25 @@ func (q *Queries) InsertEnvelope(ctx context.Context, arg InsertEnvelopeParams) 
 }
 
 const lockHead = `-- name: LockHead :one
-SELECT generation, number, hash FROM rule_head FOR UPDATE
+SELECT generation, number, hash, state_hash FROM rule_head FOR UPDATE
 `
 
 type LockHeadRow struct {
 	Generation int64
 	Number     int64
 	Hash       []byte
+	StateHash  []byte
 }
 
 func (q *Queries) LockHead(ctx context.Context) (LockHeadRow, error) {
 	row := q.db.QueryRow(ctx, lockHead)
 	var i LockHeadRow
-	err := row.Scan(&i.Generation, &i.Number, &i.Hash)
+	err := row.Scan(
+		&i.Generation,
+		&i.Number,
+		&i.Hash,
+		&i.StateHash,
+	)
 	return i, err
 }
 
@@ -415,6 +467,35 @@ func (q *Queries) RulePlanVersions(ctx context.Context) ([]PlanVersion, error) {
 	return items, nil
 }
 
+const ruleRecords = `-- name: RuleRecords :many
+SELECT key, digest FROM rule_record WHERE key > $1 ORDER BY key LIMIT $2
+`
+
+type RuleRecordsParams struct {
+	After    string
+	PageSize int32
+}
+
+func (q *Queries) RuleRecords(ctx context.Context, arg RuleRecordsParams) ([]RuleRecord, error) {
+	rows, err := q.db.Query(ctx, ruleRecords, arg.After, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RuleRecord
+	for rows.Next() {
+		var i RuleRecord
+		if err := rows.Scan(&i.Key, &i.Digest); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ruleUpstreams = `-- name: RuleUpstreams :many
 SELECT key, display_name, endpoints, revision, created_at, updated_at, archived_at FROM service WHERE archived_at IS NULL ORDER BY key
 `
@@ -445,6 +526,15 @@ func (q *Queries) RuleUpstreams(ctx context.Context) ([]Service, error) {
 		return nil, err
 	}
 	return items, nil
+}
+
+const setStateHash = `-- name: SetStateHash :exec
+UPDATE rule_head SET state_hash = $1
+`
+
+func (q *Queries) SetStateHash(ctx context.Context, stateHash []byte) error {
+	_, err := q.db.Exec(ctx, setStateHash, stateHash)
+	return err
 }
 
 const updateFleet = `-- name: UpdateFleet :exec

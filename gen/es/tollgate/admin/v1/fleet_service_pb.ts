@@ -23,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/fleet_service.proto.
  */
 export const file_tollgate_admin_v1_fleet_service: GenFile = /*@__PURE__*/
-  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLtAgoNRmxlZXRTZXR0aW5ncxIWCgVmbGVldBgBIAEoCUIHukgEcgIoQBIUCgNlbnYYAiABKAlCB7pIBHICKEASQQoLc3RhbGVfYWZ0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEkEKC2dyYWNlX2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIARJBCgtibG9ja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESQAoMbG9hbl9ob3Jpem9uGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESDAoEZXRhZxgHIAEoCRIVCg1vZmZsaW5lX3N0YXJ0GAggASgIIhkKF0dldEZsZWV0U2V0dGluZ3NSZXF1ZXN0Ik4KGEdldEZsZWV0U2V0dGluZ3NSZXNwb25zZRIyCghzZXR0aW5ncxgBIAEoCzIgLnRvbGxnYXRlLmFkbWluLnYxLkZsZWV0U2V0dGluZ3MiyAEKGlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0EjoKCHNldHRpbmdzGAEgASgLMiAudG9sbGdhdGUuYWRtaW4udjEuRmxlZXRTZXR0aW5nc0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ6ChtVcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2USMgoIc2V0dGluZ3MYASABKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5GbGVldFNldHRpbmdzEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giEgoQR2V0S2V5U2V0UmVxdWVzdCI/ChFHZXRLZXlTZXRSZXNwb25zZRIqCgdrZXlfc2V0GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuS2V5U2V0Im4KEFNldEtleVNldFJlcXVlc3QSGwoGc2lnbmVkGAEgASgMQgu6SAh6BhABGICAIBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCI/ChFTZXRLZXlTZXRSZXNwb25zZRIqCgdrZXlfc2V0GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuS2V5U2V0ImYKEExpc3ROb2Rlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8iVAoRTGlzdE5vZGVzUmVzcG9uc2USJgoFbm9kZXMYASADKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5Ob2RlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ4ChNXYWl0Rm9yRXBvY2hSZXF1ZXN0EicKBWVwb2NoGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSOAoHdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGIgIIPDIAIjcKFFdhaXRGb3JFcG9jaFJlc3BvbnNlEhAKCGVuZm9yY2VkGAEgASgFEg0KBXRvdGFsGAIgASgFItQBChZDcmVhdGVKb2luVG9rZW5SZXF1ZXN0EhUKBG5vZGUYASABKAlCB7pIBHICKEASGAoEdXNlcxgCIAEoBUIKukgHGgUYkE4oABI5CgN0dGwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEg8KB3JlcGxhY2UYBCABKAgSJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgiWwoXQ3JlYXRlSm9pblRva2VuUmVzcG9uc2USMAoKam9pbl90b2tlbhgBIAEoCzIcLnRvbGxnYXRlLmFkbWluLnYxLkpvaW5Ub2tlbhIOCgZzZWNyZXQYAiABKAkiUQoVTGlzdEpvaW5Ub2tlbnNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAyjQDyJkChZMaXN0Sm9pblRva2Vuc1Jlc3BvbnNlEjEKC2pvaW5fdG9rZW5zGAEgAygLMhwudG9sbGdhdGUuYWRtaW4udjEuSm9pblRva2VuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKFAQoWUmV2b2tlSm9pblRva2VuUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIEhUKBGV0YWcYDyABKAlCB7pIBHICKEAiSwoXUmV2b2tlSm9pblRva2VuUmVzcG9uc2USMAoKam9pbl90b2tlbhgBIAEoCzIcLnRvbGxnYXRlLmFkbWluLnYxLkpvaW5Ub2tlbjLmCQoMRmxlZXRTZXJ2aWNlEnAKCUxpc3ROb2RlcxIjLnRvbGxnYXRlLmFkbWluLnYxLkxpc3ROb2Rlc1JlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Tm9kZXNSZXNwb25zZSIYkAIBiLUYDoLT5JMCCxIJL3YxL25vZGVzEoYBCgxXYWl0Rm9yRXBvY2gSJi50b2xsZ2F0ZS5hZG1pbi52MS5XYWl0Rm9yRXBvY2hSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuV2FpdEZvckVwb2NoUmVzcG9uc2UiJZACAYi1GA6C0+STAhgSFi92MS9ub2Rlczp3YWl0Rm9yRXBvY2gSjgEKEEdldEZsZWV0U2V0dGluZ3MSKi50b2xsZ2F0ZS5hZG1pbi52MS5HZXRGbGVldFNldHRpbmdzUmVxdWVzdBorLnRvbGxnYXRlLmFkbWluLnYxLkdldEZsZWV0U2V0dGluZ3NSZXNwb25zZSIhkAIBiLUYDoLT5JMCFBISL3YxL2ZsZWV0L3NldHRpbmdzEp4BChNVcGRhdGVGbGVldFNldHRpbmdzEi0udG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlRmxlZXRTZXR0aW5nc1JlcXVlc3QaLi50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2UiKIi1GBOC0+STAh46CHNldHRpbmdzMhIvdjEvZmxlZXQvc2V0dGluZ3MSdwoJR2V0S2V5U2V0EiMudG9sbGdhdGUuYWRtaW4udjEuR2V0S2V5U2V0UmVxdWVzdBokLnRvbGxnYXRlLmFkbWluLnYxLkdldEtleVNldFJlc3BvbnNlIh+QAgGItRgOgtPkkwISEhAvdjEvZmxlZXQva2V5U2V0EncKCVNldEtleVNldBIjLnRvbGxnYXRlLmFkbWluLnYxLlNldEtleVNldFJlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5TZXRLZXlTZXRSZXNwb25zZSIfiLUYE4LT5JMCFToBKhoQL3YxL2ZsZWV0L2tleVNldBKNAQoPQ3JlYXRlSm9pblRva2VuEikudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlSm9pblRva2VuUmVxdWVzdBoqLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUpvaW5Ub2tlblJlc3BvbnNlIiOItRgTgtPkkwIZOgEqIhQvdjEvZmxlZXQvam9pblRva2VucxKKAQoOTGlzdEpvaW5Ub2tlbnMSKC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Sm9pblRva2Vuc1JlcXVlc3QaKS50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Sm9pblRva2Vuc1Jlc3BvbnNlIiOQAgGItRgOgtPkkwIWEhQvdjEvZmxlZXQvam9pblRva2VucxKZAQoPUmV2b2tlSm9pblRva2VuEikudG9sbGdhdGUuYWRtaW4udjEuUmV2b2tlSm9pblRva2VuUmVxdWVzdBoqLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZUpvaW5Ub2tlblJlc3BvbnNlIi+ItRgTgtPkkwIlOgEqIiAvdjEvZmxlZXQvam9pblRva2Vucy97aWR9OnJldm9rZUK7AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhFGbGVldFNlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_join_token, file_tollgate_admin_v1_key_set, file_tollgate_admin_v1_node, file_tollgate_admin_v1_permission]);
+  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLtAgoNRmxlZXRTZXR0aW5ncxIWCgVmbGVldBgBIAEoCUIHukgEcgIoQBIUCgNlbnYYAiABKAlCB7pIBHICKEASQQoLc3RhbGVfYWZ0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEkEKC2dyYWNlX2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIARJBCgtibG9ja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESQAoMbG9hbl9ob3Jpem9uGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESDAoEZXRhZxgHIAEoCRIVCg1vZmZsaW5lX3N0YXJ0GAggASgIIhkKF0dldEZsZWV0U2V0dGluZ3NSZXF1ZXN0Ik4KGEdldEZsZWV0U2V0dGluZ3NSZXNwb25zZRIyCghzZXR0aW5ncxgBIAEoCzIgLnRvbGxnYXRlLmFkbWluLnYxLkZsZWV0U2V0dGluZ3MiyAEKGlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0EjoKCHNldHRpbmdzGAEgASgLMiAudG9sbGdhdGUuYWRtaW4udjEuRmxlZXRTZXR0aW5nc0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ6ChtVcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2USMgoIc2V0dGluZ3MYASABKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5GbGVldFNldHRpbmdzEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giEgoQR2V0S2V5U2V0UmVxdWVzdCI/ChFHZXRLZXlTZXRSZXNwb25zZRIqCgdrZXlfc2V0GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuS2V5U2V0Im4KEFNldEtleVNldFJlcXVlc3QSGwoGc2lnbmVkGAEgASgMQgu6SAh6BhABGICAIBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCI/ChFTZXRLZXlTZXRSZXNwb25zZRIqCgdrZXlfc2V0GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuS2V5U2V0ImYKEExpc3ROb2Rlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8icAoRTGlzdE5vZGVzUmVzcG9uc2USJgoFbm9kZXMYASADKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5Ob2RlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIaChJwdWJsaXNoaW5nX3N0b3BwZWQYAyABKAkiawoQRHJhaW5Ob2RlUmVxdWVzdBIYCgRuYW1lGAEgASgJQgq6SAdyBSABKIABEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIjoKEURyYWluTm9kZVJlc3BvbnNlEiUKBG5vZGUYASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5Ob2RlImMKE1JlY292ZXJSdWxlc1JlcXVlc3QSDQoFZm9yY2UYASABKAgSJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgizQIKFFJlY292ZXJSdWxlc1Jlc3BvbnNlEg4KBm5lZWRlZBgBIAEoCBIqCghkYXRhYmFzZRgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEigKBnN0cmVhbRgDIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEioKCHNuYXBzaG90GAQgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSJwoFbm9kZXMYBSABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBIMCgRsb3N0GAYgASgDEjMKDGxvc3RfY2hhbmdlcxgHIAMoCzIdLnRvbGxnYXRlLmFkbWluLnYxLkxvc3RDaGFuZ2USJwoFZXBvY2gYCCABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBIOCgZyZWFzb24YCSABKAkiXQoKTG9zdENoYW5nZRIMCgRraW5kGAEgASgJEgoKAmlkGAIgASgJEicKBWVwb2NoGAMgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSDAoEd2hhdBgEIAEoCSJ4ChNXYWl0Rm9yRXBvY2hSZXF1ZXN0EicKBWVwb2NoGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSOAoHdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGIgIIPDIAIjcKFFdhaXRGb3JFcG9jaFJlc3BvbnNlEhAKCGVuZm9yY2VkGAEgASgFEg0KBXRvdGFsGAIgASgFItQBChZDcmVhdGVKb2luVG9rZW5SZXF1ZXN0EhUKBG5vZGUYASABKAlCB7pIBHICKEASGAoEdXNlcxgCIAEoBUIKukgHGgUYkE4oABI5CgN0dGwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEg8KB3JlcGxhY2UYBCABKAgSJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgiWwoXQ3JlYXRlSm9pblRva2VuUmVzcG9uc2USMAoKam9pbl90b2tlbhgBIAEoCzIcLnRvbGxnYXRlLmFkbWluLnYxLkpvaW5Ub2tlbhIOCgZzZWNyZXQYAiABKAkiUQoVTGlzdEpvaW5Ub2tlbnNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAyjQDyJkChZMaXN0Sm9pblRva2Vuc1Jlc3BvbnNlEjEKC2pvaW5fdG9rZW5zGAEgAygLMhwudG9sbGdhdGUuYWRtaW4udjEuSm9pblRva2VuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKFAQoWUmV2b2tlSm9pblRva2VuUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIEhUKBGV0YWcYDyABKAlCB7pIBHICKEAiSwoXUmV2b2tlSm9pblRva2VuUmVzcG9uc2USMAoKam9pbl90b2tlbhgBIAEoCzIcLnRvbGxnYXRlLmFkbWluLnYxLkpvaW5Ub2tlbjLpCwoMRmxlZXRTZXJ2aWNlEnAKCUxpc3ROb2RlcxIjLnRvbGxnYXRlLmFkbWluLnYxLkxpc3ROb2Rlc1JlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Tm9kZXNSZXNwb25zZSIYkAIBiLUYDoLT5JMCCxIJL3YxL25vZGVzEn0KCURyYWluTm9kZRIjLnRvbGxnYXRlLmFkbWluLnYxLkRyYWluTm9kZVJlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5EcmFpbk5vZGVSZXNwb25zZSIliLUYE4LT5JMCGzoBKiIWL3YxL25vZGVzL3tuYW1lfTpkcmFpbhKBAQoMUmVjb3ZlclJ1bGVzEiYudG9sbGdhdGUuYWRtaW4udjEuUmVjb3ZlclJ1bGVzUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLlJlY292ZXJSdWxlc1Jlc3BvbnNlIiCItRgTgtPkkwIWOgEqIhEvdjEvZmxlZXQ6cmVjb3ZlchKGAQoMV2FpdEZvckVwb2NoEiYudG9sbGdhdGUuYWRtaW4udjEuV2FpdEZvckVwb2NoUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLldhaXRGb3JFcG9jaFJlc3BvbnNlIiWQAgGItRgOgtPkkwIYEhYvdjEvbm9kZXM6d2FpdEZvckVwb2NoEo4BChBHZXRGbGVldFNldHRpbmdzEioudG9sbGdhdGUuYWRtaW4udjEuR2V0RmxlZXRTZXR0aW5nc1JlcXVlc3QaKy50b2xsZ2F0ZS5hZG1pbi52MS5HZXRGbGVldFNldHRpbmdzUmVzcG9uc2UiIZACAYi1GA6C0+STAhQSEi92MS9mbGVldC9zZXR0aW5ncxKeAQoTVXBkYXRlRmxlZXRTZXR0aW5ncxItLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0Gi4udG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlRmxlZXRTZXR0aW5nc1Jlc3BvbnNlIiiItRgTgtPkkwIeOghzZXR0aW5nczISL3YxL2ZsZWV0L3NldHRpbmdzEncKCUdldEtleVNldBIjLnRvbGxnYXRlLmFkbWluLnYxLkdldEtleVNldFJlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5HZXRLZXlTZXRSZXNwb25zZSIfkAIBiLUYDoLT5JMCEhIQL3YxL2ZsZWV0L2tleVNldBJ3CglTZXRLZXlTZXQSIy50b2xsZ2F0ZS5hZG1pbi52MS5TZXRLZXlTZXRSZXF1ZXN0GiQudG9sbGdhdGUuYWRtaW4udjEuU2V0S2V5U2V0UmVzcG9uc2UiH4i1GBOC0+STAhU6ASoaEC92MS9mbGVldC9rZXlTZXQSjQEKD0NyZWF0ZUpvaW5Ub2tlbhIpLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUpvaW5Ub2tlblJlcXVlc3QaKi50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVKb2luVG9rZW5SZXNwb25zZSIjiLUYE4LT5JMCGToBKiIUL3YxL2ZsZWV0L2pvaW5Ub2tlbnMSigEKDkxpc3RKb2luVG9rZW5zEigudG9sbGdhdGUuYWRtaW4udjEuTGlzdEpvaW5Ub2tlbnNSZXF1ZXN0GikudG9sbGdhdGUuYWRtaW4udjEuTGlzdEpvaW5Ub2tlbnNSZXNwb25zZSIjkAIBiLUYDoLT5JMCFhIUL3YxL2ZsZWV0L2pvaW5Ub2tlbnMSmQEKD1Jldm9rZUpvaW5Ub2tlbhIpLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZUpvaW5Ub2tlblJlcXVlc3QaKi50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VKb2luVG9rZW5SZXNwb25zZSIviLUYE4LT5JMCJToBKiIgL3YxL2ZsZWV0L2pvaW5Ub2tlbnMve2lkfTpyZXZva2VCuwEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUIRRmxlZXRTZXJ2aWNlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_join_token, file_tollgate_admin_v1_key_set, file_tollgate_admin_v1_node, file_tollgate_admin_v1_permission]);
 
 /**
  * FleetSettings hold for all nodes, which get them as signed rules.
@@ -312,6 +312,13 @@ export type ListNodesResponse = Message<"tollgate.admin.v1.ListNodesResponse"> &
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * Why no control plane publishes rules. Empty: nothing is in the way.
+   *
+   * @generated from field: string publishing_stopped = 3;
+   */
+  publishingStopped: string;
 };
 
 /**
@@ -320,6 +327,199 @@ export type ListNodesResponse = Message<"tollgate.admin.v1.ListNodesResponse"> &
  */
 export const ListNodesResponseSchema: GenMessage<ListNodesResponse> = /*@__PURE__*/
   messageDesc(file_tollgate_admin_v1_fleet_service, 10);
+
+/**
+ * @generated from message tollgate.admin.v1.DrainNodeRequest
+ */
+export type DrainNodeRequest = Message<"tollgate.admin.v1.DrainNodeRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.DrainNodeRequest.
+ * Use `create(DrainNodeRequestSchema)` to create a new message.
+ */
+export const DrainNodeRequestSchema: GenMessage<DrainNodeRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 11);
+
+/**
+ * @generated from message tollgate.admin.v1.DrainNodeResponse
+ */
+export type DrainNodeResponse = Message<"tollgate.admin.v1.DrainNodeResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Node node = 1;
+   */
+  node?: Node | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.DrainNodeResponse.
+ * Use `create(DrainNodeResponseSchema)` to create a new message.
+ */
+export const DrainNodeResponseSchema: GenMessage<DrainNodeResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 12);
+
+/**
+ * @generated from message tollgate.admin.v1.RecoverRulesRequest
+ */
+export type RecoverRulesRequest = Message<"tollgate.admin.v1.RecoverRulesRequest"> & {
+  /**
+   * Opens a generation even where nothing is ahead of the database: nodes that froze
+   * their generation follow a higher one only.
+   *
+   * @generated from field: bool force = 1;
+   */
+  force: boolean;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Says what was found, and what the new epoch would be, and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.RecoverRulesRequest.
+ * Use `create(RecoverRulesRequestSchema)` to create a new message.
+ */
+export const RecoverRulesRequestSchema: GenMessage<RecoverRulesRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 13);
+
+/**
+ * @generated from message tollgate.admin.v1.RecoverRulesResponse
+ */
+export type RecoverRulesResponse = Message<"tollgate.admin.v1.RecoverRulesResponse"> & {
+  /**
+   * Whether anything is ahead of the database, or differs from it.
+   *
+   * @generated from field: bool needed = 1;
+   */
+  needed: boolean;
+
+  /**
+   * The newest epochs in the database, on the rules stream, among its snapshots, and
+   * that nodes have proved to enforce.
+   *
+   * @generated from field: tollgate.admin.v1.Epoch database = 2;
+   */
+  database?: Epoch | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch stream = 3;
+   */
+  stream?: Epoch | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch snapshot = 4;
+   */
+  snapshot?: Epoch | undefined;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch nodes = 5;
+   */
+  nodes?: Epoch | undefined;
+
+  /**
+   * How many epochs the database has lost, as far as they are known.
+   *
+   * @generated from field: int64 lost = 6;
+   */
+  lost: bigint;
+
+  /**
+   * What they changed, newest first, as far as the stream still has them. At most
+   * 1,000.
+   *
+   * @generated from field: repeated tollgate.admin.v1.LostChange lost_changes = 7;
+   */
+  lostChanges: LostChange[];
+
+  /**
+   * The first epoch of the new generation; unset where none was opened.
+   *
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 8;
+   */
+  epoch?: Epoch | undefined;
+
+  /**
+   * What is ahead of the database, or differs from it.
+   *
+   * @generated from field: string reason = 9;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.RecoverRulesResponse.
+ * Use `create(RecoverRulesResponseSchema)` to create a new message.
+ */
+export const RecoverRulesResponseSchema: GenMessage<RecoverRulesResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 14);
+
+/**
+ * LostChange is an object that a lost epoch changed.
+ *
+ * @generated from message tollgate.admin.v1.LostChange
+ */
+export type LostChange = Message<"tollgate.admin.v1.LostChange"> & {
+  /**
+   * As in the audit: `license`, `api_key`, …
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * @generated from field: tollgate.admin.v1.Epoch epoch = 3;
+   */
+  epoch?: Epoch | undefined;
+
+  /**
+   * What it was about: `removed`, `revoked`; empty for any other change.
+   *
+   * @generated from field: string what = 4;
+   */
+  what: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.LostChange.
+ * Use `create(LostChangeSchema)` to create a new message.
+ */
+export const LostChangeSchema: GenMessage<LostChange> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 15);
 
 /**
  * @generated from message tollgate.admin.v1.WaitForEpochRequest
@@ -345,7 +545,7 @@ export type WaitForEpochRequest = Message<"tollgate.admin.v1.WaitForEpochRequest
  * Use `create(WaitForEpochRequestSchema)` to create a new message.
  */
 export const WaitForEpochRequestSchema: GenMessage<WaitForEpochRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 11);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 16);
 
 /**
  * @generated from message tollgate.admin.v1.WaitForEpochResponse
@@ -367,7 +567,7 @@ export type WaitForEpochResponse = Message<"tollgate.admin.v1.WaitForEpochRespon
  * Use `create(WaitForEpochResponseSchema)` to create a new message.
  */
 export const WaitForEpochResponseSchema: GenMessage<WaitForEpochResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 12);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 17);
 
 /**
  * @generated from message tollgate.admin.v1.CreateJoinTokenRequest
@@ -423,7 +623,7 @@ export type CreateJoinTokenRequest = Message<"tollgate.admin.v1.CreateJoinTokenR
  * Use `create(CreateJoinTokenRequestSchema)` to create a new message.
  */
 export const CreateJoinTokenRequestSchema: GenMessage<CreateJoinTokenRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 13);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 18);
 
 /**
  * @generated from message tollgate.admin.v1.CreateJoinTokenResponse
@@ -447,7 +647,7 @@ export type CreateJoinTokenResponse = Message<"tollgate.admin.v1.CreateJoinToken
  * Use `create(CreateJoinTokenResponseSchema)` to create a new message.
  */
 export const CreateJoinTokenResponseSchema: GenMessage<CreateJoinTokenResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 14);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 19);
 
 /**
  * @generated from message tollgate.admin.v1.ListJoinTokensRequest
@@ -471,7 +671,7 @@ export type ListJoinTokensRequest = Message<"tollgate.admin.v1.ListJoinTokensReq
  * Use `create(ListJoinTokensRequestSchema)` to create a new message.
  */
 export const ListJoinTokensRequestSchema: GenMessage<ListJoinTokensRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 15);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 20);
 
 /**
  * @generated from message tollgate.admin.v1.ListJoinTokensResponse
@@ -495,7 +695,7 @@ export type ListJoinTokensResponse = Message<"tollgate.admin.v1.ListJoinTokensRe
  * Use `create(ListJoinTokensResponseSchema)` to create a new message.
  */
 export const ListJoinTokensResponseSchema: GenMessage<ListJoinTokensResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 16);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 21);
 
 /**
  * @generated from message tollgate.admin.v1.RevokeJoinTokenRequest
@@ -534,7 +734,7 @@ export type RevokeJoinTokenRequest = Message<"tollgate.admin.v1.RevokeJoinTokenR
  * Use `create(RevokeJoinTokenRequestSchema)` to create a new message.
  */
 export const RevokeJoinTokenRequestSchema: GenMessage<RevokeJoinTokenRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 17);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 22);
 
 /**
  * @generated from message tollgate.admin.v1.RevokeJoinTokenResponse
@@ -551,7 +751,7 @@ export type RevokeJoinTokenResponse = Message<"tollgate.admin.v1.RevokeJoinToken
  * Use `create(RevokeJoinTokenResponseSchema)` to create a new message.
  */
 export const RevokeJoinTokenResponseSchema: GenMessage<RevokeJoinTokenResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 18);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 23);
 
 /**
  * FleetService shows the nodes and what they enforce.
@@ -570,8 +770,33 @@ export const FleetService: GenService<{
     output: typeof ListNodesResponseSchema;
   },
   /**
-   * Waits until every node that reports enforces the epoch or a later one, or the
-   * timeout has passed, and says how many do.
+   * Takes a node out of those that an epoch has to reach: one that is gone for good,
+   * and could not say so. Refused while it still reports. A node that reports again is
+   * back.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.DrainNode
+   */
+  drainNode: {
+    methodKind: "unary";
+    input: typeof DrainNodeRequestSchema;
+    output: typeof DrainNodeResponseSchema;
+  },
+  /**
+   * After Postgres was restored to an earlier point: opens a generation above all that
+   * nodes have, so that they follow the database again. Says what was found, and with
+   * validate_only does no more. Where nothing is ahead of the database it does nothing.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.RecoverRules
+   */
+  recoverRules: {
+    methodKind: "unary";
+    input: typeof RecoverRulesRequestSchema;
+    output: typeof RecoverRulesResponseSchema;
+  },
+  /**
+   * Waits until every node enforces the epoch or a later one, or the timeout has passed,
+   * and says how many do. A silent node counts until it is drained, or has been silent
+   * for so long that it blocks by itself.
    *
    * @generated from rpc tollgate.admin.v1.FleetService.WaitForEpoch
    */

@@ -45,7 +45,8 @@ export type Node = Message<"tollgate.admin.v1.Node"> & {
   epoch?: Epoch | undefined;
 
   /**
-   * `fresh`, `stale`, `grace`, `block`; `silent` where it has not reported for 5 s.
+   * `fresh`, `stale`, `grace`, `block`; `silent` where it has not reported for 5 s;
+   * `drained` where it has stopped as it was told, or was drained by DrainNode.
    *
    * @generated from field: string state = 5;
    */

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/rules/v1/envelope.proto.
  */
 export const file_tollgate_rules_v1_envelope: GenFile = /*@__PURE__*/
-  fileDesc("CiB0b2xsZ2F0ZS9ydWxlcy92MS9lbnZlbG9wZS5wcm90bxIRdG9sbGdhdGUucnVsZXMudjEiyQEKCEVudmVsb3BlEg0KBWZsZWV0GAEgASgJEhIKCmdlbmVyYXRpb24YAiABKAQSDAoEZnJvbRgDIAEoBBIKCgJ0bxgEIAEoBBIVCg1wcmV2aW91c19oYXNoGAUgASgMEi4KCmNyZWF0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBW5lZWRzGAcgAygJEioKB3JlY29yZHMYCCADKAsyGS50b2xsZ2F0ZS5ydWxlcy52MS5SZWNvcmQirQEKEFNuYXBzaG90TWFuaWZlc3QSDQoFZmxlZXQYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoBBIOCgZudW1iZXIYAyABKAQSEQoJaGVhZF9oYXNoGAQgASgMEi4KCmNyZWF0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBW5lZWRzGAYgAygJEhQKDGNodW5rX3NoYTI1NhgHIAMoDCI7Cg1TbmFwc2hvdENodW5rEioKB3JlY29yZHMYASADKAsyGS50b2xsZ2F0ZS5ydWxlcy52MS5SZWNvcmQilAEKCUhlYXJ0YmVhdBINCgVmbGVldBgBIAEoCRIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpnZW5lcmF0aW9uGAMgASgEEg4KBm51bWJlchgEIAEoBBIRCgloZWFkX2hhc2gYBSABKAwSFwoPa2V5X3NldF92ZXJzaW9uGAYgASgEQrcBChVjb20udG9sbGdhdGUucnVsZXMudjFCDUVudmVsb3BlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL3J1bGVzL3YxO3J1bGVzdjGiAgNUUliqAhFUb2xsZ2F0ZS5SdWxlcy5WMcoCEVRvbGxnYXRlXFJ1bGVzXFYx4gIdVG9sbGdhdGVcUnVsZXNcVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6UnVsZXM6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_tollgate_rules_v1_record]);
+  fileDesc("CiB0b2xsZ2F0ZS9ydWxlcy92MS9lbnZlbG9wZS5wcm90bxIRdG9sbGdhdGUucnVsZXMudjEi3QEKCEVudmVsb3BlEg0KBWZsZWV0GAEgASgJEhIKCmdlbmVyYXRpb24YAiABKAQSDAoEZnJvbRgDIAEoBBIKCgJ0bxgEIAEoBBIVCg1wcmV2aW91c19oYXNoGAUgASgMEi4KCmNyZWF0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBW5lZWRzGAcgAygJEioKB3JlY29yZHMYCCADKAsyGS50b2xsZ2F0ZS5ydWxlcy52MS5SZWNvcmQSEgoKc3RhdGVfaGFzaBgJIAEoDCLBAQoQU25hcHNob3RNYW5pZmVzdBINCgVmbGVldBgBIAEoCRISCgpnZW5lcmF0aW9uGAIgASgEEg4KBm51bWJlchgDIAEoBBIRCgloZWFkX2hhc2gYBCABKAwSLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFbmVlZHMYBiADKAkSFAoMY2h1bmtfc2hhMjU2GAcgAygMEhIKCnN0YXRlX2hhc2gYCCABKAwiOwoNU25hcHNob3RDaHVuaxIqCgdyZWNvcmRzGAEgAygLMhkudG9sbGdhdGUucnVsZXMudjEuUmVjb3JkIpQBCglIZWFydGJlYXQSDQoFZmxlZXQYASABKAkSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZ2VuZXJhdGlvbhgDIAEoBBIOCgZudW1iZXIYBCABKAQSEQoJaGVhZF9oYXNoGAUgASgMEhcKD2tleV9zZXRfdmVyc2lvbhgGIAEoBEK3AQoVY29tLnRvbGxnYXRlLnJ1bGVzLnYxQg1FbnZlbG9wZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9ydWxlcy92MTtydWxlc3YxogIDVFJYqgIRVG9sbGdhdGUuUnVsZXMuVjHKAhFUb2xsZ2F0ZVxSdWxlc1xWMeICHVRvbGxnYXRlXFJ1bGVzXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OlJ1bGVzOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp, file_tollgate_rules_v1_record]);
 
 /**
  * Envelope is a change set: it leads a rule state at `from` to one at `to`.
@@ -49,7 +49,8 @@ export type Envelope = Message<"tollgate.rules.v1.Envelope"> & {
   to: bigint;
 
   /**
-   * SHA-256 of the encoded envelope that ends at `from`; empty where `from` is 0.
+   * SHA-256 of the encoded envelope that ends at `from`; empty where `from` is 0. In
+   * the first of a generation, of the last that the database had before.
    *
    * @generated from field: bytes previous_hash = 5;
    */
@@ -71,6 +72,13 @@ export type Envelope = Message<"tollgate.rules.v1.Envelope"> & {
    * @generated from field: repeated tollgate.rules.v1.Record records = 8;
    */
   records: Record[];
+
+  /**
+   * State hash at `to`: see Record. Empty: not said.
+   *
+   * @generated from field: bytes state_hash = 9;
+   */
+  stateHash: Uint8Array;
 };
 
 /**
@@ -125,6 +133,13 @@ export type SnapshotManifest = Message<"tollgate.rules.v1.SnapshotManifest"> & {
    * @generated from field: repeated bytes chunk_sha256 = 7;
    */
   chunkSha256: Uint8Array[];
+
+  /**
+   * State hash of the records in all chunks. Empty: not said.
+   *
+   * @generated from field: bytes state_hash = 8;
+   */
+  stateHash: Uint8Array;
 };
 
 /**

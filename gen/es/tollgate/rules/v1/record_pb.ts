@@ -17,6 +17,11 @@ export const file_tollgate_rules_v1_record: GenFile = /*@__PURE__*/
 /**
  * Record sets or removes one object of a rule state.
  *
+ * The state hash shows whether change sets add up to what a snapshot holds. It is the
+ * sum, modulo 2^128, of the digests of the records that set what is in the state; a
+ * digest is the first 16 bytes of the SHA-256 of a record's encoded bytes as they came,
+ * taken as a little-endian integer, and so is the sum.
+ *
  * @generated from message tollgate.rules.v1.Record
  */
 export type Record = Message<"tollgate.rules.v1.Record"> & {

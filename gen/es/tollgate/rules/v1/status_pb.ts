@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/rules/v1/status.proto.
  */
 export const file_tollgate_rules_v1_status: GenFile = /*@__PURE__*/
-  fileDesc("Ch50b2xsZ2F0ZS9ydWxlcy92MS9zdGF0dXMucHJvdG8SEXRvbGxnYXRlLnJ1bGVzLnYxIrQBCgpOb2RlU3RhdHVzEgwKBG5vZGUYASABKAkSDAoEYm9vdBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEhIKCmdlbmVyYXRpb24YBCABKAQSDgoGbnVtYmVyGAUgASgEEg0KBXN0YXRlGAYgASgJEg4KBmxhZ19tcxgHIAEoAxITCgtzcG9vbF9ieXRlcxgIIAEoAxIRCglwcm94eV9ycHMYCSABKAESDgoGcmVwb3J0GAogASgEQrUBChVjb20udG9sbGdhdGUucnVsZXMudjFCC1N0YXR1c1Byb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9ydWxlcy92MTtydWxlc3YxogIDVFJYqgIRVG9sbGdhdGUuUnVsZXMuVjHKAhFUb2xsZ2F0ZVxSdWxlc1xWMeICHVRvbGxnYXRlXFJ1bGVzXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OlJ1bGVzOjpWMWIGcHJvdG8z");
+  fileDesc("Ch50b2xsZ2F0ZS9ydWxlcy92MS9zdGF0dXMucHJvdG8SEXRvbGxnYXRlLnJ1bGVzLnYxItQBCgpOb2RlU3RhdHVzEgwKBG5vZGUYASABKAkSDAoEYm9vdBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEhIKCmdlbmVyYXRpb24YBCABKAQSDgoGbnVtYmVyGAUgASgEEg0KBXN0YXRlGAYgASgJEg4KBmxhZ19tcxgHIAEoAxITCgtzcG9vbF9ieXRlcxgIIAEoAxIRCglwcm94eV9ycHMYCSABKAESDgoGcmVwb3J0GAogASgEEg0KBXByb29mGAsgASgMEg8KB2RyYWluZWQYDCABKAhCtQEKFWNvbS50b2xsZ2F0ZS5ydWxlcy52MUILU3RhdHVzUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL3J1bGVzL3YxO3J1bGVzdjGiAgNUUliqAhFUb2xsZ2F0ZS5SdWxlcy5WMcoCEVRvbGxnYXRlXFJ1bGVzXFYx4gIdVG9sbGdhdGVcUnVsZXNcVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6UnVsZXM6OlYxYgZwcm90bzM");
 
 /**
  * NodeStatus is what a node says of itself on `tollgate.fleet.<node>`: each second,
@@ -74,6 +74,21 @@ export type NodeStatus = Message<"tollgate.rules.v1.NodeStatus"> & {
    * @generated from field: uint64 report = 10;
    */
   report: bigint;
+
+  /**
+   * The newest signed heartbeat of an epoch that the node enforces, as it came: proof
+   * of at least that epoch, which the node cannot make up.
+   *
+   * @generated from field: bytes proof = 11;
+   */
+  proof: Uint8Array;
+
+  /**
+   * The node was told to stop, and serves no more: its last report.
+   *
+   * @generated from field: bool drained = 12;
+   */
+  drained: boolean;
 };
 
 /**

@@ -595,8 +595,10 @@ type ListNodesResponse struct {
 	Nodes []*Node                `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	// Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Why no control plane publishes rules. Empty: nothing is in the way.
+	PublishingStopped string `protobuf:"bytes,3,opt,name=publishing_stopped,json=publishingStopped,proto3" json:"publishing_stopped,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ListNodesResponse) Reset() {
@@ -643,6 +645,372 @@ func (x *ListNodesResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListNodesResponse) GetPublishingStopped() string {
+	if x != nil {
+		return x.PublishingStopped
+	}
+	return ""
+}
+
+type DrainNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainNodeRequest) Reset() {
+	*x = DrainNodeRequest{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainNodeRequest) ProtoMessage() {}
+
+func (x *DrainNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainNodeRequest.ProtoReflect.Descriptor instead.
+func (*DrainNodeRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *DrainNodeRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DrainNodeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *DrainNodeRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type DrainNodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          *Node                  `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainNodeResponse) Reset() {
+	*x = DrainNodeResponse{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainNodeResponse) ProtoMessage() {}
+
+func (x *DrainNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainNodeResponse.ProtoReflect.Descriptor instead.
+func (*DrainNodeResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *DrainNodeResponse) GetNode() *Node {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+type RecoverRulesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opens a generation even where nothing is ahead of the database: nodes that froze
+	// their generation follow a higher one only.
+	Force bool `protobuf:"varint,1,opt,name=force,proto3" json:"force,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Says what was found, and what the new epoch would be, and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoverRulesRequest) Reset() {
+	*x = RecoverRulesRequest{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoverRulesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoverRulesRequest) ProtoMessage() {}
+
+func (x *RecoverRulesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoverRulesRequest.ProtoReflect.Descriptor instead.
+func (*RecoverRulesRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RecoverRulesRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+func (x *RecoverRulesRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RecoverRulesRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type RecoverRulesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether anything is ahead of the database, or differs from it.
+	Needed bool `protobuf:"varint,1,opt,name=needed,proto3" json:"needed,omitempty"`
+	// The newest epochs in the database, on the rules stream, among its snapshots, and
+	// that nodes have proved to enforce.
+	Database *Epoch `protobuf:"bytes,2,opt,name=database,proto3" json:"database,omitempty"`
+	Stream   *Epoch `protobuf:"bytes,3,opt,name=stream,proto3" json:"stream,omitempty"`
+	Snapshot *Epoch `protobuf:"bytes,4,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	Nodes    *Epoch `protobuf:"bytes,5,opt,name=nodes,proto3" json:"nodes,omitempty"`
+	// How many epochs the database has lost, as far as they are known.
+	Lost int64 `protobuf:"varint,6,opt,name=lost,proto3" json:"lost,omitempty"`
+	// What they changed, newest first, as far as the stream still has them. At most
+	// 1,000.
+	LostChanges []*LostChange `protobuf:"bytes,7,rep,name=lost_changes,json=lostChanges,proto3" json:"lost_changes,omitempty"`
+	// The first epoch of the new generation; unset where none was opened.
+	Epoch *Epoch `protobuf:"bytes,8,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// What is ahead of the database, or differs from it.
+	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoverRulesResponse) Reset() {
+	*x = RecoverRulesResponse{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoverRulesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoverRulesResponse) ProtoMessage() {}
+
+func (x *RecoverRulesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoverRulesResponse.ProtoReflect.Descriptor instead.
+func (*RecoverRulesResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RecoverRulesResponse) GetNeeded() bool {
+	if x != nil {
+		return x.Needed
+	}
+	return false
+}
+
+func (x *RecoverRulesResponse) GetDatabase() *Epoch {
+	if x != nil {
+		return x.Database
+	}
+	return nil
+}
+
+func (x *RecoverRulesResponse) GetStream() *Epoch {
+	if x != nil {
+		return x.Stream
+	}
+	return nil
+}
+
+func (x *RecoverRulesResponse) GetSnapshot() *Epoch {
+	if x != nil {
+		return x.Snapshot
+	}
+	return nil
+}
+
+func (x *RecoverRulesResponse) GetNodes() *Epoch {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *RecoverRulesResponse) GetLost() int64 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+func (x *RecoverRulesResponse) GetLostChanges() []*LostChange {
+	if x != nil {
+		return x.LostChanges
+	}
+	return nil
+}
+
+func (x *RecoverRulesResponse) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *RecoverRulesResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// LostChange is an object that a lost epoch changed.
+type LostChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in the audit: `license`, `api_key`, …
+	Kind  string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Id    string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	Epoch *Epoch `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// What it was about: `removed`, `revoked`; empty for any other change.
+	What          string `protobuf:"bytes,4,opt,name=what,proto3" json:"what,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LostChange) Reset() {
+	*x = LostChange{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LostChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LostChange) ProtoMessage() {}
+
+func (x *LostChange) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LostChange.ProtoReflect.Descriptor instead.
+func (*LostChange) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *LostChange) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *LostChange) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *LostChange) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *LostChange) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
 type WaitForEpochRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unset: the current epoch.
@@ -655,7 +1023,7 @@ type WaitForEpochRequest struct {
 
 func (x *WaitForEpochRequest) Reset() {
 	*x = WaitForEpochRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[11]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -667,7 +1035,7 @@ func (x *WaitForEpochRequest) String() string {
 func (*WaitForEpochRequest) ProtoMessage() {}
 
 func (x *WaitForEpochRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[11]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -680,7 +1048,7 @@ func (x *WaitForEpochRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitForEpochRequest.ProtoReflect.Descriptor instead.
 func (*WaitForEpochRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WaitForEpochRequest) GetEpoch() *Epoch {
@@ -707,7 +1075,7 @@ type WaitForEpochResponse struct {
 
 func (x *WaitForEpochResponse) Reset() {
 	*x = WaitForEpochResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[12]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -719,7 +1087,7 @@ func (x *WaitForEpochResponse) String() string {
 func (*WaitForEpochResponse) ProtoMessage() {}
 
 func (x *WaitForEpochResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[12]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -732,7 +1100,7 @@ func (x *WaitForEpochResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitForEpochResponse.ProtoReflect.Descriptor instead.
 func (*WaitForEpochResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WaitForEpochResponse) GetEnforced() int32 {
@@ -771,7 +1139,7 @@ type CreateJoinTokenRequest struct {
 
 func (x *CreateJoinTokenRequest) Reset() {
 	*x = CreateJoinTokenRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[13]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -783,7 +1151,7 @@ func (x *CreateJoinTokenRequest) String() string {
 func (*CreateJoinTokenRequest) ProtoMessage() {}
 
 func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[13]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -796,7 +1164,7 @@ func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CreateJoinTokenRequest) GetNode() string {
@@ -852,7 +1220,7 @@ type CreateJoinTokenResponse struct {
 
 func (x *CreateJoinTokenResponse) Reset() {
 	*x = CreateJoinTokenResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[14]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -864,7 +1232,7 @@ func (x *CreateJoinTokenResponse) String() string {
 func (*CreateJoinTokenResponse) ProtoMessage() {}
 
 func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[14]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -877,7 +1245,7 @@ func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{14}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CreateJoinTokenResponse) GetJoinToken() *JoinToken {
@@ -905,7 +1273,7 @@ type ListJoinTokensRequest struct {
 
 func (x *ListJoinTokensRequest) Reset() {
 	*x = ListJoinTokensRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[15]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +1285,7 @@ func (x *ListJoinTokensRequest) String() string {
 func (*ListJoinTokensRequest) ProtoMessage() {}
 
 func (x *ListJoinTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[15]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1298,7 @@ func (x *ListJoinTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJoinTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListJoinTokensRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{15}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListJoinTokensRequest) GetPageSize() int32 {
@@ -958,7 +1326,7 @@ type ListJoinTokensResponse struct {
 
 func (x *ListJoinTokensResponse) Reset() {
 	*x = ListJoinTokensResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[16]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -970,7 +1338,7 @@ func (x *ListJoinTokensResponse) String() string {
 func (*ListJoinTokensResponse) ProtoMessage() {}
 
 func (x *ListJoinTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[16]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -983,7 +1351,7 @@ func (x *ListJoinTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJoinTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListJoinTokensResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{16}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListJoinTokensResponse) GetJoinTokens() []*JoinToken {
@@ -1016,7 +1384,7 @@ type RevokeJoinTokenRequest struct {
 
 func (x *RevokeJoinTokenRequest) Reset() {
 	*x = RevokeJoinTokenRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[17]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1028,7 +1396,7 @@ func (x *RevokeJoinTokenRequest) String() string {
 func (*RevokeJoinTokenRequest) ProtoMessage() {}
 
 func (x *RevokeJoinTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[17]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1041,7 +1409,7 @@ func (x *RevokeJoinTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeJoinTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeJoinTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{17}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RevokeJoinTokenRequest) GetId() string {
@@ -1081,7 +1449,7 @@ type RevokeJoinTokenResponse struct {
 
 func (x *RevokeJoinTokenResponse) Reset() {
 	*x = RevokeJoinTokenResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[18]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1461,7 @@ func (x *RevokeJoinTokenResponse) String() string {
 func (*RevokeJoinTokenResponse) ProtoMessage() {}
 
 func (x *RevokeJoinTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[18]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1474,7 @@ func (x *RevokeJoinTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeJoinTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeJoinTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{18}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RevokeJoinTokenResponse) GetJoinToken() *JoinToken {
@@ -1160,10 +1528,40 @@ const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\tpageToken\x12 \n" +
-	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\x06filter\"j\n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\x06filter\"\x99\x01\n" +
 	"\x11ListNodesResponse\x12-\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x17.tollgate.admin.v1.NodeR\x05nodes\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x88\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12-\n" +
+	"\x12publishing_stopped\x18\x03 \x01(\tR\x11publishingStopped\"\x8a\x01\n" +
+	"\x10DrainNodeRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x01R\x04name\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"@\n" +
+	"\x11DrainNodeResponse\x12+\n" +
+	"\x04node\x18\x01 \x01(\v2\x17.tollgate.admin.v1.NodeR\x04node\"\x83\x01\n" +
+	"\x13RecoverRulesRequest\x12\x14\n" +
+	"\x05force\x18\x01 \x01(\bR\x05force\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"\x9a\x03\n" +
+	"\x14RecoverRulesResponse\x12\x16\n" +
+	"\x06needed\x18\x01 \x01(\bR\x06needed\x124\n" +
+	"\bdatabase\x18\x02 \x01(\v2\x18.tollgate.admin.v1.EpochR\bdatabase\x120\n" +
+	"\x06stream\x18\x03 \x01(\v2\x18.tollgate.admin.v1.EpochR\x06stream\x124\n" +
+	"\bsnapshot\x18\x04 \x01(\v2\x18.tollgate.admin.v1.EpochR\bsnapshot\x12.\n" +
+	"\x05nodes\x18\x05 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05nodes\x12\x12\n" +
+	"\x04lost\x18\x06 \x01(\x03R\x04lost\x12@\n" +
+	"\flost_changes\x18\a \x03(\v2\x1d.tollgate.admin.v1.LostChangeR\vlostChanges\x12.\n" +
+	"\x05epoch\x18\b \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\"t\n" +
+	"\n" +
+	"LostChange\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12.\n" +
+	"\x05epoch\x18\x03 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\x12\x12\n" +
+	"\x04what\x18\x04 \x01(\tR\x04what\"\x88\x01\n" +
 	"\x13WaitForEpochRequest\x12.\n" +
 	"\x05epoch\x18\x01 \x01(\v2\x18.tollgate.admin.v1.EpochR\x05epoch\x12A\n" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<2\x00R\atimeout\"H\n" +
@@ -1199,9 +1597,11 @@ const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"V\n" +
 	"\x17RevokeJoinTokenResponse\x12;\n" +
 	"\n" +
-	"join_token\x18\x01 \x01(\v2\x1c.tollgate.admin.v1.JoinTokenR\tjoinToken2\xe6\t\n" +
+	"join_token\x18\x01 \x01(\v2\x1c.tollgate.admin.v1.JoinTokenR\tjoinToken2\xe9\v\n" +
 	"\fFleetService\x12p\n" +
-	"\tListNodes\x12#.tollgate.admin.v1.ListNodesRequest\x1a$.tollgate.admin.v1.ListNodesResponse\"\x18\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\v\x12\t/v1/nodes\x90\x02\x01\x12\x86\x01\n" +
+	"\tListNodes\x12#.tollgate.admin.v1.ListNodesRequest\x1a$.tollgate.admin.v1.ListNodesResponse\"\x18\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\v\x12\t/v1/nodes\x90\x02\x01\x12}\n" +
+	"\tDrainNode\x12#.tollgate.admin.v1.DrainNodeRequest\x1a$.tollgate.admin.v1.DrainNodeResponse\"%\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/nodes/{name}:drain\x12\x81\x01\n" +
+	"\fRecoverRules\x12&.tollgate.admin.v1.RecoverRulesRequest\x1a'.tollgate.admin.v1.RecoverRulesResponse\" \x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/fleet:recover\x12\x86\x01\n" +
 	"\fWaitForEpoch\x12&.tollgate.admin.v1.WaitForEpochRequest\x1a'.tollgate.admin.v1.WaitForEpochResponse\"%\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/nodes:waitForEpoch\x90\x02\x01\x12\x8e\x01\n" +
 	"\x10GetFleetSettings\x12*.tollgate.admin.v1.GetFleetSettingsRequest\x1a+.tollgate.admin.v1.GetFleetSettingsResponse\"!\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/fleet/settings\x90\x02\x01\x12\x9e\x01\n" +
 	"\x13UpdateFleetSettings\x12-.tollgate.admin.v1.UpdateFleetSettingsRequest\x1a..tollgate.admin.v1.UpdateFleetSettingsResponse\"(\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x1e:\bsettings2\x12/v1/fleet/settings\x12w\n" +
@@ -1224,7 +1624,7 @@ func file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP() []byte {
 	return file_tollgate_admin_v1_fleet_service_proto_rawDescData
 }
 
-var file_tollgate_admin_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_tollgate_admin_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_tollgate_admin_v1_fleet_service_proto_goTypes = []any{
 	(*FleetSettings)(nil),               // 0: tollgate.admin.v1.FleetSettings
 	(*GetFleetSettingsRequest)(nil),     // 1: tollgate.admin.v1.GetFleetSettingsRequest
@@ -1237,63 +1637,80 @@ var file_tollgate_admin_v1_fleet_service_proto_goTypes = []any{
 	(*SetKeySetResponse)(nil),           // 8: tollgate.admin.v1.SetKeySetResponse
 	(*ListNodesRequest)(nil),            // 9: tollgate.admin.v1.ListNodesRequest
 	(*ListNodesResponse)(nil),           // 10: tollgate.admin.v1.ListNodesResponse
-	(*WaitForEpochRequest)(nil),         // 11: tollgate.admin.v1.WaitForEpochRequest
-	(*WaitForEpochResponse)(nil),        // 12: tollgate.admin.v1.WaitForEpochResponse
-	(*CreateJoinTokenRequest)(nil),      // 13: tollgate.admin.v1.CreateJoinTokenRequest
-	(*CreateJoinTokenResponse)(nil),     // 14: tollgate.admin.v1.CreateJoinTokenResponse
-	(*ListJoinTokensRequest)(nil),       // 15: tollgate.admin.v1.ListJoinTokensRequest
-	(*ListJoinTokensResponse)(nil),      // 16: tollgate.admin.v1.ListJoinTokensResponse
-	(*RevokeJoinTokenRequest)(nil),      // 17: tollgate.admin.v1.RevokeJoinTokenRequest
-	(*RevokeJoinTokenResponse)(nil),     // 18: tollgate.admin.v1.RevokeJoinTokenResponse
-	(*durationpb.Duration)(nil),         // 19: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),       // 20: google.protobuf.FieldMask
-	(*Epoch)(nil),                       // 21: tollgate.admin.v1.Epoch
-	(*KeySet)(nil),                      // 22: tollgate.admin.v1.KeySet
-	(*Node)(nil),                        // 23: tollgate.admin.v1.Node
-	(*JoinToken)(nil),                   // 24: tollgate.admin.v1.JoinToken
+	(*DrainNodeRequest)(nil),            // 11: tollgate.admin.v1.DrainNodeRequest
+	(*DrainNodeResponse)(nil),           // 12: tollgate.admin.v1.DrainNodeResponse
+	(*RecoverRulesRequest)(nil),         // 13: tollgate.admin.v1.RecoverRulesRequest
+	(*RecoverRulesResponse)(nil),        // 14: tollgate.admin.v1.RecoverRulesResponse
+	(*LostChange)(nil),                  // 15: tollgate.admin.v1.LostChange
+	(*WaitForEpochRequest)(nil),         // 16: tollgate.admin.v1.WaitForEpochRequest
+	(*WaitForEpochResponse)(nil),        // 17: tollgate.admin.v1.WaitForEpochResponse
+	(*CreateJoinTokenRequest)(nil),      // 18: tollgate.admin.v1.CreateJoinTokenRequest
+	(*CreateJoinTokenResponse)(nil),     // 19: tollgate.admin.v1.CreateJoinTokenResponse
+	(*ListJoinTokensRequest)(nil),       // 20: tollgate.admin.v1.ListJoinTokensRequest
+	(*ListJoinTokensResponse)(nil),      // 21: tollgate.admin.v1.ListJoinTokensResponse
+	(*RevokeJoinTokenRequest)(nil),      // 22: tollgate.admin.v1.RevokeJoinTokenRequest
+	(*RevokeJoinTokenResponse)(nil),     // 23: tollgate.admin.v1.RevokeJoinTokenResponse
+	(*durationpb.Duration)(nil),         // 24: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),       // 25: google.protobuf.FieldMask
+	(*Epoch)(nil),                       // 26: tollgate.admin.v1.Epoch
+	(*KeySet)(nil),                      // 27: tollgate.admin.v1.KeySet
+	(*Node)(nil),                        // 28: tollgate.admin.v1.Node
+	(*JoinToken)(nil),                   // 29: tollgate.admin.v1.JoinToken
 }
 var file_tollgate_admin_v1_fleet_service_proto_depIdxs = []int32{
-	19, // 0: tollgate.admin.v1.FleetSettings.stale_after:type_name -> google.protobuf.Duration
-	19, // 1: tollgate.admin.v1.FleetSettings.grace_after:type_name -> google.protobuf.Duration
-	19, // 2: tollgate.admin.v1.FleetSettings.block_after:type_name -> google.protobuf.Duration
-	19, // 3: tollgate.admin.v1.FleetSettings.loan_horizon:type_name -> google.protobuf.Duration
+	24, // 0: tollgate.admin.v1.FleetSettings.stale_after:type_name -> google.protobuf.Duration
+	24, // 1: tollgate.admin.v1.FleetSettings.grace_after:type_name -> google.protobuf.Duration
+	24, // 2: tollgate.admin.v1.FleetSettings.block_after:type_name -> google.protobuf.Duration
+	24, // 3: tollgate.admin.v1.FleetSettings.loan_horizon:type_name -> google.protobuf.Duration
 	0,  // 4: tollgate.admin.v1.GetFleetSettingsResponse.settings:type_name -> tollgate.admin.v1.FleetSettings
 	0,  // 5: tollgate.admin.v1.UpdateFleetSettingsRequest.settings:type_name -> tollgate.admin.v1.FleetSettings
-	20, // 6: tollgate.admin.v1.UpdateFleetSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	25, // 6: tollgate.admin.v1.UpdateFleetSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
 	0,  // 7: tollgate.admin.v1.UpdateFleetSettingsResponse.settings:type_name -> tollgate.admin.v1.FleetSettings
-	21, // 8: tollgate.admin.v1.UpdateFleetSettingsResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	22, // 9: tollgate.admin.v1.GetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
-	22, // 10: tollgate.admin.v1.SetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
-	23, // 11: tollgate.admin.v1.ListNodesResponse.nodes:type_name -> tollgate.admin.v1.Node
-	21, // 12: tollgate.admin.v1.WaitForEpochRequest.epoch:type_name -> tollgate.admin.v1.Epoch
-	19, // 13: tollgate.admin.v1.WaitForEpochRequest.timeout:type_name -> google.protobuf.Duration
-	19, // 14: tollgate.admin.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
-	24, // 15: tollgate.admin.v1.CreateJoinTokenResponse.join_token:type_name -> tollgate.admin.v1.JoinToken
-	24, // 16: tollgate.admin.v1.ListJoinTokensResponse.join_tokens:type_name -> tollgate.admin.v1.JoinToken
-	24, // 17: tollgate.admin.v1.RevokeJoinTokenResponse.join_token:type_name -> tollgate.admin.v1.JoinToken
-	9,  // 18: tollgate.admin.v1.FleetService.ListNodes:input_type -> tollgate.admin.v1.ListNodesRequest
-	11, // 19: tollgate.admin.v1.FleetService.WaitForEpoch:input_type -> tollgate.admin.v1.WaitForEpochRequest
-	1,  // 20: tollgate.admin.v1.FleetService.GetFleetSettings:input_type -> tollgate.admin.v1.GetFleetSettingsRequest
-	3,  // 21: tollgate.admin.v1.FleetService.UpdateFleetSettings:input_type -> tollgate.admin.v1.UpdateFleetSettingsRequest
-	5,  // 22: tollgate.admin.v1.FleetService.GetKeySet:input_type -> tollgate.admin.v1.GetKeySetRequest
-	7,  // 23: tollgate.admin.v1.FleetService.SetKeySet:input_type -> tollgate.admin.v1.SetKeySetRequest
-	13, // 24: tollgate.admin.v1.FleetService.CreateJoinToken:input_type -> tollgate.admin.v1.CreateJoinTokenRequest
-	15, // 25: tollgate.admin.v1.FleetService.ListJoinTokens:input_type -> tollgate.admin.v1.ListJoinTokensRequest
-	17, // 26: tollgate.admin.v1.FleetService.RevokeJoinToken:input_type -> tollgate.admin.v1.RevokeJoinTokenRequest
-	10, // 27: tollgate.admin.v1.FleetService.ListNodes:output_type -> tollgate.admin.v1.ListNodesResponse
-	12, // 28: tollgate.admin.v1.FleetService.WaitForEpoch:output_type -> tollgate.admin.v1.WaitForEpochResponse
-	2,  // 29: tollgate.admin.v1.FleetService.GetFleetSettings:output_type -> tollgate.admin.v1.GetFleetSettingsResponse
-	4,  // 30: tollgate.admin.v1.FleetService.UpdateFleetSettings:output_type -> tollgate.admin.v1.UpdateFleetSettingsResponse
-	6,  // 31: tollgate.admin.v1.FleetService.GetKeySet:output_type -> tollgate.admin.v1.GetKeySetResponse
-	8,  // 32: tollgate.admin.v1.FleetService.SetKeySet:output_type -> tollgate.admin.v1.SetKeySetResponse
-	14, // 33: tollgate.admin.v1.FleetService.CreateJoinToken:output_type -> tollgate.admin.v1.CreateJoinTokenResponse
-	16, // 34: tollgate.admin.v1.FleetService.ListJoinTokens:output_type -> tollgate.admin.v1.ListJoinTokensResponse
-	18, // 35: tollgate.admin.v1.FleetService.RevokeJoinToken:output_type -> tollgate.admin.v1.RevokeJoinTokenResponse
-	27, // [27:36] is the sub-list for method output_type
-	18, // [18:27] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	26, // 8: tollgate.admin.v1.UpdateFleetSettingsResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	27, // 9: tollgate.admin.v1.GetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
+	27, // 10: tollgate.admin.v1.SetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
+	28, // 11: tollgate.admin.v1.ListNodesResponse.nodes:type_name -> tollgate.admin.v1.Node
+	28, // 12: tollgate.admin.v1.DrainNodeResponse.node:type_name -> tollgate.admin.v1.Node
+	26, // 13: tollgate.admin.v1.RecoverRulesResponse.database:type_name -> tollgate.admin.v1.Epoch
+	26, // 14: tollgate.admin.v1.RecoverRulesResponse.stream:type_name -> tollgate.admin.v1.Epoch
+	26, // 15: tollgate.admin.v1.RecoverRulesResponse.snapshot:type_name -> tollgate.admin.v1.Epoch
+	26, // 16: tollgate.admin.v1.RecoverRulesResponse.nodes:type_name -> tollgate.admin.v1.Epoch
+	15, // 17: tollgate.admin.v1.RecoverRulesResponse.lost_changes:type_name -> tollgate.admin.v1.LostChange
+	26, // 18: tollgate.admin.v1.RecoverRulesResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	26, // 19: tollgate.admin.v1.LostChange.epoch:type_name -> tollgate.admin.v1.Epoch
+	26, // 20: tollgate.admin.v1.WaitForEpochRequest.epoch:type_name -> tollgate.admin.v1.Epoch
+	24, // 21: tollgate.admin.v1.WaitForEpochRequest.timeout:type_name -> google.protobuf.Duration
+	24, // 22: tollgate.admin.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
+	29, // 23: tollgate.admin.v1.CreateJoinTokenResponse.join_token:type_name -> tollgate.admin.v1.JoinToken
+	29, // 24: tollgate.admin.v1.ListJoinTokensResponse.join_tokens:type_name -> tollgate.admin.v1.JoinToken
+	29, // 25: tollgate.admin.v1.RevokeJoinTokenResponse.join_token:type_name -> tollgate.admin.v1.JoinToken
+	9,  // 26: tollgate.admin.v1.FleetService.ListNodes:input_type -> tollgate.admin.v1.ListNodesRequest
+	11, // 27: tollgate.admin.v1.FleetService.DrainNode:input_type -> tollgate.admin.v1.DrainNodeRequest
+	13, // 28: tollgate.admin.v1.FleetService.RecoverRules:input_type -> tollgate.admin.v1.RecoverRulesRequest
+	16, // 29: tollgate.admin.v1.FleetService.WaitForEpoch:input_type -> tollgate.admin.v1.WaitForEpochRequest
+	1,  // 30: tollgate.admin.v1.FleetService.GetFleetSettings:input_type -> tollgate.admin.v1.GetFleetSettingsRequest
+	3,  // 31: tollgate.admin.v1.FleetService.UpdateFleetSettings:input_type -> tollgate.admin.v1.UpdateFleetSettingsRequest
+	5,  // 32: tollgate.admin.v1.FleetService.GetKeySet:input_type -> tollgate.admin.v1.GetKeySetRequest
+	7,  // 33: tollgate.admin.v1.FleetService.SetKeySet:input_type -> tollgate.admin.v1.SetKeySetRequest
+	18, // 34: tollgate.admin.v1.FleetService.CreateJoinToken:input_type -> tollgate.admin.v1.CreateJoinTokenRequest
+	20, // 35: tollgate.admin.v1.FleetService.ListJoinTokens:input_type -> tollgate.admin.v1.ListJoinTokensRequest
+	22, // 36: tollgate.admin.v1.FleetService.RevokeJoinToken:input_type -> tollgate.admin.v1.RevokeJoinTokenRequest
+	10, // 37: tollgate.admin.v1.FleetService.ListNodes:output_type -> tollgate.admin.v1.ListNodesResponse
+	12, // 38: tollgate.admin.v1.FleetService.DrainNode:output_type -> tollgate.admin.v1.DrainNodeResponse
+	14, // 39: tollgate.admin.v1.FleetService.RecoverRules:output_type -> tollgate.admin.v1.RecoverRulesResponse
+	17, // 40: tollgate.admin.v1.FleetService.WaitForEpoch:output_type -> tollgate.admin.v1.WaitForEpochResponse
+	2,  // 41: tollgate.admin.v1.FleetService.GetFleetSettings:output_type -> tollgate.admin.v1.GetFleetSettingsResponse
+	4,  // 42: tollgate.admin.v1.FleetService.UpdateFleetSettings:output_type -> tollgate.admin.v1.UpdateFleetSettingsResponse
+	6,  // 43: tollgate.admin.v1.FleetService.GetKeySet:output_type -> tollgate.admin.v1.GetKeySetResponse
+	8,  // 44: tollgate.admin.v1.FleetService.SetKeySet:output_type -> tollgate.admin.v1.SetKeySetResponse
+	19, // 45: tollgate.admin.v1.FleetService.CreateJoinToken:output_type -> tollgate.admin.v1.CreateJoinTokenResponse
+	21, // 46: tollgate.admin.v1.FleetService.ListJoinTokens:output_type -> tollgate.admin.v1.ListJoinTokensResponse
+	23, // 47: tollgate.admin.v1.FleetService.RevokeJoinToken:output_type -> tollgate.admin.v1.RevokeJoinTokenResponse
+	37, // [37:48] is the sub-list for method output_type
+	26, // [26:37] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_fleet_service_proto_init() }
@@ -1312,7 +1729,7 @@ func file_tollgate_admin_v1_fleet_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_fleet_service_proto_rawDesc), len(file_tollgate_admin_v1_fleet_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

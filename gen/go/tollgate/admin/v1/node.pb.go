@@ -30,7 +30,8 @@ type Node struct {
 	Boot    string                 `protobuf:"bytes,3,opt,name=boot,proto3" json:"boot,omitempty"`
 	// The epoch it enforces.
 	Epoch *Epoch `protobuf:"bytes,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// `fresh`, `stale`, `grace`, `block`; `silent` where it has not reported for 5 s.
+	// `fresh`, `stale`, `grace`, `block`; `silent` where it has not reported for 5 s;
+	// `drained` where it has stopped as it was told, or was drained by DrainNode.
 	State string `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
 	// Age of the last fresh heartbeat.
 	LagMs int64 `protobuf:"varint,6,opt,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`

@@ -33,12 +33,15 @@ type Envelope struct {
 	From uint64 `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`
 	// Inclusive.
 	To uint64 `protobuf:"varint,4,opt,name=to,proto3" json:"to,omitempty"`
-	// SHA-256 of the encoded envelope that ends at `from`; empty where `from` is 0.
+	// SHA-256 of the encoded envelope that ends at `from`; empty where `from` is 0. In
+	// the first of a generation, of the last that the database had before.
 	PreviousHash []byte                 `protobuf:"bytes,5,opt,name=previous_hash,json=previousHash,proto3" json:"previous_hash,omitempty"`
 	CreatedAt    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// Capabilities without which a reader must refuse the envelope.
-	Needs         []string  `protobuf:"bytes,7,rep,name=needs,proto3" json:"needs,omitempty"`
-	Records       []*Record `protobuf:"bytes,8,rep,name=records,proto3" json:"records,omitempty"`
+	Needs   []string  `protobuf:"bytes,7,rep,name=needs,proto3" json:"needs,omitempty"`
+	Records []*Record `protobuf:"bytes,8,rep,name=records,proto3" json:"records,omitempty"`
+	// State hash at `to`: see Record. Empty: not said.
+	StateHash     []byte `protobuf:"bytes,9,opt,name=state_hash,json=stateHash,proto3" json:"state_hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -129,6 +132,13 @@ func (x *Envelope) GetRecords() []*Record {
 	return nil
 }
 
+func (x *Envelope) GetStateHash() []byte {
+	if x != nil {
+		return x.StateHash
+	}
+	return nil
+}
+
 // SnapshotManifest says what a whole rule state at (generation, number) consists of.
 // The chunks lie beside it in the object store, named `<manifest name>.<index>`.
 type SnapshotManifest struct {
@@ -141,7 +151,9 @@ type SnapshotManifest struct {
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	Needs     []string               `protobuf:"bytes,6,rep,name=needs,proto3" json:"needs,omitempty"`
 	// SHA-256 of each chunk's bytes, in order.
-	ChunkSha256   [][]byte `protobuf:"bytes,7,rep,name=chunk_sha256,json=chunkSha256,proto3" json:"chunk_sha256,omitempty"`
+	ChunkSha256 [][]byte `protobuf:"bytes,7,rep,name=chunk_sha256,json=chunkSha256,proto3" json:"chunk_sha256,omitempty"`
+	// State hash of the records in all chunks. Empty: not said.
+	StateHash     []byte `protobuf:"bytes,8,opt,name=state_hash,json=stateHash,proto3" json:"state_hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -221,6 +233,13 @@ func (x *SnapshotManifest) GetNeeds() []string {
 func (x *SnapshotManifest) GetChunkSha256() [][]byte {
 	if x != nil {
 		return x.ChunkSha256
+	}
+	return nil
+}
+
+func (x *SnapshotManifest) GetStateHash() []byte {
+	if x != nil {
+		return x.StateHash
 	}
 	return nil
 }
@@ -361,7 +380,7 @@ var File_tollgate_rules_v1_envelope_proto protoreflect.FileDescriptor
 
 const file_tollgate_rules_v1_envelope_proto_rawDesc = "" +
 	"\n" +
-	" tollgate/rules/v1/envelope.proto\x12\x11tollgate.rules.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etollgate/rules/v1/record.proto\"\x8f\x02\n" +
+	" tollgate/rules/v1/envelope.proto\x12\x11tollgate.rules.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etollgate/rules/v1/record.proto\"\xae\x02\n" +
 	"\bEnvelope\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x1e\n" +
 	"\n" +
@@ -373,7 +392,9 @@ const file_tollgate_rules_v1_envelope_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x14\n" +
 	"\x05needs\x18\a \x03(\tR\x05needs\x123\n" +
-	"\arecords\x18\b \x03(\v2\x19.tollgate.rules.v1.RecordR\arecords\"\xf1\x01\n" +
+	"\arecords\x18\b \x03(\v2\x19.tollgate.rules.v1.RecordR\arecords\x12\x1d\n" +
+	"\n" +
+	"state_hash\x18\t \x01(\fR\tstateHash\"\x90\x02\n" +
 	"\x10SnapshotManifest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x1e\n" +
 	"\n" +
@@ -384,7 +405,9 @@ const file_tollgate_rules_v1_envelope_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x14\n" +
 	"\x05needs\x18\x06 \x03(\tR\x05needs\x12!\n" +
-	"\fchunk_sha256\x18\a \x03(\fR\vchunkSha256\"D\n" +
+	"\fchunk_sha256\x18\a \x03(\fR\vchunkSha256\x12\x1d\n" +
+	"\n" +
+	"state_hash\x18\b \x01(\fR\tstateHash\"D\n" +
 	"\rSnapshotChunk\x123\n" +
 	"\arecords\x18\x01 \x03(\v2\x19.tollgate.rules.v1.RecordR\arecords\"\xce\x01\n" +
 	"\tHeartbeat\x12\x14\n" +

@@ -386,6 +386,11 @@ func (TermEffect) EnumDescriptor() ([]byte, []int) {
 }
 
 // Record sets or removes one object of a rule state.
+//
+// The state hash shows whether change sets add up to what a snapshot holds. It is the
+// sum, modulo 2^128, of the digests of the records that set what is in the state; a
+// digest is the first 16 bytes of the SHA-256 of a record's encoded bytes as they came,
+// taken as a little-endian integer, and so is the sum.
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Value:

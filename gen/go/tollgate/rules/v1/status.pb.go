@@ -37,7 +37,12 @@ type NodeStatus struct {
 	SpoolBytes int64   `protobuf:"varint,8,opt,name=spool_bytes,json=spoolBytes,proto3" json:"spool_bytes,omitempty"`
 	ProxyRps   float64 `protobuf:"fixed64,9,opt,name=proxy_rps,json=proxyRps,proto3" json:"proxy_rps,omitempty"`
 	// Rises with each report of a boot.
-	Report        uint64 `protobuf:"varint,10,opt,name=report,proto3" json:"report,omitempty"`
+	Report uint64 `protobuf:"varint,10,opt,name=report,proto3" json:"report,omitempty"`
+	// The newest signed heartbeat of an epoch that the node enforces, as it came: proof
+	// of at least that epoch, which the node cannot make up.
+	Proof []byte `protobuf:"bytes,11,opt,name=proof,proto3" json:"proof,omitempty"`
+	// The node was told to stop, and serves no more: its last report.
+	Drained       bool `protobuf:"varint,12,opt,name=drained,proto3" json:"drained,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -142,11 +147,25 @@ func (x *NodeStatus) GetReport() uint64 {
 	return 0
 }
 
+func (x *NodeStatus) GetProof() []byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+func (x *NodeStatus) GetDrained() bool {
+	if x != nil {
+		return x.Drained
+	}
+	return false
+}
+
 var File_tollgate_rules_v1_status_proto protoreflect.FileDescriptor
 
 const file_tollgate_rules_v1_status_proto_rawDesc = "" +
 	"\n" +
-	"\x1etollgate/rules/v1/status.proto\x12\x11tollgate.rules.v1\"\x89\x02\n" +
+	"\x1etollgate/rules/v1/status.proto\x12\x11tollgate.rules.v1\"\xb9\x02\n" +
 	"\n" +
 	"NodeStatus\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
@@ -162,7 +181,9 @@ const file_tollgate_rules_v1_status_proto_rawDesc = "" +
 	"spoolBytes\x12\x1b\n" +
 	"\tproxy_rps\x18\t \x01(\x01R\bproxyRps\x12\x16\n" +
 	"\x06report\x18\n" +
-	" \x01(\x04R\x06reportB\xb5\x01\n" +
+	" \x01(\x04R\x06report\x12\x14\n" +
+	"\x05proof\x18\v \x01(\fR\x05proof\x12\x18\n" +
+	"\adrained\x18\f \x01(\bR\adrainedB\xb5\x01\n" +
 	"\x15com.tollgate.rules.v1B\vStatusProtoP\x01Z)tollgate/gen/go/tollgate/rules/v1;rulesv1\xa2\x02\x03TRX\xaa\x02\x11Tollgate.Rules.V1\xca\x02\x11Tollgate\\Rules\\V1\xe2\x02\x1dTollgate\\Rules\\V1\\GPBMetadata\xea\x02\x13Tollgate::Rules::V1b\x06proto3"
 
 var (

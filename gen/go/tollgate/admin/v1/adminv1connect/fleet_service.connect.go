@@ -35,6 +35,11 @@ const (
 const (
 	// FleetServiceListNodesProcedure is the fully-qualified name of the FleetService's ListNodes RPC.
 	FleetServiceListNodesProcedure = "/tollgate.admin.v1.FleetService/ListNodes"
+	// FleetServiceDrainNodeProcedure is the fully-qualified name of the FleetService's DrainNode RPC.
+	FleetServiceDrainNodeProcedure = "/tollgate.admin.v1.FleetService/DrainNode"
+	// FleetServiceRecoverRulesProcedure is the fully-qualified name of the FleetService's RecoverRules
+	// RPC.
+	FleetServiceRecoverRulesProcedure = "/tollgate.admin.v1.FleetService/RecoverRules"
 	// FleetServiceWaitForEpochProcedure is the fully-qualified name of the FleetService's WaitForEpoch
 	// RPC.
 	FleetServiceWaitForEpochProcedure = "/tollgate.admin.v1.FleetService/WaitForEpoch"
@@ -63,8 +68,17 @@ const (
 type FleetServiceClient interface {
 	// Lists the nodes as they last reported themselves, in order of name.
 	ListNodes(context.Context, *v1.ListNodesRequest) (*v1.ListNodesResponse, error)
-	// Waits until every node that reports enforces the epoch or a later one, or the
-	// timeout has passed, and says how many do.
+	// Takes a node out of those that an epoch has to reach: one that is gone for good,
+	// and could not say so. Refused while it still reports. A node that reports again is
+	// back.
+	DrainNode(context.Context, *v1.DrainNodeRequest) (*v1.DrainNodeResponse, error)
+	// After Postgres was restored to an earlier point: opens a generation above all that
+	// nodes have, so that they follow the database again. Says what was found, and with
+	// validate_only does no more. Where nothing is ahead of the database it does nothing.
+	RecoverRules(context.Context, *v1.RecoverRulesRequest) (*v1.RecoverRulesResponse, error)
+	// Waits until every node enforces the epoch or a later one, or the timeout has passed,
+	// and says how many do. A silent node counts until it is drained, or has been silent
+	// for so long that it blocks by itself.
 	WaitForEpoch(context.Context, *v1.WaitForEpochRequest) (*v1.WaitForEpochResponse, error)
 	// Shows what holds for the whole fleet.
 	GetFleetSettings(context.Context, *v1.GetFleetSettingsRequest) (*v1.GetFleetSettingsResponse, error)
@@ -100,6 +114,18 @@ func NewFleetServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			baseURL+FleetServiceListNodesProcedure,
 			connect.WithSchema(fleetServiceMethods.ByName("ListNodes")),
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		drainNode: connect.NewClient[v1.DrainNodeRequest, v1.DrainNodeResponse](
+			httpClient,
+			baseURL+FleetServiceDrainNodeProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("DrainNode")),
+			connect.WithClientOptions(opts...),
+		),
+		recoverRules: connect.NewClient[v1.RecoverRulesRequest, v1.RecoverRulesResponse](
+			httpClient,
+			baseURL+FleetServiceRecoverRulesProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("RecoverRules")),
 			connect.WithClientOptions(opts...),
 		),
 		waitForEpoch: connect.NewClient[v1.WaitForEpochRequest, v1.WaitForEpochResponse](
@@ -160,6 +186,8 @@ func NewFleetServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 // fleetServiceClient implements FleetServiceClient.
 type fleetServiceClient struct {
 	listNodes           *connect.Client[v1.ListNodesRequest, v1.ListNodesResponse]
+	drainNode           *connect.Client[v1.DrainNodeRequest, v1.DrainNodeResponse]
+	recoverRules        *connect.Client[v1.RecoverRulesRequest, v1.RecoverRulesResponse]
 	waitForEpoch        *connect.Client[v1.WaitForEpochRequest, v1.WaitForEpochResponse]
 	getFleetSettings    *connect.Client[v1.GetFleetSettingsRequest, v1.GetFleetSettingsResponse]
 	updateFleetSettings *connect.Client[v1.UpdateFleetSettingsRequest, v1.UpdateFleetSettingsResponse]
@@ -173,6 +201,24 @@ type fleetServiceClient struct {
 // ListNodes calls tollgate.admin.v1.FleetService.ListNodes.
 func (c *fleetServiceClient) ListNodes(ctx context.Context, req *v1.ListNodesRequest) (*v1.ListNodesResponse, error) {
 	response, err := c.listNodes.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DrainNode calls tollgate.admin.v1.FleetService.DrainNode.
+func (c *fleetServiceClient) DrainNode(ctx context.Context, req *v1.DrainNodeRequest) (*v1.DrainNodeResponse, error) {
+	response, err := c.drainNode.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RecoverRules calls tollgate.admin.v1.FleetService.RecoverRules.
+func (c *fleetServiceClient) RecoverRules(ctx context.Context, req *v1.RecoverRulesRequest) (*v1.RecoverRulesResponse, error) {
+	response, err := c.recoverRules.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -255,8 +301,17 @@ func (c *fleetServiceClient) RevokeJoinToken(ctx context.Context, req *v1.Revoke
 type FleetServiceHandler interface {
 	// Lists the nodes as they last reported themselves, in order of name.
 	ListNodes(context.Context, *v1.ListNodesRequest) (*v1.ListNodesResponse, error)
-	// Waits until every node that reports enforces the epoch or a later one, or the
-	// timeout has passed, and says how many do.
+	// Takes a node out of those that an epoch has to reach: one that is gone for good,
+	// and could not say so. Refused while it still reports. A node that reports again is
+	// back.
+	DrainNode(context.Context, *v1.DrainNodeRequest) (*v1.DrainNodeResponse, error)
+	// After Postgres was restored to an earlier point: opens a generation above all that
+	// nodes have, so that they follow the database again. Says what was found, and with
+	// validate_only does no more. Where nothing is ahead of the database it does nothing.
+	RecoverRules(context.Context, *v1.RecoverRulesRequest) (*v1.RecoverRulesResponse, error)
+	// Waits until every node enforces the epoch or a later one, or the timeout has passed,
+	// and says how many do. A silent node counts until it is drained, or has been silent
+	// for so long that it blocks by itself.
 	WaitForEpoch(context.Context, *v1.WaitForEpochRequest) (*v1.WaitForEpochResponse, error)
 	// Shows what holds for the whole fleet.
 	GetFleetSettings(context.Context, *v1.GetFleetSettingsRequest) (*v1.GetFleetSettingsResponse, error)
@@ -288,6 +343,18 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 		svc.ListNodes,
 		connect.WithSchema(fleetServiceMethods.ByName("ListNodes")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceDrainNodeHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceDrainNodeProcedure,
+		svc.DrainNode,
+		connect.WithSchema(fleetServiceMethods.ByName("DrainNode")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceRecoverRulesHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceRecoverRulesProcedure,
+		svc.RecoverRules,
+		connect.WithSchema(fleetServiceMethods.ByName("RecoverRules")),
 		connect.WithHandlerOptions(opts...),
 	)
 	fleetServiceWaitForEpochHandler := connect.NewUnaryHandlerSimple(
@@ -346,6 +413,10 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 		switch r.URL.Path {
 		case FleetServiceListNodesProcedure:
 			fleetServiceListNodesHandler.ServeHTTP(w, r)
+		case FleetServiceDrainNodeProcedure:
+			fleetServiceDrainNodeHandler.ServeHTTP(w, r)
+		case FleetServiceRecoverRulesProcedure:
+			fleetServiceRecoverRulesHandler.ServeHTTP(w, r)
 		case FleetServiceWaitForEpochProcedure:
 			fleetServiceWaitForEpochHandler.ServeHTTP(w, r)
 		case FleetServiceGetFleetSettingsProcedure:
@@ -373,6 +444,14 @@ type UnimplementedFleetServiceHandler struct{}
 
 func (UnimplementedFleetServiceHandler) ListNodes(context.Context, *v1.ListNodesRequest) (*v1.ListNodesResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.FleetService.ListNodes is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) DrainNode(context.Context, *v1.DrainNodeRequest) (*v1.DrainNodeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.FleetService.DrainNode is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) RecoverRules(context.Context, *v1.RecoverRulesRequest) (*v1.RecoverRulesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.FleetService.RecoverRules is not implemented"))
 }
 
 func (UnimplementedFleetServiceHandler) WaitForEpoch(context.Context, *v1.WaitForEpochRequest) (*v1.WaitForEpochResponse, error) {
