@@ -39,7 +39,7 @@ func joinTokenCommand() *cobra.Command {
 				return nil
 			})
 	}
-	cmd := create("join-token", "  tollgate fleet join-token --node node-3\n  tollgate fleet join-token revoke jtk_01K0…")
+	cmd := create("join-token", "  tollgate fleet join-token create --node node-3\n  tollgate fleet join-token revoke jtk_01K0…")
 	cmd.AddCommand(
 		create("create", "  tollgate fleet join-token create --node node-3\n  tollgate fleet join-token create --uses 20 --ttl 24h"),
 		calling(verb{

@@ -104,7 +104,7 @@ func fleetCommand() *cobra.Command {
 		}, (*client).fleet, fleetClient.ListNodes)
 	}
 	// The noun alone lists, too.
-	fleet := nodes("fleet", "  tollgate fleet list\n  tollgate fleet settings\n  tollgate fleet join-token --node node-3")
+	fleet := nodes("fleet", "  tollgate fleet list\n  tollgate fleet settings\n  tollgate fleet join-token create --node node-3")
 	fleet.AddCommand(nodes("list", "  tollgate fleet list\n  tollgate fleet list --filter 'state = \"silent\"' -o json"), fleetSettingsCommand(), joinTokenCommand(), joinTokensCommand(), drainCommand())
 	return fleet
 }
