@@ -30,7 +30,15 @@ type Config struct {
 	NATSURL   string `koanf:"nats_url"`
 	// NATSCreds is the path of a NATS credentials file; empty: none.
 	NATSCreds string `koanf:"nats_creds"`
-	// DataDir holds rules.key, rules.cert, receipts.key, receipts.cert.
+	// NATSCA is the path of the PEM of who certifies NATS's servers, which nodes that join get, too; empty: the system's.
+	NATSCA string `koanf:"nats_ca"`
+	// NATSAccountSeed signs the NATS users of nodes that join; empty: none can.
+	NATSAccountSeed string `koanf:"nats_account_seed"`
+	// NodeNATSURL lists, comma-separated, where nodes that join reach NATS; empty: NATSURL.
+	NodeNATSURL string `koanf:"node_nats_url"`
+	// AdminURL is where nodes that join reach the API; empty: AdminAddr, where that is an address that others can reach.
+	AdminURL string `koanf:"admin_url"`
+	// DataDir holds rules.key, rules.cert, receipts.key, receipts.cert, and, for nodes to join, issuer.key and issuer.cert.
 	DataDir string `koanf:"data_dir"`
 	// TrustRoot is the fleet's root public key, as envelope.EncodeRoot writes it.
 	TrustRoot string `koanf:"trust_root"`
@@ -63,7 +71,11 @@ func usage() [][2]string {
 		{"ops_addr", "where /healthz, /readyz and /metrics listen"},
 		{"nats_url", "NATS server with JetStream"},
 		{"nats_creds", "path of a NATS credentials file"},
-		{"data_dir", "folder of rules.key, rules.cert, receipts.key, receipts.cert"},
+		{"nats_ca", "path of the PEM of who certifies NATS's servers (default: the system's)"},
+		{"nats_account_seed", "seed of the NATS account (SA…), for nodes to join; better set by TOLLGATE_NATS_ACCOUNT_SEED_FILE"},
+		{"node_nats_url", "where nodes that join reach NATS, comma-separated (default: nats_url)"},
+		{"admin_url", "where nodes that join reach the API (default: http:// and admin_addr)"},
+		{"data_dir", "folder of the .key and .cert of rules, receipts and, for nodes to join, issuer"},
 		{"trust_root", "the fleet's root public key"},
 		{"error_base_url", "base of a denial's type, which is <base>/errors/<code> (default for a new fleet: the admin address)"},
 		{"env", "label in API keys, for a new fleet"},
@@ -171,5 +183,5 @@ func (c Config) Validate() error {
 	if u, err := url.Parse(c.NATSURL); err != nil || u.Host == "" {
 		return fmt.Errorf("nats_url %q is not a nats:// URL", c.NATSURL)
 	}
-	return nil
+	return c.validateJoin()
 }

@@ -79,7 +79,8 @@ func TestConfig_EveryKeyHasAFlag(t *testing.T) {
 	must(t, err)
 	want := Config{
 		Name: "value of name", DatabaseURL: "value of database_url", AdminAddr: "value of admin_addr", OpsAddr: "value of ops_addr",
-		NATSURL: "value of nats_url", NATSCreds: "value of nats_creds", DataDir: "value of data_dir", TrustRoot: "value of trust_root",
+		NATSURL: "value of nats_url", NATSCreds: "value of nats_creds", NATSCA: "value of nats_ca", NATSAccountSeed: "value of nats_account_seed",
+		NodeNATSURL: "value of node_nats_url", AdminURL: "value of admin_url", DataDir: "value of data_dir", TrustRoot: "value of trust_root",
 		ErrorBaseURL: "value of error_base_url", Env: "value of env", BootstrapToken: "value of bootstrap_token",
 	}
 	if c != want {

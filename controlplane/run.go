@@ -73,7 +73,7 @@ func run(
 		return err
 	}
 	defer db.Close()
-	b, err := bus.Connect(bus.Config{URL: cfg.NATSURL, Creds: cfg.NATSCreds, Name: cfg.Name}, logger)
+	b, err := bus.Connect(bus.Config{URL: cfg.NATSURL, Creds: cfg.NATSCreds, CA: cfg.NATSCA, Name: cfg.Name}, logger)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func run(
 	}
 	pub := newPublisher(k, db, api, b, registry, logger)
 	leads.Store(pub)
-	handler, err := adminHandler(api, db, pub, logger)
+	handler, err := adminHandler(api, db, pub, cfg.joining(k, admin.Addr().String()), logger)
 	if err != nil {
 		return err
 	}

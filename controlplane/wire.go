@@ -29,7 +29,13 @@ import (
 
 // foundFleet makes the licensing service, and sees that fleet and first token exist.
 func foundFleet(ctx context.Context, cfg Config, k *keyring.Ring, db *postgres.DB, admin string) (*licensing.Service, error) {
-	api, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}, KeySets: keyring.OpenKeySet(k.Verifier())})
+	issuer, err := newNodeIssuer(cfg, k)
+	if err != nil {
+		return nil, err
+	}
+	api, err := licensing.New(licensing.Config{
+		Store: db.Licensing(), Encoder: rulefeed.Encoder{}, KeySets: keyring.OpenKeySet(k.Verifier()), Nodes: issuer,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -53,14 +59,19 @@ func foundFleet(ctx context.Context, cfg Config, k *keyring.Ring, db *postgres.D
 }
 
 // adminHandler is the API and the web UI.
-func adminHandler(api *licensing.Service, db *postgres.DB, pub *publisher.Publisher, logger *slog.Logger) (http.Handler, error) {
+func adminHandler(api *licensing.Service, db *postgres.DB, pub *publisher.Publisher, j joining, logger *slog.Logger) (http.Handler, error) {
 	ui, err := webui.Handler(web.Dist())
+	if err != nil {
+		return nil, err
+	}
+	nats, err := j.nats()
 	if err != nil {
 		return nil, err
 	}
 	return connectapi.Handler(connectapi.Config{
 		Licensing: api, Metering: metering.NewService(db.Metering()), Fleet: fleet.NewService(db.Nodes()),
 		Audit: audit.NewService(db.Audit()), Heads: pub.Heads, Others: ui, Logger: logger,
+		AdminURL: j.adminURL(), NATS: nats, Certified: j.certified, Trust: j.trust,
 	})
 }
 

@@ -20,11 +20,11 @@ func Command() *cobra.Command {
 		Short: "Run a node: a proxy that decides requests",
 		Long: `Run a node: a reverse proxy that decides each request from signed rules in its memory.
 
-A node needs the fleet root's public key, and in its data dir node.key and node.cert, its own key and the certificate
-for it. Each flag is also a key of the YAML file (--config) and an environment variable: --data-dir is data_dir and
+A node needs the fleet root's public key and, the first time, a join token: with it the node makes its own keys in its data
+dir and gets them certified (node.key, node.cert), and what NATS admits it by. Each flag is also a key of the YAML file (--config) and an environment variable: --data-dir is data_dir and
 TOLLGATE_DATA_DIR. TOLLGATE_<KEY>_FILE names a file that holds the value. Flags win over the environment, and that over
 the file. SIGTERM drains: open requests finish, loans are returned, the log is sent.`,
-		Example: `  tollgate-proxy --data-dir /var/lib/tollgate --trust-root "$ROOT" --nats-url nats://nats:4222
+		Example: `  TOLLGATE_JOIN_TOKEN=tgj_… tollgate-proxy --node-name node-3 --data-dir /var/lib/tollgate --trust-root "$ROOT"
   tollgate-proxy --config /etc/tollgate/node.yaml
   TOLLGATE_TRUST_ROOT_FILE=/run/secrets/root tollgate-proxy --data-dir /var/lib/tollgate --trusted-proxies 10.0.0.0/8`,
 		Args:         cobra.NoArgs,

@@ -1,10 +1,14 @@
 package dataplane
 
 import (
+	"cmp"
+	"context"
 	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
@@ -17,13 +21,14 @@ import (
 
 	"tollgate/dataplane/decision"
 	"tollgate/dataplane/envelope"
+	"tollgate/dataplane/internal/join"
 )
 
 // Config is a node's configuration. The comments name the keys of flags, environment and file.
 type Config struct {
 	// NodeName (node_name) is the subject of the node's certificate. Empty: whatever that is.
 	NodeName string
-	// DataDir (data_dir) holds node.key, node.cert, the spool and the rules.
+	// DataDir (data_dir) holds node.key, node.cert, what joining left, the spool and the rules.
 	DataDir string
 	// StateKey (state_key) is base64 of 32 bytes, under which the rules on disk are sealed. Empty: they are not.
 	StateKey string
@@ -31,10 +36,14 @@ type Config struct {
 	ProxyAddr string
 	// OpsAddr (ops_addr) serves /healthz, /readyz and /metrics.
 	OpsAddr string
-	// NATSURL (nats_url) lists NATS servers, comma-separated.
+	// NATSURL (nats_url) lists NATS servers, comma-separated. Empty: those that the node was told when it joined, else one on this machine.
 	NATSURL string
-	// NATSCreds (nats_creds) is a NATS credentials file. Empty: none.
+	// NATSCreds (nats_creds) is a NATS credentials file. Empty: what the node got when it joined, else none.
 	NATSCreds string
+	// NATSCA (nats_ca) is the PEM file that NATS's servers are verified by. Empty: what the node got when it joined, else the system's.
+	NATSCA string
+	// JoinToken (join_token) makes the node part of the fleet, where its data dir holds no certificate yet.
+	JoinToken string
 	// TrustRoot (trust_root) is the fleet root's public key, as envelope.EncodeRoot writes it.
 	TrustRoot string
 	// ConfirmEpoch (confirm_epoch) is `<generation>.<number>`: an operator has looked at what rules up to there take from licences. Empty: none has.
@@ -62,8 +71,10 @@ func (c *Config) Bind(fs *pflag.FlagSet) {
 	fs.StringVar(&c.StateKey, "state-key", "", "base64 of 32 bytes that seal the rules on disk; empty: they are not sealed")
 	fs.StringVar(&c.ProxyAddr, "proxy-addr", ":8080", "address for clients' requests; empty: at the shared listeners only")
 	fs.StringVar(&c.OpsAddr, "ops-addr", ":8081", "address for /healthz, /readyz and /metrics")
-	fs.StringVar(&c.NATSURL, "nats-url", "nats://127.0.0.1:4222", "NATS servers, comma-separated")
-	fs.StringVar(&c.NATSCreds, "nats-creds", "", "NATS credentials file")
+	fs.StringVar(&c.NATSURL, "nats-url", "", "NATS servers, comma-separated (default: as told at joining, else "+defaultNATS+")")
+	fs.StringVar(&c.NATSCreds, "nats-creds", "", "NATS credentials file (default: as got at joining)")
+	fs.StringVar(&c.NATSCA, "nats-ca", "", "PEM file that NATS's servers are verified by (default: as got at joining, else the system's)")
+	fs.StringVar(&c.JoinToken, "join-token", "", "token by which the node joins where it has no certificate yet; better set by TOLLGATE_JOIN_TOKEN_FILE")
 	fs.StringVar(&c.TrustRoot, "trust-root", "", "public key of the fleet's root")
 	fs.StringVar(&c.ConfirmEpoch, "confirm-epoch", "", "generation.number up to which it is meant that rules take access from many licences")
 	fs.DurationVar(&c.ColdWait, "cold-wait", 100*time.Millisecond, "how long a request may wait for a loan of a limit")
@@ -95,7 +106,7 @@ func where(key string) string {
 }
 
 // check reads what the configuration names and says, in one line that tells what to do, what is wrong with it.
-func (c Config) check(now time.Time) (*settings, error) {
+func (c Config) check(ctx context.Context, now time.Time, logger *slog.Logger) (*settings, error) {
 	s := &settings{Config: c}
 	if err := c.checkValues(); err != nil {
 		return nil, err
@@ -124,10 +135,50 @@ func (c Config) check(now time.Time) (*settings, error) {
 	if err := writable(c.DataDir); err != nil {
 		return nil, fmt.Errorf("data_dir: cannot write in %s: %w; give the node's user write access, or choose another folder %s", c.DataDir, err, where("data_dir"))
 	}
+	if err := s.join(ctx, logger); err != nil {
+		return nil, err
+	}
 	if err := s.readIdentity(now); err != nil {
 		return nil, err
 	}
+	if err := s.findNATS(); err != nil {
+		return nil, err
+	}
 	return s, nil
+}
+
+// defaultNATS is where NATS is looked for where nothing says.
+const defaultNATS = "nats://127.0.0.1:4222"
+
+// join makes the node part of the fleet where it is not yet and has a token for it.
+func (s *settings) join(ctx context.Context, logger *slog.Logger) error {
+	var err error
+	if s.root, err = envelope.ParseRoot(s.TrustRoot); err != nil {
+		return fmt.Errorf("trust_root: %w; `tollgate trust show --root` prints it; set it %s", err, where("trust_root"))
+	}
+	if s.JoinToken == "" {
+		return nil
+	}
+	_, err = os.Stat(filepath.Join(s.DataDir, certificateFile))
+	if err == nil {
+		logger.Info("the node has joined already: the join token is not used", "data_dir", s.DataDir)
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("data_dir: look for %s: %w", certificateFile, bare(err))
+	}
+	return join.Join(ctx, join.Config{Dir: s.DataDir, Token: strings.TrimSpace(s.JoinToken), Node: s.NodeName, Root: s.root, TrustFile: trustFile, Logger: logger})
+}
+
+// findNATS takes what the configuration leaves open from what the node was told when it joined.
+func (s *settings) findNATS() error {
+	j, err := join.Read(s.DataDir)
+	if err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	s.NATSURL = cmp.Or(s.NATSURL, strings.Join(j.NATS, ","), defaultNATS)
+	s.NATSCreds, s.NATSCA = cmp.Or(s.NATSCreds, j.Creds), cmp.Or(s.NATSCA, j.CA)
+	return checkNATS(s.NATSURL, s.NATSCreds, s.NATSCA)
 }
 
 func (c Config) checkValues() error {
@@ -156,10 +207,10 @@ func (c Config) checkValues() error {
 			return fmt.Errorf("%s: %q is not host:port, such as 127.0.0.1:8080 or :8080", key, addr)
 		}
 	}
-	return checkNATS(c.NATSURL, c.NATSCreds)
+	return checkNATS(cmp.Or(c.NATSURL, defaultNATS), c.NATSCreds, c.NATSCA)
 }
 
-func checkNATS(servers, creds string) error {
+func checkNATS(servers, creds, ca string) error {
 	for server := range strings.SplitSeq(servers, ",") {
 		u, err := url.Parse(strings.TrimSpace(server))
 		if err != nil || u.Host == "" || (u.Scheme != "nats" && u.Scheme != "tls" && u.Scheme != "ws" && u.Scheme != "wss") {
@@ -167,14 +218,19 @@ func checkNATS(servers, creds string) error {
 			return fmt.Errorf("nats_url: not a list of addresses such as nats://127.0.0.1:4222; set it %s", where("nats_url"))
 		}
 	}
-	if creds == "" {
-		return nil
+	for _, file := range [][3]string{{"nats_creds", creds, "NATS credentials file"}, {"nats_ca", ca, "PEM file of who certifies NATS's servers"}} {
+		if file[1] == "" {
+			continue
+		}
+		f, err := os.Open(file[1])
+		if err != nil {
+			return fmt.Errorf("%s: %w; name a readable %s %s", file[0], err, file[2], where(file[0]))
+		}
+		if err := f.Close(); err != nil {
+			return fmt.Errorf("%s: %w", file[0], err)
+		}
 	}
-	f, err := os.Open(creds)
-	if err != nil {
-		return fmt.Errorf("nats_creds: %w; name a readable NATS credentials file %s", err, where("nats_creds"))
-	}
-	return f.Close()
+	return nil
 }
 
 // writable makes the folder where it is missing, and tries to write in it.
@@ -199,19 +255,16 @@ func bare(err error) error {
 
 // The files that make a node one of its fleet, in its data dir.
 const (
-	keyFile         = "node.key"
-	certificateFile = "node.cert"
+	keyFile         = join.KeyFile
+	certificateFile = join.CertificateFile
 )
 
 // readIdentity reads the node's key and certificate and verifies them with the root.
 func (s *settings) readIdentity(now time.Time) error {
 	var err error
-	if s.root, err = envelope.ParseRoot(s.TrustRoot); err != nil {
-		return fmt.Errorf("trust_root: %w; `tollgate trust show --root` prints it; set it %s", err, where("trust_root"))
-	}
 	keyPath, certPath := filepath.Join(s.DataDir, keyFile), filepath.Join(s.DataDir, certificateFile)
 	if s.key, err = envelope.ReadKey(keyPath); err != nil {
-		return fmt.Errorf("the node has no key: %w; put the key that was made for this node there", err)
+		return fmt.Errorf("the node has no key: %w; set join_token to what `tollgate fleet join-token create` prints %s, or put the key that was made for this node there", err, where("join_token"))
 	}
 	if s.certificate, err = envelope.ReadCertificate(certPath); err != nil {
 		return fmt.Errorf("the node has no certificate: %w; put the certificate of its key there", err)

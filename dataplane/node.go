@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tollgate/dataplane/envelope"
 	"tollgate/dataplane/internal/borrow"
 	"tollgate/dataplane/internal/bus"
 	"tollgate/dataplane/internal/clock"
@@ -31,6 +32,7 @@ type node struct {
 	own, opsListener net.Listener
 	shared           []net.Listener
 
+	signer *envelope.Signer
 	bus    *bus.Bus
 	rules  *ruleset.Follower
 	loans  *borrow.Borrower
@@ -91,6 +93,7 @@ func (n *node) run(ctx context.Context) error {
 	running.Go(func() { n.report(background) })
 	running.Go(func() { boundMemory(background) })
 	running.Go(func() { n.serveShared(background) })
+	running.Go(func() { n.keepCertified(background) })
 	var failed error
 	select {
 	case <-ctx.Done():

@@ -44,7 +44,11 @@ const (
 // waits for the log's receipts, all within the drain timeout and a few seconds. It returns nil after that, and an error
 // of one line, which says what to do, where the node cannot start or go on.
 func Run(ctx context.Context, cfg Config, logger *slog.Logger) error {
-	s, err := cfg.check(time.Now())
+	s, err := cfg.check(ctx, time.Now(), logger)
+	if err != nil && ctx.Err() != nil {
+		logger.Info("stopped before the node had joined", "error", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -127,15 +131,16 @@ func (n *node) build() error {
 	fleet := s.certified.Fleet
 	verifier := s.verifier
 	var err error
-	n.bus, err = bus.Connect(bus.Config{URL: s.NATSURL, CredsFile: s.NATSCreds, Name: s.NodeName, Logger: n.logger})
+	n.bus, err = bus.Connect(bus.Config{URL: s.NATSURL, CredsFile: s.NATSCreds, CAFile: s.NATSCA, Name: s.NodeName, Logger: n.logger})
 	if err != nil {
-		return fmt.Errorf("nats_url: %w; set it and nats_creds %s", err, where("nats_url"))
+		return fmt.Errorf("nats_url: %w; set it, nats_creds and nats_ca %s", err, where("nats_url"))
 	}
 	n.onClose(n.bus.Close)
+	n.signer = envelope.NewSigner(s.key, s.certificate)
 	// First: it holds the data dir for this process.
 	n.log, err = spool.Open(spool.Config{
 		Dir: filepath.Join(s.DataDir, spoolDir), Node: s.NodeName, Boot: n.boot, Fleet: fleet,
-		Signer: envelope.NewSigner(s.key, s.certificate), Verifier: verifier, Sender: n.bus, Logger: n.logger, Now: n.clock.Date,
+		Signer: n.signer, Verifier: verifier, Sender: n.bus, Logger: n.logger, Now: n.clock.Date,
 	})
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -81,17 +82,22 @@ type Certified struct {
 // Signer signs with one key. Safe for concurrent use.
 type Signer struct {
 	key         ed25519.PrivateKey
-	certificate []byte
+	certificate atomic.Pointer[[]byte]
 }
 
 // NewSigner pairs a key with its certificate, as IssueCertificate returned it.
 func NewSigner(key ed25519.PrivateKey, certificate []byte) *Signer {
-	return &Signer{key: key, certificate: certificate}
+	s := &Signer{key: key}
+	s.Renew(certificate)
+	return s
 }
+
+// Renew goes on with another certificate for the same key.
+func (s *Signer) Renew(certificate []byte) { s.certificate.Store(&certificate) }
 
 // Certified is what the signer's certificate says, verified or not.
 func (s *Signer) Certified() (Certified, error) {
-	m, err := unmarshalSigned(s.certificate)
+	m, err := unmarshalSigned(*s.certificate.Load())
 	if err != nil {
 		return Certified{}, err
 	}
@@ -100,7 +106,7 @@ func (s *Signer) Certified() (Certified, error) {
 
 // Sign returns an encoded rules.v1.Signed.
 func (s *Signer) Sign(kind Kind, payload []byte) ([]byte, error) {
-	return seal(kind, s.key, payload, s.certificate)
+	return seal(kind, s.key, payload, *s.certificate.Load())
 }
 
 func seal(kind Kind, key ed25519.PrivateKey, payload, certificate []byte) ([]byte, error) {

@@ -9,10 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
 	"tollgate/dataplane/envelope"
 	"tollgate/dataplane/envelope/envelopetest"
+	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
 )
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -288,5 +290,44 @@ func TestParseRoot_ReadsWhatEncodeRootWrote(t *testing.T) {
 		if _, err := envelope.ParseRoot(bad); err == nil {
 			t.Errorf("%q is taken", bad)
 		}
+	}
+}
+
+func TestSigner_GoesOnWithARenewedCertificate(t *testing.T) {
+	t.Parallel()
+	root, rootKey, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	certify := func(until time.Time) []byte {
+		c, err := envelope.IssueCertificate(rootKey, envelope.Certified{
+			Fleet: "f", Usage: envelope.UsageNode, Subject: "n", PublicKey: public, NotBefore: now.Add(-time.Hour), NotAfter: until,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	s := envelope.NewSigner(key, certify(now.Add(time.Hour)))
+	s.Renew(certify(now.Add(3 * time.Hour)))
+	c, err := s.Certified()
+	if err != nil || c.NotAfter.Before(now.Add(2*time.Hour)) {
+		t.Errorf("until %s, %v", c.NotAfter, err)
+	}
+	raw, err := s.Sign(envelope.KindSegment, []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &rulesv1.Signed{}
+	if err := proto.Unmarshal(raw, m); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := envelope.OpenCertificate(root, m.GetCertificate()); err != nil || c.NotAfter.Before(now.Add(2*time.Hour)) {
+		t.Errorf("signs with a certificate until %s, %v", c.NotAfter, err)
 	}
 }

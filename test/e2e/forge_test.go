@@ -18,7 +18,7 @@ import (
 // forgedChangeSet publishes a copy of the last change set with one byte of its payload flipped.
 func forgedChangeSet(t *testing.T, s *system.System) {
 	r, c := s.Ready(t), s.Client(t)
-	nc, err := nats.Connect(r.NATSURL, nats.UserCredentials(r.NATSAdminCreds))
+	nc, err := nats.Connect(r.NATSURL, r.AsAdmin()...)
 	if err != nil {
 		t.Fatal(err)
 	}

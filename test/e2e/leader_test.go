@@ -98,7 +98,7 @@ type onStreamEnvelope struct {
 // onStream are the change sets on the rules stream, in order.
 func onStream(t *testing.T, r system.Ready) []onStreamEnvelope {
 	t.Helper()
-	nc, err := nats.Connect(r.NATSURL, nats.UserCredentials(r.NATSAdminCreds))
+	nc, err := nats.Connect(r.NATSURL, r.AsAdmin()...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -180,7 +180,7 @@ func reaches(t *testing.T, c *system.Client, epoch *adminv1.Epoch, nodes int32) 
 // watchEpochs follows what nodes say that they enforce; the returned function fails the test where one went back.
 func watchEpochs(t *testing.T, r system.Ready) func() {
 	t.Helper()
-	nc, err := nats.Connect(r.NATSURL, nats.UserCredentials(r.NATSAdminCreds), nats.ReconnectWait(50*time.Millisecond), nats.MaxReconnects(-1))
+	nc, err := nats.Connect(r.NATSURL, append(r.AsAdmin(), nats.ReconnectWait(50*time.Millisecond), nats.MaxReconnects(-1))...)
 	if err != nil {
 		t.Fatal(err)
 	}

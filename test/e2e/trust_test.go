@@ -150,7 +150,7 @@ type beat struct {
 
 func watchRules(t *testing.T, r system.Ready) *rulesWatch {
 	t.Helper()
-	nc, err := nats.Connect(r.NATSURL, nats.UserCredentials(r.NATSAdminCreds))
+	nc, err := nats.Connect(r.NATSURL, r.AsAdmin()...)
 	if err != nil {
 		t.Fatal(err)
 	}

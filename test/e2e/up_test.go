@@ -170,7 +170,7 @@ func readyFileIsRight(t *testing.T, s *system.System) {
 	if out, err := exec.CommandContext(t.Context(), "psql", r.DatabaseURL, "-Atc", "select count(*) from customer").Output(); err != nil || strings.TrimSpace(string(out)) != "4" {
 		t.Errorf("database_url: %q, %v; want 4 customers", out, err)
 	}
-	nc, err := nats.Connect(r.NATSURL, nats.UserCredentials(r.NATSAdminCreds))
+	nc, err := nats.Connect(r.NATSURL, r.AsAdmin()...)
 	if err != nil {
 		t.Fatalf("nats_admin_creds: %v", err)
 	}

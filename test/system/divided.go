@@ -33,8 +33,8 @@ func Divide(t testing.TB, dir string, args ...string) *Divided {
 	t.Helper()
 	d := &Divided{System: Start(t, dir, append([]string{"--no-respawn"}, args...)...), Nodes: map[string]*Node{}}
 	r := d.Ready(t)
-	d.Side = relay.Side{URL: secondNATS(t, r), Options: asAdmin(r)}
-	d.Relay = relay.Start(t, relay.Side{URL: r.NATSURL, Options: asAdmin(r)}, d.Side)
+	d.Side = relay.Side{URL: secondNATS(t, r), Options: r.AsAdmin()}
+	d.Relay = relay.Start(t, relay.Side{URL: r.NATSURL, Options: r.AsAdmin()}, d.Side)
 	for _, p := range r.Nodes {
 		n := &Node{Process: p, args: Arguments(t, p.PID), nats: r.NATSURL, t: t}
 		if !slices.ContainsFunc(n.args, func(a string) bool { return strings.Contains(a, n.nats) }) {
@@ -49,8 +49,10 @@ func Divide(t testing.TB, dir string, args ...string) *Divided {
 	return d
 }
 
-// asAdmin is how who may do anything connects.
-func asAdmin(r Ready) []nats.Option { return []nats.Option{nats.UserCredentials(r.NATSAdminCreds)} }
+// AsAdmin is how who may do anything connects to NATS.
+func (r Ready) AsAdmin() []nats.Option {
+	return []nats.Option{nats.UserCredentials(r.NATSAdminCreds), nats.RootCAs(r.NATSCA)}
+}
 
 // secondNATS starts a NATS server with the identity of the system's own, so that the same credentials count, and an empty store.
 func secondNATS(t testing.TB, r Ready) (url string) {

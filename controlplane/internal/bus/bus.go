@@ -17,6 +17,9 @@ type Config struct {
 	URL string
 	// Creds is the path of a credentials file; empty: none.
 	Creds string
+	// CA is the path of the PEM file that the server's certificate is verified by, and has TLS demanded; empty: the system's, where
+	// the server wants TLS.
+	CA string
 	// Name shows in the server's list of connections.
 	Name string
 }
@@ -75,6 +78,9 @@ func Connect(cfg Config, logger *slog.Logger) (*Bus, error) {
 	}
 	if cfg.Creds != "" {
 		options = append(options, nats.UserCredentials(cfg.Creds))
+	}
+	if cfg.CA != "" {
+		options = append(options, nats.RootCAs(cfg.CA))
 	}
 	var err error
 	if b.nc, err = nats.Connect(cfg.URL, options...); err != nil {

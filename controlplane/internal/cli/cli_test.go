@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -129,8 +131,10 @@ func serve(t *testing.T, database string) api {
 	nodes := fleet.NewService(db.Nodes())
 	h, err := connectapi.Handler(connectapi.Config{
 		Licensing: svc, Metering: metering.NewService(db.Metering()), Fleet: nodes, Audit: audit.NewService(db.Audit()),
-		Heads:  func(context.Context) (fleet.Heads, error) { return ahead, nil },
-		Others: http.NotFoundHandler(), Logger: slog.New(slog.DiscardHandler),
+		Heads:    func(context.Context) (fleet.Heads, error) { return ahead, nil },
+		AdminURL: "http://127.0.0.1:9080", Trust: func() []byte { return nil },
+		Certified: func([]byte) (string, ed25519.PublicKey, error) { return "", nil, errors.New("no node joins here") },
+		Others:    http.NotFoundHandler(), Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

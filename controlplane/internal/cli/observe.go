@@ -104,8 +104,8 @@ func fleetCommand() *cobra.Command {
 		}, (*client).fleet, fleetClient.ListNodes)
 	}
 	// The noun alone lists, too.
-	fleet := nodes("fleet", "  tollgate fleet list\n  tollgate fleet settings")
-	fleet.AddCommand(nodes("list", "  tollgate fleet list\n  tollgate fleet list --filter 'state = \"silent\"' -o json"), fleetSettingsCommand(), drainCommand())
+	fleet := nodes("fleet", "  tollgate fleet list\n  tollgate fleet settings\n  tollgate fleet join-token create --node node-3")
+	fleet.AddCommand(nodes("list", "  tollgate fleet list\n  tollgate fleet list --filter 'state = \"silent\"' -o json"), fleetSettingsCommand(), joinTokenCommand(), joinTokensCommand(), drainCommand())
 	return fleet
 }
 

@@ -68,6 +68,8 @@ var writes = []struct{ call, body, as, path string }{
 	{"LicenseService/CancelLicense", `{"id": "$license"}`, "", ""},
 	{"LicenseService/RevokeLicense", `{"id": "$license"}`, "", ""},
 	{"FleetService/UpdateFleetSettings", `{"settings": {"staleAfter": "16s"}, "updateMask": "staleAfter"}`, "", ""},
+	{"FleetService/CreateJoinToken", `{"node": "node-9", "ttl": "60s"}`, "join_token", "id"},
+	{"FleetService/RevokeJoinToken", `{"id": "$join_token"}`, "", ""},
 	{"FleetService/SetKeySet", `{"signed": "$trust"}`, "", ""},
 	{"FleetService/RecoverRules", `{"force": true}`, "", ""},
 	{"FleetService/DrainNode", `{"name": "gone"}`, "", ""},
@@ -100,7 +102,7 @@ func eachWrite(do func(call, body string) map[string]any) {
 		if w.as == "" {
 			continue
 		}
-		for _, field := range []string{w.as, "apiKey"} {
+		for _, field := range []string{w.as, "apiKey", "joinToken"} {
 			if id, ok := at(res, field, w.path).(string); ok {
 				made[w.as] = id
 			}

@@ -23,6 +23,8 @@ type fleetService struct {
 	fleet     *fleet.Service
 	licensing *licensing.Service
 	heads     func(ctx context.Context) (fleet.Heads, error)
+	// adminURL is where nodes reach the API.
+	adminURL string
 }
 
 func (s fleetService) ListNodes(ctx context.Context, req *adminv1.ListNodesRequest) (*adminv1.ListNodesResponse, error) {

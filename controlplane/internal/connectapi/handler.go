@@ -2,6 +2,7 @@ package connectapi
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,12 +30,20 @@ const maxStream = 4 << 30
 // maxFraming is what a protocol may put around that.
 const maxFraming = 1 << 10
 
-// Config is what the API stands on. All of it is required.
+// Config is what the API stands on. All of it is required but AdminURL and NATS.
 type Config struct {
 	Licensing *licensing.Service
 	Metering  *metering.Service
 	Fleet     *fleet.Service
 	Audit     *audit.Service
+	// AdminURL is where nodes reach the API, for join tokens. Empty: none are made.
+	AdminURL string
+	// NATS is what nodes that join are told of it.
+	NATS NATS
+	// Certified verifies a node's certificate as of now, and reads its name and key.
+	Certified func(certificate []byte) (node string, key ed25519.PublicKey, err error)
+	// Trust is the key set in force, signed; nil: there is none yet.
+	Trust func() []byte
 	// Heads reads how far rules are everywhere. It blocks on Postgres and NATS.
 	Heads func(ctx context.Context) (fleet.Heads, error)
 	// Others answers what is not a call of the API: the web UI.
@@ -44,8 +53,8 @@ type Config struct {
 
 // Handler serves the API. It speaks gRPC where its server speaks HTTP/2, without TLS too (http.Protocols).
 func Handler(c Config) (http.Handler, error) {
-	if c.Licensing == nil || c.Metering == nil || c.Fleet == nil || c.Audit == nil || c.Heads == nil || c.Others == nil || c.Logger == nil {
-		return nil, errors.New("connectapi: every field of Config is required")
+	if c.Licensing == nil || c.Metering == nil || c.Fleet == nil || c.Audit == nil || c.Heads == nil || c.Certified == nil || c.Trust == nil || c.Others == nil || c.Logger == nil {
+		return nil, errors.New("connectapi: every field of Config but AdminURL and NATS is required")
 	}
 	permissions, err := permissionsOf(services())
 	if err != nil {
@@ -67,7 +76,7 @@ func Handler(c Config) (http.Handler, error) {
 	calls.Handle(adminv1connect.NewCredentialServiceHandler(credentialService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewCustomerServiceHandler(customerService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewDecisionServiceHandler(decisionService{c.Metering}, options))
-	calls.Handle(adminv1connect.NewFleetServiceHandler(fleetService{c.Fleet, c.Licensing, c.Heads}, options))
+	calls.Handle(adminv1connect.NewFleetServiceHandler(fleetService{c.Fleet, c.Licensing, c.Heads, c.AdminURL}, options))
 	calls.Handle(adminv1connect.NewLicenseServiceHandler(licenseService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewTrafficServiceHandler(trafficService{c.Licensing}, options))
 	calls.Handle(adminv1connect.NewUsageServiceHandler(usageService{c.Metering, c.Licensing}, options))
@@ -81,12 +90,15 @@ func Handler(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connectapi: %w", err)
 	}
+	joining := joins(joinService{c.Licensing, c.NATS, c.Certified, c.Trust}, options, errorWriter)
 	byProcedure, byREST, alive := bounded(named(guarded)), bounded(named(transcoded)), bounded(health(options))
 	streamed, streams := http.MaxBytesHandler(named(guarded), maxStream), clientStreams(services())
 	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case strings.HasPrefix(path, healthPath):
 			alive.ServeHTTP(w, r)
+		case strings.HasPrefix(path, joinPath):
+			joining.ServeHTTP(w, r)
 		case streams[path]:
 			streamed.ServeHTTP(w, r)
 		case isCall(path):

@@ -34,6 +34,7 @@ type api struct {
 	licensing *licensing.Service
 	fleet     *fleet.Service
 	owner     string
+	issuer    *testIssuer
 	log       *lockedBuffer
 	// database is its URL; empty on another's.
 	database string
@@ -85,21 +86,23 @@ func (a *api) silentNode(name string) {
 
 func setupOn(t *testing.T, db *postgres.DB, change ...func(*Config)) *api {
 	t.Helper()
-	svc, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}, KeySets: keySetOpener()})
+	issuer := newTestIssuer(t)
+	svc, err := licensing.New(licensing.Config{Store: db.Licensing(), Encoder: rulefeed.Encoder{}, Nodes: issuer, KeySets: keySetOpener()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := svc.Bootstrap(t.Context(), licensing.Founding{ErrorBaseURL: "http://127.0.0.1/errors/"}); err != nil {
 		t.Fatal(err)
 	}
-	a := &api{t: t, db: db, licensing: svc, fleet: fleet.NewService(db.Nodes()), log: &lockedBuffer{}}
+	a := &api{t: t, db: db, licensing: svc, fleet: fleet.NewService(db.Nodes()), log: &lockedBuffer{}, issuer: issuer}
 	_, a.owner, err = svc.CreateToken(t.Context(), licensing.Token{DisplayName: "test", Role: licensing.Owner})
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := Config{
 		Licensing: svc, Metering: metering.NewService(db.Metering()), Fleet: a.fleet,
-		Audit:  audit.NewService(db.Audit()),
+		Audit:    audit.NewService(db.Audit()),
+		AdminURL: "http://127.0.0.1:9080", NATS: NATS{URLs: []string{"tls://127.0.0.1:4222"}, CA: "the CA"}, Certified: issuer.certified, Trust: func() []byte { return nil },
 		Heads:  a.readHeads,
 		Others: http.NotFoundHandler(), Logger: slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

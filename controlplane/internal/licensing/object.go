@@ -39,10 +39,12 @@ const (
 	KindLicense     Kind = "license"
 	KindAPIKey      Kind = "api_key"
 	KindToken       Kind = "token"
+	KindJoinToken   Kind = "join_token"
 	KindKeySet      Kind = "key_set"
 	KindNode        Kind = "node"
 	// In the audit alone.
 	kindFleet           Kind = "fleet"
+	kindNode            Kind = "node"
 	kindUsageEvents     Kind = "usage_events"
 	kindUsageCorrection Kind = "usage_correction"
 )

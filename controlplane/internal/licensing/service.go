@@ -15,6 +15,8 @@ import (
 type Config struct {
 	Store   Store   // Required.
 	Encoder Encoder // Required.
+	// Nodes certifies nodes that join. nil: none can.
+	Nodes NodeIssuer
 	// KeySets verifies key sets. nil: none is taken.
 	KeySets OpenKeySet
 	// Now is the clock. nil: time.Now.
@@ -30,6 +32,7 @@ type Service struct {
 	keySets OpenKeySet
 	clock   func() time.Time
 	random  io.Reader
+	nodes   NodeIssuer
 	// pepper never changes once the fleet exists, and every call of the API needs it.
 	pepper atomic.Pointer[[]byte]
 }
@@ -39,7 +42,7 @@ func New(c Config) (*Service, error) {
 	if c.Store == nil || c.Encoder == nil {
 		return nil, errors.New("licensing: Store and Encoder are required")
 	}
-	s := &Service{store: c.Store, encoder: c.Encoder, keySets: c.KeySets, clock: c.Now, random: c.Random}
+	s := &Service{store: c.Store, encoder: c.Encoder, keySets: c.KeySets, clock: c.Now, random: c.Random, nodes: c.Nodes}
 	if s.keySets == nil {
 		s.keySets = noRoots
 	}

@@ -98,6 +98,14 @@ type Reader interface {
 	Token(ctx context.Context, id string) (Token, error)
 	TokenByHash(ctx context.Context, hash [32]byte) (Token, error)
 	Tokens(ctx context.Context, l List) ([]Token, error)
+	JoinToken(ctx context.Context, id string) (JoinToken, error)
+	JoinTokens(ctx context.Context, l List) ([]JoinToken, error)
+	// NodeIdentity is who holds a node's name.
+	NodeIdentity(ctx context.Context, node string) (NodeIdentity, error)
+	// NodeReported says whether a node of that name ever reported itself.
+	NodeReported(ctx context.Context, node string) (bool, error)
+	// NodeKeysShared says whether a node of another name has one of these keys.
+	NodeKeysShared(ctx context.Context, node string, publicKey []byte, natsUser string) (bool, error)
 	// SignedKeySet is the one that was inserted last; nil where none was.
 	SignedKeySet(ctx context.Context) ([]byte, error)
 }
@@ -179,6 +187,12 @@ type Tx interface {
 	UpdateAPIKey(ctx context.Context, k APIKey) (APIKey, error)
 	InsertToken(ctx context.Context, t Token) (Token, error)
 	RevokeToken(ctx context.Context, id string, at time.Time) (Token, error)
+	InsertJoinToken(ctx context.Context, t JoinToken) (JoinToken, error)
+	RevokeJoinToken(ctx context.Context, id string, at time.Time) (JoinToken, error)
+	// UseJoinToken takes one of a token's uses. FailedPrecondition where none is left, or the token has ended.
+	UseJoinToken(ctx context.Context, id string, now time.Time) (JoinToken, error)
+	// SaveNodeIdentity replaces whoever held the name.
+	SaveNodeIdentity(ctx context.Context, n NodeIdentity) error
 	InsertKeySet(ctx context.Context, k KeySet) error
 
 	// InsertUsageEvents stores events, which come in order of source and id, and returns which are new. Another transaction that stores one of

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
@@ -31,8 +32,9 @@ type Identity struct {
 	accountKey       nkeys.KeyPair
 }
 
-// Open reads the identity kept in dir, or makes one where there is none.
-func Open(dir string) (*Identity, error) {
+// Open reads the identity kept in dir, or makes one where there is none. The server's certificate is for hosts, and this machine by itself; one that
+// lacks a host or ends soon is made anew.
+func Open(dir string, hosts ...string) (*Identity, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of NATS's identity: %w", err)
 	}
@@ -43,6 +45,9 @@ func Open(dir string) (*Identity, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make NATS's identity: %w", err)
+	}
+	if err := ensureTLS(dir, hosts, time.Now()); err != nil {
+		return nil, err
 	}
 	return Load(dir)
 }

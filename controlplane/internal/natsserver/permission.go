@@ -3,7 +3,8 @@ package natsserver
 import "github.com/nats-io/jwt/v2"
 
 // nodePermissions lets a node do what a node does, and nothing in another's name: it asks for loans, reports on itself,
-// sends its own segments, and reads rules and snapshots. It can publish no rules, heartbeats, key sets, recalls or receipts.
+// sends its own segments, and reads rules and snapshots. It can publish no rules, heartbeats, key sets, recalls or
+// receipts, and sees no answers to others.
 func nodePermissions(node string) jwt.Permissions {
 	const rules, snapshots = "TOLLGATE_RULES", "OBJ_TOLLGATE_SNAPSHOTS"
 	var p jwt.Permissions
@@ -25,7 +26,7 @@ func nodePermissions(node string) jwt.Permissions {
 		)
 	}
 	p.Sub.Allow.Add(
-		"_INBOX.>",
+		"_INBOX."+node+".>",
 		"tollgate.rules", "tollgate.heartbeat", "tollgate.trust", "tollgate.recall",
 		"tollgate.receipts."+node,
 	)

@@ -19,12 +19,17 @@ const (
 	startTimeout = 60 * time.Second
 	// maxPayload leaves room for a segment of the largest size.
 	maxPayload = 8 << 20
+	// tlsTimeout is generous: a machine that has just started has much to do.
+	tlsTimeout = 10 * time.Second
 )
 
 // Server is a running NATS server.
-type Server struct{ server *server.Server }
+type Server struct {
+	server *server.Server
+	id     *Identity
+}
 
-// Start runs a server for id at addr (host:port; port 0: a free one), its streams under the identity's folder. It returns
+// Start runs a server for id at addr (host:port; port 0: a free one), by TLS alone, its streams under the identity's folder. It returns
 // once the server takes connections. What JetStream has acknowledged was handed to the operating system before, so killing
 // the process loses none of it; the disk is synced at JetStream's own interval.
 func Start(id *Identity, addr string, logger *slog.Logger) (*Server, error) {
@@ -39,6 +44,10 @@ func Start(id *Identity, addr string, logger *slog.Logger) (*Server, error) {
 	if port == 0 {
 		port = server.RANDOM_PORT
 	}
+	transport, err := serverTLS(id.dir)
+	if err != nil {
+		return nil, err
+	}
 	resolver := &server.MemAccResolver{}
 	if err := errors.Join(resolver.Store(id.system.Subject, id.systemJWT), resolver.Store(id.account.Subject, id.fleet)); err != nil {
 		return nil, fmt.Errorf("load NATS's accounts: %w", err)
@@ -48,6 +57,8 @@ func Start(id *Identity, addr string, logger *slog.Logger) (*Server, error) {
 		JetStream: true, StoreDir: filepath.Join(id.dir, "store"), DisableJetStreamBanner: true,
 		TrustedOperators: []*jwt.OperatorClaims{id.operator}, SystemAccount: id.system.Subject, AccountResolver: resolver,
 		NoSigs: true,
+		// Without AllowNonTLS the server takes nothing from a client before TLS, its credentials least of all.
+		TLS: true, TLSConfig: transport, TLSTimeout: tlsTimeout.Seconds(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("configure NATS: %w", err)
@@ -67,7 +78,7 @@ func Start(id *Identity, addr string, logger *slog.Logger) (*Server, error) {
 			return nil, fmt.Errorf("NATS takes no connections after %s", startTimeout)
 		}
 	}
-	return &Server{server: s}, nil
+	return &Server{server: s, id: id}, nil
 }
 
 // URL is where clients connect.

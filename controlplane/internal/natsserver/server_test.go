@@ -51,7 +51,7 @@ func TestStart_AdmitsNobodyWithoutCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, option := range map[string]nats.Option{"none": nats.Name("x"), "another deployment's": nats.UserCredentials(foreign)} {
-		if c, err := nats.Connect(s.URL(), option); !errors.Is(err, nats.ErrAuthorization) {
+		if c, err := nats.Connect(s.URL(), option, nats.RootCAs(s.id.CA())); !errors.Is(err, nats.ErrAuthorization) {
 			t.Errorf("with credentials %s: %v, %v", name, c, err)
 		}
 	}
@@ -70,7 +70,7 @@ func TestNodeCredentials_LetANodeSpeakOnlyForItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := make(chan error, 16)
-	node := connect(t, s, creds, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
+	node := connect(t, s, creds, nats.CustomInboxPrefix("_INBOX.node-1"), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
 
 	subjects := func(list []string, publish bool) (denied []string) {
 		for _, subject := range list {
@@ -100,12 +100,14 @@ func TestNodeCredentials_LetANodeSpeakOnlyForItself(t *testing.T) {
 	mayNot := []string{
 		"tollgate.rules", "tollgate.heartbeat", "tollgate.trust", "tollgate.recall", "tollgate.receipts.node-1", "tollgate.receipts.node-2",
 		"tollgate.segments.node-2", "tollgate.fleet.node-2", "$JS.API.STREAM.DELETE.TOLLGATE_RULES", "$JS.API.STREAM.PURGE.TOLLGATE_SEGMENTS",
-		"$JS.API.CONSUMER.CREATE.TOLLGATE_SEGMENTS.x", "_INBOX.of.another",
+		"$JS.API.CONSUMER.CREATE.TOLLGATE_SEGMENTS.x", "_INBOX.of.another", "$JS.API.STREAM.PURGE.TOLLGATE_RULES", "$JS.API.STREAM.DELETE.OBJ_TOLLGATE_SNAPSHOTS", "$JS.API.STREAM.UPDATE.TOLLGATE_RULES",
+		"$JS.API.STREAM.MSG.DELETE.TOLLGATE_RULES", "$JS.API.STREAM.CREATE.MINE", "$JS.API.STREAM.MSG.GET.TOLLGATE_SEGMENTS", "$JS.API.DIRECT.GET.TOLLGATE_SEGMENTS",
+		"$O.TOLLGATE_SNAPSHOTS.C.x", "$O.TOLLGATE_SNAPSHOTS.M.x", "tollgate.trust", "$SYS.REQ.SERVER.PING",
 	}
 	if denied := subjects(mayNot, true); !slices.Equal(denied, mayNot) {
 		t.Errorf("of %v only %v are denied", mayNot, denied)
 	}
-	hidden := []string{"tollgate.receipts.node-2", "tollgate.segments.>", "tollgate.lend", "tollgate.>"}
+	hidden := []string{"tollgate.receipts.node-2", "tollgate.segments.>", "tollgate.lend", "tollgate.>", "_INBOX.>", "_INBOX.node-2.>"}
 	if denied := subjects(hidden, false); !slices.Equal(denied, hidden) {
 		t.Errorf("of %v only %v are denied", hidden, denied)
 	}
@@ -177,7 +179,7 @@ func start(t *testing.T, dir string) (admin string, s *Server) {
 
 func connect(t *testing.T, s *Server, creds string, options ...nats.Option) *nats.Conn {
 	t.Helper()
-	c, err := nats.Connect(s.URL(), append(options, nats.UserCredentials(creds))...)
+	c, err := nats.Connect(s.URL(), append(options, nats.UserCredentials(creds), nats.RootCAs(s.id.CA()))...)
 	if err != nil {
 		t.Fatal(err)
 	}

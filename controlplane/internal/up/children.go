@@ -11,13 +11,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"tollgate/controlplane/internal/natsserver"
-	"tollgate/controlplane/internal/trust"
 	"tollgate/controlplane/internal/up/cluster"
 	"tollgate/controlplane/internal/up/process"
 	"tollgate/dataplane/envelope"
@@ -117,17 +114,22 @@ func checkDatabase(ctx context.Context, database string) error {
 }
 
 func (s *system) startNATS() error {
-	port, err := s.ports.take()
+	addr := s.opts.NATSAddr
+	if addr == "" {
+		port, err := s.ports.take()
+		if err != nil {
+			return err
+		}
+		addr = local(port)
+	}
+	spec, err := s.spec("nats", nil, "nats-server", "--dir", s.dir.join("nats"), "--addr", addr)
 	if err != nil {
 		return err
 	}
-	spec, err := s.spec("nats", nil, "nats-server", "--dir", s.dir.join("nats"), "--addr", local(port))
-	if err != nil {
-		return err
-	}
-	spec.Ready = func(ctx context.Context) error { return greets(ctx, local(port), "INFO ") }
+	// What the server says before it wants TLS.
+	spec.Ready = func(ctx context.Context) error { return greets(ctx, addr, "INFO ") }
 	s.nats = s.supervisor.Start(spec)
-	s.file.NATSURL = "nats://" + local(port)
+	s.file.NATSURL = "tls://" + addr
 	return nil
 }
 
@@ -174,40 +176,43 @@ func (s *system) forward(ctx context.Context) error {
 	return nil
 }
 
-func (s *system) startPlanes(database string, authority *trust.Authority, identity *natsserver.Identity) error {
+func (s *system) startPlanes(database string) error {
 	dir := s.dir.join("controlplane")
-	if err := authority.Equip(dir, "rules", envelope.UsageRules, "controlplane"); err != nil {
+	if err := s.authority.Equip(dir, "rules", envelope.UsageRules, "controlplane"); err != nil {
 		return err
 	}
-	if err := authority.Equip(dir, "receipts", envelope.UsageReceipts, "controlplane"); err != nil {
+	if err := s.authority.Equip(dir, "receipts", envelope.UsageReceipts, "controlplane"); err != nil {
 		return err
 	}
-	if err := authority.Equip(dir, "issuer", envelope.UsageIssuer, "controlplane"); err != nil {
+	if err := s.authority.Equip(dir, "issuer", envelope.UsageIssuer, "controlplane"); err != nil {
 		return err
 	}
 	// A data dir from before there were key sets gets its first; keys that were rotated or revoked stay as they are.
-	signed, err := authority.Enrol(dir, time.Now())
+	signed, err := s.authority.Enrol(dir, time.Now())
 	if err != nil {
 		return err
 	}
 	if signed != nil {
-		if err := authority.Learn(signed); err != nil {
+		if err := s.authority.Learn(signed); err != nil {
 			return err
 		}
 	}
-	if err := authority.Publish(dir); err != nil {
+	if err := s.authority.Publish(dir); err != nil {
 		return err
 	}
-	creds, err := identity.Credentials("controlplane")
+	creds, err := s.identity.Credentials("controlplane")
 	if err != nil {
 		return err
 	}
 	// Secrets are not on command lines, which every user of the machine can read.
-	env := []string{"TOLLGATE_DATABASE_URL=" + database, "TOLLGATE_BOOTSTRAP_TOKEN_FILE=" + s.dir.join("admin-token")}
+	env := []string{
+		"TOLLGATE_DATABASE_URL=" + database, "TOLLGATE_BOOTSTRAP_TOKEN_FILE=" + s.dir.join("admin-token"),
+		"TOLLGATE_NATS_ACCOUNT_SEED_FILE=" + s.identity.AccountSeed(),
+	}
 	for _, p := range s.planes {
 		spec, err := s.spec(p.name, env, "controlplane", "--name", p.name, "--data-dir", dir,
 			"--admin-addr", local(p.admin), "--ops-addr", local(p.ops), "--nats-url", s.file.NATSURL, "--nats-creds", creds,
-			"--trust-root", authority.Root(), "--error-base-url", s.file.AdminURL)
+			"--nats-ca", s.file.NATSCA, "--trust-root", s.authority.Root(), "--error-base-url", s.file.AdminURL, "--admin-url", s.file.AdminURL)
 		if err != nil {
 			return err
 		}
@@ -216,49 +221,6 @@ func (s *system) startPlanes(database string, authority *trust.Authority, identi
 	}
 	return nil
 }
-
-// nodeDrain is how long a node's open requests may take once it is told to stop: less than it is given to stop altogether.
-const nodeDrain = 5 * time.Second
-
-func (s *system) startNodes(authority *trust.Authority, identity *natsserver.Identity) error {
-	for i := range s.opts.Nodes {
-		n := &node{name: fmt.Sprintf("node-%d", i+1)}
-		var err error
-		if n.proxy, err = s.ports.take(); err != nil {
-			return err
-		}
-		if n.ops, err = s.ports.take(); err != nil {
-			return err
-		}
-		dir := s.dir.join("nodes", n.name)
-		if err := authority.Equip(dir, "node", envelope.UsageNode, n.name); err != nil {
-			return err
-		}
-		if err := authority.Publish(dir); err != nil {
-			return err
-		}
-		creds, err := identity.NodeCredentials(n.name)
-		if err != nil {
-			return err
-		}
-		spec, err := s.spec(n.name, nil, "dataplane", "--node-name", n.name, "--data-dir", dir,
-			"--proxy-addr", local(n.proxy), "--ops-addr", local(n.ops), "--nats-url", s.file.NATSURL, "--nats-creds", creds,
-			"--trust-root", authority.Root(), "--drain-timeout", nodeDrain.String(), "--cold-wait", nodeColdWait.String(),
-			"--shared-listeners", strconv.Itoa(len(s.shared.files)), "--shared-index", strconv.Itoa(i%len(s.shared.files)))
-		if err != nil {
-			return err
-		}
-		spec.Files = s.shared.files
-		spec.Ready = answers(urlOf(local(n.ops)) + "/readyz")
-		n.child = s.supervisor.Start(spec)
-		s.nodes = append(s.nodes, n)
-	}
-	return nil
-}
-
-// nodeColdWait is longer than a node's default: everything, the clients too, shares this machine's cores, and the lender may
-// be a while in getting its turn.
-const nodeColdWait = 500 * time.Millisecond
 
 // probeTimeout bounds one probe.
 const probeTimeout = 2 * time.Second

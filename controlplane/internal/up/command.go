@@ -38,6 +38,7 @@ func Command() *cobra.Command {
 	f.BoolVar(&noRespawn, "no-respawn", false, "leave a process that died dead")
 	f.StringVar(&o.ProxyAddr, "proxy-addr", "127.0.0.1:8080", "address of all nodes together")
 	f.StringVar(&o.AdminAddr, "admin-addr", "127.0.0.1:9080", "address of the API and the page")
+	f.StringVar(&o.NATSAddr, "nats-addr", "", "address of NATS, for nodes on other machines (default: a free port of 127.0.0.1)")
 	f.StringVar(&o.DataDir, "data-dir", cmp.Or(os.Getenv("TOLLGATE_DATA_DIR"), ".tollgate"), "folder of all state (TOLLGATE_DATA_DIR)")
 	f.StringVar(&o.ReadyFile, "ready-file", "", "file that is written once everything is ready: addresses, keys, process ids")
 	return cmd

@@ -17,6 +17,8 @@ type Options struct {
 	Respawn bool
 	// ProxyAddr and AdminAddr are host:port.
 	ProxyAddr, AdminAddr string
+	// NATSAddr is host:port of NATS, for nodes on other machines; empty: a free port of this one.
+	NATSAddr string
 	// DataDir holds all state.
 	DataDir string
 	// ReadyFile is written once all is ready; empty: none.
@@ -41,7 +43,16 @@ func (o *Options) validate() error {
 	case o.DataDir == "":
 		return errors.New("--data-dir is empty: name a folder")
 	}
-	for _, a := range [][2]string{{"--proxy-addr", o.ProxyAddr}, {"--admin-addr", o.AdminAddr}} {
+	addresses := [][2]string{{"--proxy-addr", o.ProxyAddr}, {"--admin-addr", o.AdminAddr}}
+	if o.NATSAddr != "" {
+		host, port, err := net.SplitHostPort(o.NATSAddr)
+		if ip := net.ParseIP(host); err == nil && (host == "" || port == "0" || ip != nil && ip.IsUnspecified()) {
+			// Nodes are told this address, and NATS's certificate is for it.
+			return fmt.Errorf("--nats-addr %q names no address that nodes could reach: give one of this machine, such as 10.0.0.5:4222", o.NATSAddr)
+		}
+		addresses = append(addresses, [2]string{"--nats-addr", o.NATSAddr})
+	}
+	for _, a := range addresses {
 		if _, port, err := net.SplitHostPort(a[1]); err != nil || port == "" {
 			return fmt.Errorf("%s %q is not host:port, such as 127.0.0.1:8080", a[0], a[1])
 		}

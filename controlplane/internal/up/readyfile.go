@@ -13,6 +13,7 @@ type readyFile struct {
 	DatabaseURL      string         `json:"database_url"`
 	NATSURL          string         `json:"nats_url"`
 	NATSAdminCreds   string         `json:"nats_admin_creds"`
+	NATSCA           string         `json:"nats_ca"`
 	DataDir          string         `json:"data_dir"`
 	UpstreamStatsURL string         `json:"upstream_stats_url"`
 	Nodes            []readyNode    `json:"nodes"`

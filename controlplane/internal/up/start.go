@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,18 +33,19 @@ func (s *system) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	authority, err := trust.Open(s.dir.join("trust"))
+	s.authority, err = trust.Open(s.dir.join("trust"))
 	if err != nil {
 		return err
 	}
-	identity, err := natsserver.Open(s.dir.join("nats"))
+	s.identity, err = natsserver.Open(s.dir.join("nats"), s.natsHosts()...)
 	if err != nil {
 		return err
 	}
 	s.file.AdminToken, s.file.DataDir = token, s.dir.path
-	if s.file.NATSAdminCreds, err = identity.Credentials("admin"); err != nil {
+	if s.file.NATSAdminCreds, err = s.identity.Credentials("admin"); err != nil {
 		return err
 	}
+	s.file.NATSCA = s.identity.CA()
 	database, err := s.startDatabase(ctx)
 	if err != nil {
 		return err
@@ -62,10 +64,10 @@ func (s *system) start(ctx context.Context) error {
 	if err := s.migrate(ctx, database); err != nil {
 		return err
 	}
-	if err := s.startPlanes(database, authority, identity); err != nil {
+	if err := s.startPlanes(database); err != nil {
 		return err
 	}
-	if err := s.startNodes(authority, identity); err != nil {
+	if err := s.startNodes(ctx); err != nil {
 		return err
 	}
 	return s.finish(ctx)
@@ -84,6 +86,9 @@ func (s *system) finish(ctx context.Context) error {
 	api := demo.Dial(s.file.AdminURL, s.file.AdminToken)
 	if err := api.Authenticate(ctx); err != nil {
 		return fmt.Errorf("the API does not accept the token in %s: %w: delete the file, and another is made", s.dir.join("admin-token"), err)
+	}
+	if err := s.joinNodes(ctx, api); err != nil {
+		return err
 	}
 	if s.opts.Demo {
 		keys, err := demo.Apply(ctx, api, strings.TrimSuffix(s.file.UpstreamStatsURL, "/stats"), s.dir.join("demo-keys.json"))
@@ -132,6 +137,18 @@ func (s *system) claim(ctx context.Context) error {
 		s.planes = append(s.planes, p)
 	}
 	return s.forward(ctx)
+}
+
+// natsHosts is whom NATS's certificate is for, beside this machine by its own names.
+func (s *system) natsHosts() []string {
+	if s.opts.NATSAddr == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(s.opts.NATSAddr)
+	if err != nil {
+		return nil // Options were validated.
+	}
+	return []string{host}
 }
 
 // writeContext tells the CLI where the server is.

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"tollgate/controlplane/internal/natsserver"
+	"tollgate/controlplane/internal/trust"
 	"tollgate/controlplane/internal/up/process"
 )
 
@@ -28,6 +30,9 @@ type system struct {
 	shared     *sharedSockets
 	forwarder  *forwarder
 	env        []string
+	// authority is the fleet's root, identity NATS's operator and account.
+	authority *trust.Authority
+	identity  *natsserver.Identity
 
 	postgres, nats, upstream *process.Child // postgres is nil where the database is not ours.
 	planes                   []*plane
@@ -48,8 +53,9 @@ type plane struct {
 
 type node struct {
 	name       string
+	index      int // Of its shared socket.
 	proxy, ops int
-	child      *process.Child
+	child      *process.Child // Nil until it has joined, or may.
 }
 
 // Run starts everything, and stops it when ctx ends. What is of use to people afterwards goes to out, progress to errOut. A second SIGINT or
@@ -160,7 +166,9 @@ func (s *system) children() []*process.Child {
 		all = append(all, p.child)
 	}
 	for _, n := range s.nodes {
-		all = append(all, n.child)
+		if n.child != nil {
+			all = append(all, n.child)
+		}
 	}
 	return all
 }

@@ -21,6 +21,9 @@ type Config struct {
 	URL string
 	// CredsFile is the path of a credentials file; empty: none.
 	CredsFile string
+	// CAFile is the path of the PEM file that the server's certificate is verified by, and has TLS demanded; empty: the system's, where
+	// the server wants TLS.
+	CAFile string
 	// Name is the node's: the last token of its own subjects.
 	Name   string
 	Logger *slog.Logger
@@ -55,6 +58,8 @@ func Connect(cfg Config) (*Bus, error) {
 	b := &Bus{name: cfg.Name, log: cfg.Logger, reconnected: make(chan struct{})}
 	options := []nats.Option{
 		nats.Name(cfg.Name),
+		// Answers come to subjects that only this node's credentials may read.
+		nats.CustomInboxPrefix(inboxes + cfg.Name),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
@@ -80,6 +85,9 @@ func Connect(cfg Config) (*Bus, error) {
 	}
 	if cfg.CredsFile != "" {
 		options = append(options, nats.UserCredentials(cfg.CredsFile))
+	}
+	if cfg.CAFile != "" {
+		options = append(options, nats.RootCAs(cfg.CAFile))
 	}
 	var err error
 	if b.nc, err = nats.Connect(cfg.URL, options...); err != nil {

@@ -20,6 +20,7 @@ const (
 	subjectSegments  = "tollgate.segments."
 	subjectReceipts  = "tollgate.receipts."
 	subjectFleet     = "tollgate.fleet."
+	inboxes          = "_INBOX."
 
 	streamRules = "TOLLGATE_RULES"
 	snapshots   = "TOLLGATE_SNAPSHOTS"

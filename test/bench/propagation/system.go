@@ -39,6 +39,7 @@ type readyFile struct {
 	AdminToken     string `json:"admin_token"`
 	NATSURL        string `json:"nats_url"`
 	NATSAdminCreds string `json:"nats_admin_creds"`
+	NATSCA         string `json:"nats_ca"`
 	DataDir        string `json:"data_dir"`
 }
 
@@ -87,7 +88,7 @@ func (s *system) connect(ready []byte, nodes int) error {
 	s.licenses = adminv1connect.NewLicenseServiceClient(c, r.AdminURL)
 	s.fleet = adminv1connect.NewFleetServiceClient(c, r.AdminURL)
 	var err error
-	if s.nats, err = nats.Connect(r.NATSURL, nats.UserCredentials(r.NATSAdminCreds)); err != nil {
+	if s.nats, err = nats.Connect(r.NATSURL, nats.UserCredentials(r.NATSAdminCreds), nats.RootCAs(r.NATSCA)); err != nil {
 		return err
 	}
 	s.nodes, err = watch(s.nats, nodes)

@@ -190,6 +190,20 @@ type Issuer struct {
 	ArchivedAt    *time.Time
 }
 
+type JoinToken struct {
+	ID        string
+	Hash      []byte
+	Node      string
+	Replaces  bool
+	Uses      int32
+	Used      int32
+	ExpiresAt time.Time
+	CreatedBy string
+	CreatedAt time.Time
+	RevokedAt *time.Time
+	Revision  int64
+}
+
 type KeySet struct {
 	Place     int64
 	Version   int64
@@ -263,6 +277,18 @@ type Node struct {
 	ProvenHash       []byte
 	DrainedAt        *time.Time
 	Refuses          string
+}
+
+type NodeIdentity struct {
+	Node        string
+	PublicKey   []byte
+	NatsUser    string
+	Token       string
+	Certificate []byte
+	NatsJwt     string
+	JoinedAt    time.Time
+	RenewedAt   *time.Time
+	ExpiresAt   time.Time
 }
 
 type Plan struct {

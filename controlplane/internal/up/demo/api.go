@@ -57,6 +57,15 @@ func (a *API) Authenticate(ctx context.Context) error {
 	return err
 }
 
+// JoinToken makes a token by which the node of that name joins, once, within the hour. It may take its name back: its data dir may have been lost.
+func (a *API) JoinToken(ctx context.Context, node string) (string, error) {
+	res, err := a.fleet.CreateJoinToken(ctx, &adminv1.CreateJoinTokenRequest{Node: node, Replace: true})
+	if err != nil {
+		return "", err
+	}
+	return res.GetSecret(), nil
+}
+
 const (
 	// askTimeout is how long one call waits for the fleet, askEvery the time between calls that did not wait.
 	askTimeout = 5 * time.Second

@@ -10,6 +10,8 @@ import type { Duration, FieldMask } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
 import type { Epoch } from "./epoch_pb";
 import { file_tollgate_admin_v1_epoch } from "./epoch_pb";
+import type { JoinToken } from "./join_token_pb";
+import { file_tollgate_admin_v1_join_token } from "./join_token_pb";
 import type { KeySet } from "./key_set_pb";
 import { file_tollgate_admin_v1_key_set } from "./key_set_pb";
 import type { Node } from "./node_pb";
@@ -21,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/fleet_service.proto.
  */
 export const file_tollgate_admin_v1_fleet_service: GenFile = /*@__PURE__*/
-  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLtAgoNRmxlZXRTZXR0aW5ncxIWCgVmbGVldBgBIAEoCUIHukgEcgIoQBIUCgNlbnYYAiABKAlCB7pIBHICKEASQQoLc3RhbGVfYWZ0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEkEKC2dyYWNlX2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIARJBCgtibG9ja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESQAoMbG9hbl9ob3Jpem9uGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESDAoEZXRhZxgHIAEoCRIVCg1vZmZsaW5lX3N0YXJ0GAggASgIIhkKF0dldEZsZWV0U2V0dGluZ3NSZXF1ZXN0Ik4KGEdldEZsZWV0U2V0dGluZ3NSZXNwb25zZRIyCghzZXR0aW5ncxgBIAEoCzIgLnRvbGxnYXRlLmFkbWluLnYxLkZsZWV0U2V0dGluZ3MiyAEKGlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0EjoKCHNldHRpbmdzGAEgASgLMiAudG9sbGdhdGUuYWRtaW4udjEuRmxlZXRTZXR0aW5nc0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ6ChtVcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2USMgoIc2V0dGluZ3MYASABKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5GbGVldFNldHRpbmdzEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giEgoQR2V0S2V5U2V0UmVxdWVzdCI/ChFHZXRLZXlTZXRSZXNwb25zZRIqCgdrZXlfc2V0GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuS2V5U2V0Im4KEFNldEtleVNldFJlcXVlc3QSGwoGc2lnbmVkGAEgASgMQgu6SAh6BhABGICAIBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCI/ChFTZXRLZXlTZXRSZXNwb25zZRIqCgdrZXlfc2V0GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuS2V5U2V0ImYKEExpc3ROb2Rlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8icAoRTGlzdE5vZGVzUmVzcG9uc2USJgoFbm9kZXMYASADKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5Ob2RlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIaChJwdWJsaXNoaW5nX3N0b3BwZWQYAyABKAkiawoQRHJhaW5Ob2RlUmVxdWVzdBIYCgRuYW1lGAEgASgJQgq6SAdyBSABKIABEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIjoKEURyYWluTm9kZVJlc3BvbnNlEiUKBG5vZGUYASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5Ob2RlImMKE1JlY292ZXJSdWxlc1JlcXVlc3QSDQoFZm9yY2UYASABKAgSJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgizQIKFFJlY292ZXJSdWxlc1Jlc3BvbnNlEg4KBm5lZWRlZBgBIAEoCBIqCghkYXRhYmFzZRgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEigKBnN0cmVhbRgDIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEioKCHNuYXBzaG90GAQgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSJwoFbm9kZXMYBSABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBIMCgRsb3N0GAYgASgDEjMKDGxvc3RfY2hhbmdlcxgHIAMoCzIdLnRvbGxnYXRlLmFkbWluLnYxLkxvc3RDaGFuZ2USJwoFZXBvY2gYCCABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBIOCgZyZWFzb24YCSABKAkiXQoKTG9zdENoYW5nZRIMCgRraW5kGAEgASgJEgoKAmlkGAIgASgJEicKBWVwb2NoGAMgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSDAoEd2hhdBgEIAEoCSJ4ChNXYWl0Rm9yRXBvY2hSZXF1ZXN0EicKBWVwb2NoGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSOAoHdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGIgIIPDIAIjcKFFdhaXRGb3JFcG9jaFJlc3BvbnNlEhAKCGVuZm9yY2VkGAEgASgFEg0KBXRvdGFsGAIgASgFMrAICgxGbGVldFNlcnZpY2UScAoJTGlzdE5vZGVzEiMudG9sbGdhdGUuYWRtaW4udjEuTGlzdE5vZGVzUmVxdWVzdBokLnRvbGxnYXRlLmFkbWluLnYxLkxpc3ROb2Rlc1Jlc3BvbnNlIhiQAgGItRgOgtPkkwILEgkvdjEvbm9kZXMSfQoJRHJhaW5Ob2RlEiMudG9sbGdhdGUuYWRtaW4udjEuRHJhaW5Ob2RlUmVxdWVzdBokLnRvbGxnYXRlLmFkbWluLnYxLkRyYWluTm9kZVJlc3BvbnNlIiWItRgTgtPkkwIbOgEqIhYvdjEvbm9kZXMve25hbWV9OmRyYWluEoEBCgxSZWNvdmVyUnVsZXMSJi50b2xsZ2F0ZS5hZG1pbi52MS5SZWNvdmVyUnVsZXNSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuUmVjb3ZlclJ1bGVzUmVzcG9uc2UiIIi1GBOC0+STAhY6ASoiES92MS9mbGVldDpyZWNvdmVyEoYBCgxXYWl0Rm9yRXBvY2gSJi50b2xsZ2F0ZS5hZG1pbi52MS5XYWl0Rm9yRXBvY2hSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuV2FpdEZvckVwb2NoUmVzcG9uc2UiJZACAYi1GA6C0+STAhgSFi92MS9ub2Rlczp3YWl0Rm9yRXBvY2gSjgEKEEdldEZsZWV0U2V0dGluZ3MSKi50b2xsZ2F0ZS5hZG1pbi52MS5HZXRGbGVldFNldHRpbmdzUmVxdWVzdBorLnRvbGxnYXRlLmFkbWluLnYxLkdldEZsZWV0U2V0dGluZ3NSZXNwb25zZSIhkAIBiLUYDoLT5JMCFBISL3YxL2ZsZWV0L3NldHRpbmdzEp4BChNVcGRhdGVGbGVldFNldHRpbmdzEi0udG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlRmxlZXRTZXR0aW5nc1JlcXVlc3QaLi50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2UiKIi1GBOC0+STAh46CHNldHRpbmdzMhIvdjEvZmxlZXQvc2V0dGluZ3MSdwoJR2V0S2V5U2V0EiMudG9sbGdhdGUuYWRtaW4udjEuR2V0S2V5U2V0UmVxdWVzdBokLnRvbGxnYXRlLmFkbWluLnYxLkdldEtleVNldFJlc3BvbnNlIh+QAgGItRgOgtPkkwISEhAvdjEvZmxlZXQva2V5U2V0EncKCVNldEtleVNldBIjLnRvbGxnYXRlLmFkbWluLnYxLlNldEtleVNldFJlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5TZXRLZXlTZXRSZXNwb25zZSIfiLUYE4LT5JMCFToBKhoQL3YxL2ZsZWV0L2tleVNldEK7AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhFGbGVldFNlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_key_set, file_tollgate_admin_v1_node, file_tollgate_admin_v1_permission]);
+  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLtAgoNRmxlZXRTZXR0aW5ncxIWCgVmbGVldBgBIAEoCUIHukgEcgIoQBIUCgNlbnYYAiABKAlCB7pIBHICKEASQQoLc3RhbGVfYWZ0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEkEKC2dyYWNlX2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIARJBCgtibG9ja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESQAoMbG9hbl9ob3Jpem9uGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESDAoEZXRhZxgHIAEoCRIVCg1vZmZsaW5lX3N0YXJ0GAggASgIIhkKF0dldEZsZWV0U2V0dGluZ3NSZXF1ZXN0Ik4KGEdldEZsZWV0U2V0dGluZ3NSZXNwb25zZRIyCghzZXR0aW5ncxgBIAEoCzIgLnRvbGxnYXRlLmFkbWluLnYxLkZsZWV0U2V0dGluZ3MiyAEKGlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0EjoKCHNldHRpbmdzGAEgASgLMiAudG9sbGdhdGUuYWRtaW4udjEuRmxlZXRTZXR0aW5nc0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ6ChtVcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2USMgoIc2V0dGluZ3MYASABKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5GbGVldFNldHRpbmdzEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giEgoQR2V0S2V5U2V0UmVxdWVzdCI/ChFHZXRLZXlTZXRSZXNwb25zZRIqCgdrZXlfc2V0GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuS2V5U2V0Im4KEFNldEtleVNldFJlcXVlc3QSGwoGc2lnbmVkGAEgASgMQgu6SAh6BhABGICAIBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCI/ChFTZXRLZXlTZXRSZXNwb25zZRIqCgdrZXlfc2V0GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuS2V5U2V0ImYKEExpc3ROb2Rlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8icAoRTGlzdE5vZGVzUmVzcG9uc2USJgoFbm9kZXMYASADKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5Ob2RlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIaChJwdWJsaXNoaW5nX3N0b3BwZWQYAyABKAkiawoQRHJhaW5Ob2RlUmVxdWVzdBIYCgRuYW1lGAEgASgJQgq6SAdyBSABKIABEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIjoKEURyYWluTm9kZVJlc3BvbnNlEiUKBG5vZGUYASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5Ob2RlImMKE1JlY292ZXJSdWxlc1JlcXVlc3QSDQoFZm9yY2UYASABKAgSJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgizQIKFFJlY292ZXJSdWxlc1Jlc3BvbnNlEg4KBm5lZWRlZBgBIAEoCBIqCghkYXRhYmFzZRgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEigKBnN0cmVhbRgDIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEioKCHNuYXBzaG90GAQgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSJwoFbm9kZXMYBSABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBIMCgRsb3N0GAYgASgDEjMKDGxvc3RfY2hhbmdlcxgHIAMoCzIdLnRvbGxnYXRlLmFkbWluLnYxLkxvc3RDaGFuZ2USJwoFZXBvY2gYCCABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBIOCgZyZWFzb24YCSABKAkiXQoKTG9zdENoYW5nZRIMCgRraW5kGAEgASgJEgoKAmlkGAIgASgJEicKBWVwb2NoGAMgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSDAoEd2hhdBgEIAEoCSJ4ChNXYWl0Rm9yRXBvY2hSZXF1ZXN0EicKBWVwb2NoGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSOAoHdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGIgIIPDIAIjcKFFdhaXRGb3JFcG9jaFJlc3BvbnNlEhAKCGVuZm9yY2VkGAEgASgFEg0KBXRvdGFsGAIgASgFItQBChZDcmVhdGVKb2luVG9rZW5SZXF1ZXN0EhUKBG5vZGUYASABKAlCB7pIBHICKEASGAoEdXNlcxgCIAEoBUIKukgHGgUYkE4oABI5CgN0dGwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEg8KB3JlcGxhY2UYBCABKAgSJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgiWwoXQ3JlYXRlSm9pblRva2VuUmVzcG9uc2USMAoKam9pbl90b2tlbhgBIAEoCzIcLnRvbGxnYXRlLmFkbWluLnYxLkpvaW5Ub2tlbhIOCgZzZWNyZXQYAiABKAkiUQoVTGlzdEpvaW5Ub2tlbnNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAyjQDyJkChZMaXN0Sm9pblRva2Vuc1Jlc3BvbnNlEjEKC2pvaW5fdG9rZW5zGAEgAygLMhwudG9sbGdhdGUuYWRtaW4udjEuSm9pblRva2VuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKFAQoWUmV2b2tlSm9pblRva2VuUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIEhUKBGV0YWcYDyABKAlCB7pIBHICKEAiSwoXUmV2b2tlSm9pblRva2VuUmVzcG9uc2USMAoKam9pbl90b2tlbhgBIAEoCzIcLnRvbGxnYXRlLmFkbWluLnYxLkpvaW5Ub2tlbjLpCwoMRmxlZXRTZXJ2aWNlEnAKCUxpc3ROb2RlcxIjLnRvbGxnYXRlLmFkbWluLnYxLkxpc3ROb2Rlc1JlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Tm9kZXNSZXNwb25zZSIYkAIBiLUYDoLT5JMCCxIJL3YxL25vZGVzEn0KCURyYWluTm9kZRIjLnRvbGxnYXRlLmFkbWluLnYxLkRyYWluTm9kZVJlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5EcmFpbk5vZGVSZXNwb25zZSIliLUYE4LT5JMCGzoBKiIWL3YxL25vZGVzL3tuYW1lfTpkcmFpbhKBAQoMUmVjb3ZlclJ1bGVzEiYudG9sbGdhdGUuYWRtaW4udjEuUmVjb3ZlclJ1bGVzUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLlJlY292ZXJSdWxlc1Jlc3BvbnNlIiCItRgTgtPkkwIWOgEqIhEvdjEvZmxlZXQ6cmVjb3ZlchKGAQoMV2FpdEZvckVwb2NoEiYudG9sbGdhdGUuYWRtaW4udjEuV2FpdEZvckVwb2NoUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLldhaXRGb3JFcG9jaFJlc3BvbnNlIiWQAgGItRgOgtPkkwIYEhYvdjEvbm9kZXM6d2FpdEZvckVwb2NoEo4BChBHZXRGbGVldFNldHRpbmdzEioudG9sbGdhdGUuYWRtaW4udjEuR2V0RmxlZXRTZXR0aW5nc1JlcXVlc3QaKy50b2xsZ2F0ZS5hZG1pbi52MS5HZXRGbGVldFNldHRpbmdzUmVzcG9uc2UiIZACAYi1GA6C0+STAhQSEi92MS9mbGVldC9zZXR0aW5ncxKeAQoTVXBkYXRlRmxlZXRTZXR0aW5ncxItLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0Gi4udG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlRmxlZXRTZXR0aW5nc1Jlc3BvbnNlIiiItRgTgtPkkwIeOghzZXR0aW5nczISL3YxL2ZsZWV0L3NldHRpbmdzEncKCUdldEtleVNldBIjLnRvbGxnYXRlLmFkbWluLnYxLkdldEtleVNldFJlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5HZXRLZXlTZXRSZXNwb25zZSIfkAIBiLUYDoLT5JMCEhIQL3YxL2ZsZWV0L2tleVNldBJ3CglTZXRLZXlTZXQSIy50b2xsZ2F0ZS5hZG1pbi52MS5TZXRLZXlTZXRSZXF1ZXN0GiQudG9sbGdhdGUuYWRtaW4udjEuU2V0S2V5U2V0UmVzcG9uc2UiH4i1GBOC0+STAhU6ASoaEC92MS9mbGVldC9rZXlTZXQSjQEKD0NyZWF0ZUpvaW5Ub2tlbhIpLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUpvaW5Ub2tlblJlcXVlc3QaKi50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVKb2luVG9rZW5SZXNwb25zZSIjiLUYE4LT5JMCGToBKiIUL3YxL2ZsZWV0L2pvaW5Ub2tlbnMSigEKDkxpc3RKb2luVG9rZW5zEigudG9sbGdhdGUuYWRtaW4udjEuTGlzdEpvaW5Ub2tlbnNSZXF1ZXN0GikudG9sbGdhdGUuYWRtaW4udjEuTGlzdEpvaW5Ub2tlbnNSZXNwb25zZSIjkAIBiLUYDoLT5JMCFhIUL3YxL2ZsZWV0L2pvaW5Ub2tlbnMSmQEKD1Jldm9rZUpvaW5Ub2tlbhIpLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZUpvaW5Ub2tlblJlcXVlc3QaKi50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VKb2luVG9rZW5SZXNwb25zZSIviLUYE4LT5JMCJToBKiIgL3YxL2ZsZWV0L2pvaW5Ub2tlbnMve2lkfTpyZXZva2VCuwEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUIRRmxlZXRTZXJ2aWNlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_join_token, file_tollgate_admin_v1_key_set, file_tollgate_admin_v1_node, file_tollgate_admin_v1_permission]);
 
 /**
  * FleetSettings hold for all nodes, which get them as signed rules.
@@ -568,6 +570,190 @@ export const WaitForEpochResponseSchema: GenMessage<WaitForEpochResponse> = /*@_
   messageDesc(file_tollgate_admin_v1_fleet_service, 17);
 
 /**
+ * @generated from message tollgate.admin.v1.CreateJoinTokenRequest
+ */
+export type CreateJoinTokenRequest = Message<"tollgate.admin.v1.CreateJoinTokenRequest"> & {
+  /**
+   * The only node that may join by it: 1 to 64 of A-Z a-z 0-9 _ -. Empty: any name
+   * that no node holds.
+   *
+   * @generated from field: string node = 1;
+   */
+  node: string;
+
+  /**
+   * How many nodes may join by it. 0: 1.
+   *
+   * @generated from field: int32 uses = 2;
+   */
+  uses: number;
+
+  /**
+   * Unset: 1 hour. At most 30 days.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 3;
+   */
+  ttl?: Duration | undefined;
+
+  /**
+   * Lets the node take its name from one that holds it. Only together with node.
+   *
+   * @generated from field: bool replace = 4;
+   */
+  replace: boolean;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.CreateJoinTokenRequest.
+ * Use `create(CreateJoinTokenRequestSchema)` to create a new message.
+ */
+export const CreateJoinTokenRequestSchema: GenMessage<CreateJoinTokenRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 18);
+
+/**
+ * @generated from message tollgate.admin.v1.CreateJoinTokenResponse
+ */
+export type CreateJoinTokenResponse = Message<"tollgate.admin.v1.CreateJoinTokenResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.JoinToken join_token = 1;
+   */
+  joinToken?: JoinToken | undefined;
+
+  /**
+   * What a node is configured with, `tgj_…`: where to ask, and the secret.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.CreateJoinTokenResponse.
+ * Use `create(CreateJoinTokenResponseSchema)` to create a new message.
+ */
+export const CreateJoinTokenResponseSchema: GenMessage<CreateJoinTokenResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 19);
+
+/**
+ * @generated from message tollgate.admin.v1.ListJoinTokensRequest
+ */
+export type ListJoinTokensRequest = Message<"tollgate.admin.v1.ListJoinTokensRequest"> & {
+  /**
+   * 0: 50. Clamped at 1,000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ListJoinTokensRequest.
+ * Use `create(ListJoinTokensRequestSchema)` to create a new message.
+ */
+export const ListJoinTokensRequestSchema: GenMessage<ListJoinTokensRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 20);
+
+/**
+ * @generated from message tollgate.admin.v1.ListJoinTokensResponse
+ */
+export type ListJoinTokensResponse = Message<"tollgate.admin.v1.ListJoinTokensResponse"> & {
+  /**
+   * @generated from field: repeated tollgate.admin.v1.JoinToken join_tokens = 1;
+   */
+  joinTokens: JoinToken[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.ListJoinTokensResponse.
+ * Use `create(ListJoinTokensResponseSchema)` to create a new message.
+ */
+export const ListJoinTokensResponseSchema: GenMessage<ListJoinTokensResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 21);
+
+/**
+ * @generated from message tollgate.admin.v1.RevokeJoinTokenRequest
+ */
+export type RevokeJoinTokenRequest = Message<"tollgate.admin.v1.RevokeJoinTokenRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Refuses where the object has changed since. Empty: whatever its state.
+   *
+   * @generated from field: string etag = 15;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.RevokeJoinTokenRequest.
+ * Use `create(RevokeJoinTokenRequestSchema)` to create a new message.
+ */
+export const RevokeJoinTokenRequestSchema: GenMessage<RevokeJoinTokenRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 22);
+
+/**
+ * @generated from message tollgate.admin.v1.RevokeJoinTokenResponse
+ */
+export type RevokeJoinTokenResponse = Message<"tollgate.admin.v1.RevokeJoinTokenResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.JoinToken join_token = 1;
+   */
+  joinToken?: JoinToken | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.RevokeJoinTokenResponse.
+ * Use `create(RevokeJoinTokenResponseSchema)` to create a new message.
+ */
+export const RevokeJoinTokenResponseSchema: GenMessage<RevokeJoinTokenResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 23);
+
+/**
  * FleetService shows the nodes and what they enforce.
  *
  * @generated from service tollgate.admin.v1.FleetService
@@ -659,6 +845,37 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof SetKeySetRequestSchema;
     output: typeof SetKeySetResponseSchema;
+  },
+  /**
+   * Makes a token by which nodes join. The one string is in this answer and nowhere
+   * else.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.CreateJoinToken
+   */
+  createJoinToken: {
+    methodKind: "unary";
+    input: typeof CreateJoinTokenRequestSchema;
+    output: typeof CreateJoinTokenResponseSchema;
+  },
+  /**
+   * Lists join tokens without their secrets, ended ones too.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.ListJoinTokens
+   */
+  listJoinTokens: {
+    methodKind: "unary";
+    input: typeof ListJoinTokensRequestSchema;
+    output: typeof ListJoinTokensResponseSchema;
+  },
+  /**
+   * Ends a join token for good, at once. Nodes that joined by it stay.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.RevokeJoinToken
+   */
+  revokeJoinToken: {
+    methodKind: "unary";
+    input: typeof RevokeJoinTokenRequestSchema;
+    output: typeof RevokeJoinTokenResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tollgate_admin_v1_fleet_service, 0);

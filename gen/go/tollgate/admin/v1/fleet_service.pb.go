@@ -1117,11 +1117,378 @@ func (x *WaitForEpochResponse) GetTotal() int32 {
 	return 0
 }
 
+type CreateJoinTokenRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The only node that may join by it: 1 to 64 of A-Z a-z 0-9 _ -. Empty: any name
+	// that no node holds.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// How many nodes may join by it. 0: 1.
+	Uses int32 `protobuf:"varint,2,opt,name=uses,proto3" json:"uses,omitempty"`
+	// Unset: 1 hour. At most 30 days.
+	Ttl *durationpb.Duration `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// Lets the node take its name from one that holds it. Only together with node.
+	Replace bool `protobuf:"varint,4,opt,name=replace,proto3" json:"replace,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateJoinTokenRequest) Reset() {
+	*x = CreateJoinTokenRequest{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateJoinTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateJoinTokenRequest) ProtoMessage() {}
+
+func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateJoinTokenRequest.ProtoReflect.Descriptor instead.
+func (*CreateJoinTokenRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CreateJoinTokenRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *CreateJoinTokenRequest) GetUses() int32 {
+	if x != nil {
+		return x.Uses
+	}
+	return 0
+}
+
+func (x *CreateJoinTokenRequest) GetTtl() *durationpb.Duration {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
+func (x *CreateJoinTokenRequest) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
+}
+
+func (x *CreateJoinTokenRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CreateJoinTokenRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type CreateJoinTokenResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	JoinToken *JoinToken             `protobuf:"bytes,1,opt,name=join_token,json=joinToken,proto3" json:"join_token,omitempty"`
+	// What a node is configured with, `tgj_…`: where to ask, and the secret.
+	Secret        string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateJoinTokenResponse) Reset() {
+	*x = CreateJoinTokenResponse{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateJoinTokenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateJoinTokenResponse) ProtoMessage() {}
+
+func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateJoinTokenResponse.ProtoReflect.Descriptor instead.
+func (*CreateJoinTokenResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CreateJoinTokenResponse) GetJoinToken() *JoinToken {
+	if x != nil {
+		return x.JoinToken
+	}
+	return nil
+}
+
+func (x *CreateJoinTokenResponse) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+type ListJoinTokensRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0: 50. Clamped at 1,000.
+	PageSize      int32  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListJoinTokensRequest) Reset() {
+	*x = ListJoinTokensRequest{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListJoinTokensRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListJoinTokensRequest) ProtoMessage() {}
+
+func (x *ListJoinTokensRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListJoinTokensRequest.ProtoReflect.Descriptor instead.
+func (*ListJoinTokensRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListJoinTokensRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListJoinTokensRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListJoinTokensResponse struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	JoinTokens []*JoinToken           `protobuf:"bytes,1,rep,name=join_tokens,json=joinTokens,proto3" json:"join_tokens,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListJoinTokensResponse) Reset() {
+	*x = ListJoinTokensResponse{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListJoinTokensResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListJoinTokensResponse) ProtoMessage() {}
+
+func (x *ListJoinTokensResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListJoinTokensResponse.ProtoReflect.Descriptor instead.
+func (*ListJoinTokensResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListJoinTokensResponse) GetJoinTokens() []*JoinToken {
+	if x != nil {
+		return x.JoinTokens
+	}
+	return nil
+}
+
+func (x *ListJoinTokensResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+type RevokeJoinTokenRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Refuses where the object has changed since. Empty: whatever its state.
+	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeJoinTokenRequest) Reset() {
+	*x = RevokeJoinTokenRequest{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeJoinTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeJoinTokenRequest) ProtoMessage() {}
+
+func (x *RevokeJoinTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeJoinTokenRequest.ProtoReflect.Descriptor instead.
+func (*RevokeJoinTokenRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *RevokeJoinTokenRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RevokeJoinTokenRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RevokeJoinTokenRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *RevokeJoinTokenRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+type RevokeJoinTokenResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	JoinToken     *JoinToken             `protobuf:"bytes,1,opt,name=join_token,json=joinToken,proto3" json:"join_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeJoinTokenResponse) Reset() {
+	*x = RevokeJoinTokenResponse{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeJoinTokenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeJoinTokenResponse) ProtoMessage() {}
+
+func (x *RevokeJoinTokenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeJoinTokenResponse.ProtoReflect.Descriptor instead.
+func (*RevokeJoinTokenResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *RevokeJoinTokenResponse) GetJoinToken() *JoinToken {
+	if x != nil {
+		return x.JoinToken
+	}
+	return nil
+}
+
 var File_tollgate_admin_v1_fleet_service_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\n" +
-	"%tollgate/admin/v1/fleet_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\x1ftollgate/admin/v1/key_set.proto\x1a\x1ctollgate/admin/v1/node.proto\x1a\"tollgate/admin/v1/permission.proto\"\xbe\x03\n" +
+	"%tollgate/admin/v1/fleet_service.proto\x12\x11tollgate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1dtollgate/admin/v1/epoch.proto\x1a\"tollgate/admin/v1/join_token.proto\x1a\x1ftollgate/admin/v1/key_set.proto\x1a\x1ctollgate/admin/v1/node.proto\x1a\"tollgate/admin/v1/permission.proto\"\xbe\x03\n" +
 	"\rFleetSettings\x12\x1d\n" +
 	"\x05fleet\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05fleet\x12\x19\n" +
 	"\x03env\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\x03env\x12M\n" +
@@ -1200,7 +1567,37 @@ const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<2\x00R\atimeout\"H\n" +
 	"\x14WaitForEpochResponse\x12\x1a\n" +
 	"\benforced\x18\x01 \x01(\x05R\benforced\x12\x14\n" +
-	"\x05total\x18\x02 \x01(\x05R\x05total2\xb0\b\n" +
+	"\x05total\x18\x02 \x01(\x05R\x05total\"\x87\x02\n" +
+	"\x16CreateJoinTokenRequest\x12\x1b\n" +
+	"\x04node\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x04node\x12\x1e\n" +
+	"\x04uses\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\x04uses\x12>\n" +
+	"\x03ttl\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x05\b\x80\x9a\x9e\x012\x02\b\x01R\x03ttl\x12\x18\n" +
+	"\areplace\x18\x04 \x01(\bR\areplace\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"n\n" +
+	"\x17CreateJoinTokenResponse\x12;\n" +
+	"\n" +
+	"join_token\x18\x01 \x01(\v2\x1c.tollgate.admin.v1.JoinTokenR\tjoinToken\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\"f\n" +
+	"\x15ListJoinTokensRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xd0\x0fR\tpageToken\"\x7f\n" +
+	"\x16ListJoinTokensResponse\x12=\n" +
+	"\vjoin_tokens\x18\x01 \x03(\v2\x1c.tollgate.admin.v1.JoinTokenR\n" +
+	"joinTokens\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa8\x01\n" +
+	"\x16RevokeJoinTokenRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\x02id\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12\x1b\n" +
+	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"V\n" +
+	"\x17RevokeJoinTokenResponse\x12;\n" +
+	"\n" +
+	"join_token\x18\x01 \x01(\v2\x1c.tollgate.admin.v1.JoinTokenR\tjoinToken2\xe9\v\n" +
 	"\fFleetService\x12p\n" +
 	"\tListNodes\x12#.tollgate.admin.v1.ListNodesRequest\x1a$.tollgate.admin.v1.ListNodesResponse\"\x18\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\v\x12\t/v1/nodes\x90\x02\x01\x12}\n" +
 	"\tDrainNode\x12#.tollgate.admin.v1.DrainNodeRequest\x1a$.tollgate.admin.v1.DrainNodeResponse\"%\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/nodes/{name}:drain\x12\x81\x01\n" +
@@ -1209,7 +1606,10 @@ const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\x10GetFleetSettings\x12*.tollgate.admin.v1.GetFleetSettingsRequest\x1a+.tollgate.admin.v1.GetFleetSettingsResponse\"!\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/fleet/settings\x90\x02\x01\x12\x9e\x01\n" +
 	"\x13UpdateFleetSettings\x12-.tollgate.admin.v1.UpdateFleetSettingsRequest\x1a..tollgate.admin.v1.UpdateFleetSettingsResponse\"(\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x1e:\bsettings2\x12/v1/fleet/settings\x12w\n" +
 	"\tGetKeySet\x12#.tollgate.admin.v1.GetKeySetRequest\x1a$.tollgate.admin.v1.GetKeySetResponse\"\x1f\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/fleet/keySet\x90\x02\x01\x12w\n" +
-	"\tSetKeySet\x12#.tollgate.admin.v1.SetKeySetRequest\x1a$.tollgate.admin.v1.SetKeySetResponse\"\x1f\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x15:\x01*\x1a\x10/v1/fleet/keySetB\xbb\x01\n" +
+	"\tSetKeySet\x12#.tollgate.admin.v1.SetKeySetRequest\x1a$.tollgate.admin.v1.SetKeySetResponse\"\x1f\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x15:\x01*\x1a\x10/v1/fleet/keySet\x12\x8d\x01\n" +
+	"\x0fCreateJoinToken\x12).tollgate.admin.v1.CreateJoinTokenRequest\x1a*.tollgate.admin.v1.CreateJoinTokenResponse\"#\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/fleet/joinTokens\x12\x8a\x01\n" +
+	"\x0eListJoinTokens\x12(.tollgate.admin.v1.ListJoinTokensRequest\x1a).tollgate.admin.v1.ListJoinTokensResponse\"#\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/fleet/joinTokens\x90\x02\x01\x12\x99\x01\n" +
+	"\x0fRevokeJoinToken\x12).tollgate.admin.v1.RevokeJoinTokenRequest\x1a*.tollgate.admin.v1.RevokeJoinTokenResponse\"/\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02%:\x01*\" /v1/fleet/joinTokens/{id}:revokeB\xbb\x01\n" +
 	"\x15com.tollgate.admin.v1B\x11FleetServiceProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (
@@ -1224,7 +1624,7 @@ func file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP() []byte {
 	return file_tollgate_admin_v1_fleet_service_proto_rawDescData
 }
 
-var file_tollgate_admin_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_tollgate_admin_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_tollgate_admin_v1_fleet_service_proto_goTypes = []any{
 	(*FleetSettings)(nil),               // 0: tollgate.admin.v1.FleetSettings
 	(*GetFleetSettingsRequest)(nil),     // 1: tollgate.admin.v1.GetFleetSettingsRequest
@@ -1244,56 +1644,73 @@ var file_tollgate_admin_v1_fleet_service_proto_goTypes = []any{
 	(*LostChange)(nil),                  // 15: tollgate.admin.v1.LostChange
 	(*WaitForEpochRequest)(nil),         // 16: tollgate.admin.v1.WaitForEpochRequest
 	(*WaitForEpochResponse)(nil),        // 17: tollgate.admin.v1.WaitForEpochResponse
-	(*durationpb.Duration)(nil),         // 18: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),       // 19: google.protobuf.FieldMask
-	(*Epoch)(nil),                       // 20: tollgate.admin.v1.Epoch
-	(*KeySet)(nil),                      // 21: tollgate.admin.v1.KeySet
-	(*Node)(nil),                        // 22: tollgate.admin.v1.Node
+	(*CreateJoinTokenRequest)(nil),      // 18: tollgate.admin.v1.CreateJoinTokenRequest
+	(*CreateJoinTokenResponse)(nil),     // 19: tollgate.admin.v1.CreateJoinTokenResponse
+	(*ListJoinTokensRequest)(nil),       // 20: tollgate.admin.v1.ListJoinTokensRequest
+	(*ListJoinTokensResponse)(nil),      // 21: tollgate.admin.v1.ListJoinTokensResponse
+	(*RevokeJoinTokenRequest)(nil),      // 22: tollgate.admin.v1.RevokeJoinTokenRequest
+	(*RevokeJoinTokenResponse)(nil),     // 23: tollgate.admin.v1.RevokeJoinTokenResponse
+	(*durationpb.Duration)(nil),         // 24: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),       // 25: google.protobuf.FieldMask
+	(*Epoch)(nil),                       // 26: tollgate.admin.v1.Epoch
+	(*KeySet)(nil),                      // 27: tollgate.admin.v1.KeySet
+	(*Node)(nil),                        // 28: tollgate.admin.v1.Node
+	(*JoinToken)(nil),                   // 29: tollgate.admin.v1.JoinToken
 }
 var file_tollgate_admin_v1_fleet_service_proto_depIdxs = []int32{
-	18, // 0: tollgate.admin.v1.FleetSettings.stale_after:type_name -> google.protobuf.Duration
-	18, // 1: tollgate.admin.v1.FleetSettings.grace_after:type_name -> google.protobuf.Duration
-	18, // 2: tollgate.admin.v1.FleetSettings.block_after:type_name -> google.protobuf.Duration
-	18, // 3: tollgate.admin.v1.FleetSettings.loan_horizon:type_name -> google.protobuf.Duration
+	24, // 0: tollgate.admin.v1.FleetSettings.stale_after:type_name -> google.protobuf.Duration
+	24, // 1: tollgate.admin.v1.FleetSettings.grace_after:type_name -> google.protobuf.Duration
+	24, // 2: tollgate.admin.v1.FleetSettings.block_after:type_name -> google.protobuf.Duration
+	24, // 3: tollgate.admin.v1.FleetSettings.loan_horizon:type_name -> google.protobuf.Duration
 	0,  // 4: tollgate.admin.v1.GetFleetSettingsResponse.settings:type_name -> tollgate.admin.v1.FleetSettings
 	0,  // 5: tollgate.admin.v1.UpdateFleetSettingsRequest.settings:type_name -> tollgate.admin.v1.FleetSettings
-	19, // 6: tollgate.admin.v1.UpdateFleetSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	25, // 6: tollgate.admin.v1.UpdateFleetSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
 	0,  // 7: tollgate.admin.v1.UpdateFleetSettingsResponse.settings:type_name -> tollgate.admin.v1.FleetSettings
-	20, // 8: tollgate.admin.v1.UpdateFleetSettingsResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	21, // 9: tollgate.admin.v1.GetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
-	21, // 10: tollgate.admin.v1.SetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
-	22, // 11: tollgate.admin.v1.ListNodesResponse.nodes:type_name -> tollgate.admin.v1.Node
-	22, // 12: tollgate.admin.v1.DrainNodeResponse.node:type_name -> tollgate.admin.v1.Node
-	20, // 13: tollgate.admin.v1.RecoverRulesResponse.database:type_name -> tollgate.admin.v1.Epoch
-	20, // 14: tollgate.admin.v1.RecoverRulesResponse.stream:type_name -> tollgate.admin.v1.Epoch
-	20, // 15: tollgate.admin.v1.RecoverRulesResponse.snapshot:type_name -> tollgate.admin.v1.Epoch
-	20, // 16: tollgate.admin.v1.RecoverRulesResponse.nodes:type_name -> tollgate.admin.v1.Epoch
+	26, // 8: tollgate.admin.v1.UpdateFleetSettingsResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	27, // 9: tollgate.admin.v1.GetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
+	27, // 10: tollgate.admin.v1.SetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
+	28, // 11: tollgate.admin.v1.ListNodesResponse.nodes:type_name -> tollgate.admin.v1.Node
+	28, // 12: tollgate.admin.v1.DrainNodeResponse.node:type_name -> tollgate.admin.v1.Node
+	26, // 13: tollgate.admin.v1.RecoverRulesResponse.database:type_name -> tollgate.admin.v1.Epoch
+	26, // 14: tollgate.admin.v1.RecoverRulesResponse.stream:type_name -> tollgate.admin.v1.Epoch
+	26, // 15: tollgate.admin.v1.RecoverRulesResponse.snapshot:type_name -> tollgate.admin.v1.Epoch
+	26, // 16: tollgate.admin.v1.RecoverRulesResponse.nodes:type_name -> tollgate.admin.v1.Epoch
 	15, // 17: tollgate.admin.v1.RecoverRulesResponse.lost_changes:type_name -> tollgate.admin.v1.LostChange
-	20, // 18: tollgate.admin.v1.RecoverRulesResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	20, // 19: tollgate.admin.v1.LostChange.epoch:type_name -> tollgate.admin.v1.Epoch
-	20, // 20: tollgate.admin.v1.WaitForEpochRequest.epoch:type_name -> tollgate.admin.v1.Epoch
-	18, // 21: tollgate.admin.v1.WaitForEpochRequest.timeout:type_name -> google.protobuf.Duration
-	9,  // 22: tollgate.admin.v1.FleetService.ListNodes:input_type -> tollgate.admin.v1.ListNodesRequest
-	11, // 23: tollgate.admin.v1.FleetService.DrainNode:input_type -> tollgate.admin.v1.DrainNodeRequest
-	13, // 24: tollgate.admin.v1.FleetService.RecoverRules:input_type -> tollgate.admin.v1.RecoverRulesRequest
-	16, // 25: tollgate.admin.v1.FleetService.WaitForEpoch:input_type -> tollgate.admin.v1.WaitForEpochRequest
-	1,  // 26: tollgate.admin.v1.FleetService.GetFleetSettings:input_type -> tollgate.admin.v1.GetFleetSettingsRequest
-	3,  // 27: tollgate.admin.v1.FleetService.UpdateFleetSettings:input_type -> tollgate.admin.v1.UpdateFleetSettingsRequest
-	5,  // 28: tollgate.admin.v1.FleetService.GetKeySet:input_type -> tollgate.admin.v1.GetKeySetRequest
-	7,  // 29: tollgate.admin.v1.FleetService.SetKeySet:input_type -> tollgate.admin.v1.SetKeySetRequest
-	10, // 30: tollgate.admin.v1.FleetService.ListNodes:output_type -> tollgate.admin.v1.ListNodesResponse
-	12, // 31: tollgate.admin.v1.FleetService.DrainNode:output_type -> tollgate.admin.v1.DrainNodeResponse
-	14, // 32: tollgate.admin.v1.FleetService.RecoverRules:output_type -> tollgate.admin.v1.RecoverRulesResponse
-	17, // 33: tollgate.admin.v1.FleetService.WaitForEpoch:output_type -> tollgate.admin.v1.WaitForEpochResponse
-	2,  // 34: tollgate.admin.v1.FleetService.GetFleetSettings:output_type -> tollgate.admin.v1.GetFleetSettingsResponse
-	4,  // 35: tollgate.admin.v1.FleetService.UpdateFleetSettings:output_type -> tollgate.admin.v1.UpdateFleetSettingsResponse
-	6,  // 36: tollgate.admin.v1.FleetService.GetKeySet:output_type -> tollgate.admin.v1.GetKeySetResponse
-	8,  // 37: tollgate.admin.v1.FleetService.SetKeySet:output_type -> tollgate.admin.v1.SetKeySetResponse
-	30, // [30:38] is the sub-list for method output_type
-	22, // [22:30] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	26, // 18: tollgate.admin.v1.RecoverRulesResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	26, // 19: tollgate.admin.v1.LostChange.epoch:type_name -> tollgate.admin.v1.Epoch
+	26, // 20: tollgate.admin.v1.WaitForEpochRequest.epoch:type_name -> tollgate.admin.v1.Epoch
+	24, // 21: tollgate.admin.v1.WaitForEpochRequest.timeout:type_name -> google.protobuf.Duration
+	24, // 22: tollgate.admin.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
+	29, // 23: tollgate.admin.v1.CreateJoinTokenResponse.join_token:type_name -> tollgate.admin.v1.JoinToken
+	29, // 24: tollgate.admin.v1.ListJoinTokensResponse.join_tokens:type_name -> tollgate.admin.v1.JoinToken
+	29, // 25: tollgate.admin.v1.RevokeJoinTokenResponse.join_token:type_name -> tollgate.admin.v1.JoinToken
+	9,  // 26: tollgate.admin.v1.FleetService.ListNodes:input_type -> tollgate.admin.v1.ListNodesRequest
+	11, // 27: tollgate.admin.v1.FleetService.DrainNode:input_type -> tollgate.admin.v1.DrainNodeRequest
+	13, // 28: tollgate.admin.v1.FleetService.RecoverRules:input_type -> tollgate.admin.v1.RecoverRulesRequest
+	16, // 29: tollgate.admin.v1.FleetService.WaitForEpoch:input_type -> tollgate.admin.v1.WaitForEpochRequest
+	1,  // 30: tollgate.admin.v1.FleetService.GetFleetSettings:input_type -> tollgate.admin.v1.GetFleetSettingsRequest
+	3,  // 31: tollgate.admin.v1.FleetService.UpdateFleetSettings:input_type -> tollgate.admin.v1.UpdateFleetSettingsRequest
+	5,  // 32: tollgate.admin.v1.FleetService.GetKeySet:input_type -> tollgate.admin.v1.GetKeySetRequest
+	7,  // 33: tollgate.admin.v1.FleetService.SetKeySet:input_type -> tollgate.admin.v1.SetKeySetRequest
+	18, // 34: tollgate.admin.v1.FleetService.CreateJoinToken:input_type -> tollgate.admin.v1.CreateJoinTokenRequest
+	20, // 35: tollgate.admin.v1.FleetService.ListJoinTokens:input_type -> tollgate.admin.v1.ListJoinTokensRequest
+	22, // 36: tollgate.admin.v1.FleetService.RevokeJoinToken:input_type -> tollgate.admin.v1.RevokeJoinTokenRequest
+	10, // 37: tollgate.admin.v1.FleetService.ListNodes:output_type -> tollgate.admin.v1.ListNodesResponse
+	12, // 38: tollgate.admin.v1.FleetService.DrainNode:output_type -> tollgate.admin.v1.DrainNodeResponse
+	14, // 39: tollgate.admin.v1.FleetService.RecoverRules:output_type -> tollgate.admin.v1.RecoverRulesResponse
+	17, // 40: tollgate.admin.v1.FleetService.WaitForEpoch:output_type -> tollgate.admin.v1.WaitForEpochResponse
+	2,  // 41: tollgate.admin.v1.FleetService.GetFleetSettings:output_type -> tollgate.admin.v1.GetFleetSettingsResponse
+	4,  // 42: tollgate.admin.v1.FleetService.UpdateFleetSettings:output_type -> tollgate.admin.v1.UpdateFleetSettingsResponse
+	6,  // 43: tollgate.admin.v1.FleetService.GetKeySet:output_type -> tollgate.admin.v1.GetKeySetResponse
+	8,  // 44: tollgate.admin.v1.FleetService.SetKeySet:output_type -> tollgate.admin.v1.SetKeySetResponse
+	19, // 45: tollgate.admin.v1.FleetService.CreateJoinToken:output_type -> tollgate.admin.v1.CreateJoinTokenResponse
+	21, // 46: tollgate.admin.v1.FleetService.ListJoinTokens:output_type -> tollgate.admin.v1.ListJoinTokensResponse
+	23, // 47: tollgate.admin.v1.FleetService.RevokeJoinToken:output_type -> tollgate.admin.v1.RevokeJoinTokenResponse
+	37, // [37:48] is the sub-list for method output_type
+	26, // [26:37] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_fleet_service_proto_init() }
@@ -1302,6 +1719,7 @@ func file_tollgate_admin_v1_fleet_service_proto_init() {
 		return
 	}
 	file_tollgate_admin_v1_epoch_proto_init()
+	file_tollgate_admin_v1_join_token_proto_init()
 	file_tollgate_admin_v1_key_set_proto_init()
 	file_tollgate_admin_v1_node_proto_init()
 	file_tollgate_admin_v1_permission_proto_init()
@@ -1311,7 +1729,7 @@ func file_tollgate_admin_v1_fleet_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_fleet_service_proto_rawDesc), len(file_tollgate_admin_v1_fleet_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -53,6 +53,15 @@ const (
 	FleetServiceGetKeySetProcedure = "/tollgate.admin.v1.FleetService/GetKeySet"
 	// FleetServiceSetKeySetProcedure is the fully-qualified name of the FleetService's SetKeySet RPC.
 	FleetServiceSetKeySetProcedure = "/tollgate.admin.v1.FleetService/SetKeySet"
+	// FleetServiceCreateJoinTokenProcedure is the fully-qualified name of the FleetService's
+	// CreateJoinToken RPC.
+	FleetServiceCreateJoinTokenProcedure = "/tollgate.admin.v1.FleetService/CreateJoinToken"
+	// FleetServiceListJoinTokensProcedure is the fully-qualified name of the FleetService's
+	// ListJoinTokens RPC.
+	FleetServiceListJoinTokensProcedure = "/tollgate.admin.v1.FleetService/ListJoinTokens"
+	// FleetServiceRevokeJoinTokenProcedure is the fully-qualified name of the FleetService's
+	// RevokeJoinToken RPC.
+	FleetServiceRevokeJoinTokenProcedure = "/tollgate.admin.v1.FleetService/RevokeJoinToken"
 )
 
 // FleetServiceClient is a client for the tollgate.admin.v1.FleetService service.
@@ -80,6 +89,13 @@ type FleetServiceClient interface {
 	// Brings a newer key set into force, on control planes and nodes. It has to be
 	// signed by the fleet's root, or by a root that this one has made its successor.
 	SetKeySet(context.Context, *v1.SetKeySetRequest) (*v1.SetKeySetResponse, error)
+	// Makes a token by which nodes join. The one string is in this answer and nowhere
+	// else.
+	CreateJoinToken(context.Context, *v1.CreateJoinTokenRequest) (*v1.CreateJoinTokenResponse, error)
+	// Lists join tokens without their secrets, ended ones too.
+	ListJoinTokens(context.Context, *v1.ListJoinTokensRequest) (*v1.ListJoinTokensResponse, error)
+	// Ends a join token for good, at once. Nodes that joined by it stay.
+	RevokeJoinToken(context.Context, *v1.RevokeJoinTokenRequest) (*v1.RevokeJoinTokenResponse, error)
 }
 
 // NewFleetServiceClient constructs a client for the tollgate.admin.v1.FleetService service. By
@@ -145,6 +161,25 @@ func NewFleetServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(fleetServiceMethods.ByName("SetKeySet")),
 			connect.WithClientOptions(opts...),
 		),
+		createJoinToken: connect.NewClient[v1.CreateJoinTokenRequest, v1.CreateJoinTokenResponse](
+			httpClient,
+			baseURL+FleetServiceCreateJoinTokenProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("CreateJoinToken")),
+			connect.WithClientOptions(opts...),
+		),
+		listJoinTokens: connect.NewClient[v1.ListJoinTokensRequest, v1.ListJoinTokensResponse](
+			httpClient,
+			baseURL+FleetServiceListJoinTokensProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("ListJoinTokens")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		revokeJoinToken: connect.NewClient[v1.RevokeJoinTokenRequest, v1.RevokeJoinTokenResponse](
+			httpClient,
+			baseURL+FleetServiceRevokeJoinTokenProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("RevokeJoinToken")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -158,6 +193,9 @@ type fleetServiceClient struct {
 	updateFleetSettings *connect.Client[v1.UpdateFleetSettingsRequest, v1.UpdateFleetSettingsResponse]
 	getKeySet           *connect.Client[v1.GetKeySetRequest, v1.GetKeySetResponse]
 	setKeySet           *connect.Client[v1.SetKeySetRequest, v1.SetKeySetResponse]
+	createJoinToken     *connect.Client[v1.CreateJoinTokenRequest, v1.CreateJoinTokenResponse]
+	listJoinTokens      *connect.Client[v1.ListJoinTokensRequest, v1.ListJoinTokensResponse]
+	revokeJoinToken     *connect.Client[v1.RevokeJoinTokenRequest, v1.RevokeJoinTokenResponse]
 }
 
 // ListNodes calls tollgate.admin.v1.FleetService.ListNodes.
@@ -232,6 +270,33 @@ func (c *fleetServiceClient) SetKeySet(ctx context.Context, req *v1.SetKeySetReq
 	return nil, err
 }
 
+// CreateJoinToken calls tollgate.admin.v1.FleetService.CreateJoinToken.
+func (c *fleetServiceClient) CreateJoinToken(ctx context.Context, req *v1.CreateJoinTokenRequest) (*v1.CreateJoinTokenResponse, error) {
+	response, err := c.createJoinToken.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListJoinTokens calls tollgate.admin.v1.FleetService.ListJoinTokens.
+func (c *fleetServiceClient) ListJoinTokens(ctx context.Context, req *v1.ListJoinTokensRequest) (*v1.ListJoinTokensResponse, error) {
+	response, err := c.listJoinTokens.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RevokeJoinToken calls tollgate.admin.v1.FleetService.RevokeJoinToken.
+func (c *fleetServiceClient) RevokeJoinToken(ctx context.Context, req *v1.RevokeJoinTokenRequest) (*v1.RevokeJoinTokenResponse, error) {
+	response, err := c.revokeJoinToken.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // FleetServiceHandler is an implementation of the tollgate.admin.v1.FleetService service.
 type FleetServiceHandler interface {
 	// Lists the nodes as they last reported themselves, in order of name.
@@ -257,6 +322,13 @@ type FleetServiceHandler interface {
 	// Brings a newer key set into force, on control planes and nodes. It has to be
 	// signed by the fleet's root, or by a root that this one has made its successor.
 	SetKeySet(context.Context, *v1.SetKeySetRequest) (*v1.SetKeySetResponse, error)
+	// Makes a token by which nodes join. The one string is in this answer and nowhere
+	// else.
+	CreateJoinToken(context.Context, *v1.CreateJoinTokenRequest) (*v1.CreateJoinTokenResponse, error)
+	// Lists join tokens without their secrets, ended ones too.
+	ListJoinTokens(context.Context, *v1.ListJoinTokensRequest) (*v1.ListJoinTokensResponse, error)
+	// Ends a join token for good, at once. Nodes that joined by it stay.
+	RevokeJoinToken(context.Context, *v1.RevokeJoinTokenRequest) (*v1.RevokeJoinTokenResponse, error)
 }
 
 // NewFleetServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -318,6 +390,25 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(fleetServiceMethods.ByName("SetKeySet")),
 		connect.WithHandlerOptions(opts...),
 	)
+	fleetServiceCreateJoinTokenHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceCreateJoinTokenProcedure,
+		svc.CreateJoinToken,
+		connect.WithSchema(fleetServiceMethods.ByName("CreateJoinToken")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceListJoinTokensHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceListJoinTokensProcedure,
+		svc.ListJoinTokens,
+		connect.WithSchema(fleetServiceMethods.ByName("ListJoinTokens")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceRevokeJoinTokenHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceRevokeJoinTokenProcedure,
+		svc.RevokeJoinToken,
+		connect.WithSchema(fleetServiceMethods.ByName("RevokeJoinToken")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tollgate.admin.v1.FleetService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case FleetServiceListNodesProcedure:
@@ -336,6 +427,12 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 			fleetServiceGetKeySetHandler.ServeHTTP(w, r)
 		case FleetServiceSetKeySetProcedure:
 			fleetServiceSetKeySetHandler.ServeHTTP(w, r)
+		case FleetServiceCreateJoinTokenProcedure:
+			fleetServiceCreateJoinTokenHandler.ServeHTTP(w, r)
+		case FleetServiceListJoinTokensProcedure:
+			fleetServiceListJoinTokensHandler.ServeHTTP(w, r)
+		case FleetServiceRevokeJoinTokenProcedure:
+			fleetServiceRevokeJoinTokenHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -375,4 +472,16 @@ func (UnimplementedFleetServiceHandler) GetKeySet(context.Context, *v1.GetKeySet
 
 func (UnimplementedFleetServiceHandler) SetKeySet(context.Context, *v1.SetKeySetRequest) (*v1.SetKeySetResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.FleetService.SetKeySet is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) CreateJoinToken(context.Context, *v1.CreateJoinTokenRequest) (*v1.CreateJoinTokenResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.FleetService.CreateJoinToken is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) ListJoinTokens(context.Context, *v1.ListJoinTokensRequest) (*v1.ListJoinTokensResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.FleetService.ListJoinTokens is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) RevokeJoinToken(context.Context, *v1.RevokeJoinTokenRequest) (*v1.RevokeJoinTokenResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.FleetService.RevokeJoinToken is not implemented"))
 }
