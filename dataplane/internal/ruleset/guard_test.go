@@ -151,6 +151,39 @@ func TestGuard_CountsOverAMinuteWhatNobodyConfirmed(t *testing.T) {
 	}
 }
 
+// Somebody's word about one licence is taken at once, however often it comes.
+func TestGuard_OneByOneIsNotCounted(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	n := s.node()
+	s.publish(1, licensees(200, nil)...)
+	for i := range 150 {
+		s.publish(uint64(2+i), each(i, 1, suspended)...)
+	}
+	n.enforces(1, 151)
+	n.refuses(map[string]float64{})
+}
+
+// A node that was away for long comes back by a snapshot, whatever happened meanwhile.
+func TestGuard_WhoWasAwayComesBack(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	dir := t.TempDir()
+	n := s.nodeOn(dir)
+	s.publish(1, licensees(200, nil)...)
+	n.enforces(1, 1)
+	n.Stop() // It has not heard that these are current.
+	s.nats.Wipe(t)
+	s.control = s.nats.Control(t)
+	s.control.MakeStreams()
+	for i := range uint64(300) {
+		s.extend(2 + i)
+	}
+	s.snapshotOf(301, licensees(200, nil), each(0, 150, suspended))
+	n = s.nodeOn(dir)
+	n.enforces(1, 301)
+}
+
 // What was refused is taken when the node's operator has looked at it; and a node that has done so starts from its disk as ever. A snapshot is no way
 // around.
 func TestGuard_AnOperatorConfirms(t *testing.T) {
@@ -160,6 +193,8 @@ func TestGuard_AnOperatorConfirms(t *testing.T) {
 	n := s.nodeOn(dir)
 	s.publish(1, licensees(200, nil)...)
 	n.enforces(1, 1)
+	n.Heartbeat(s.heartbeat(1))
+	n.isIn("fresh")
 	s.publish(2, each(0, 150, suspended)...)
 	n.refuses(map[string]float64{"guard": 1})
 	s.snapshotOf(2, licensees(200, nil), each(0, 150, suspended))
