@@ -30,7 +30,7 @@ func (s fleetService) RecoverRules(ctx context.Context, req *adminv1.RecoverRule
 		return nil, fmt.Errorf("encode what was found: %w", err)
 	}
 	highest := h.Highest()
-	done, err := s.licensing.Recover(ctx, res.GetNeeded() || req.GetForce(), licensing.Epoch(highest), found)
+	done, err := s.licensing.Recover(ctx, res.GetNeeded() || req.GetForce(), highest, found)
 	if err != nil {
 		return nil, err
 	}
