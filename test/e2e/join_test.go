@@ -57,7 +57,7 @@ func freePort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func (h *hand) command(t *testing.T, ctx context.Context, token string) (*exec.Cmd, *bytes.Buffer) {
+func (h *hand) command(ctx context.Context, t *testing.T, token string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
 	addr, ops := freePort(t), freePort(t)
 	h.proxyURL, h.ops = "http://"+addr, "http://"+ops
@@ -74,7 +74,7 @@ func (h *hand) command(t *testing.T, ctx context.Context, token string) (*exec.C
 // starts runs the node until the returned function stops it.
 func (h *hand) starts(t *testing.T, token string) (stop func()) {
 	t.Helper()
-	cmd, out := h.command(t, context.WithoutCancel(t.Context()), token)
+	cmd, out := h.command(context.WithoutCancel(t.Context()), t, token)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func (h *hand) refused(t *testing.T, token, why string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd, out := h.command(t, ctx, token)
+	cmd, out := h.command(ctx, t, token)
 	if err := cmd.Run(); err == nil || ctx.Err() != nil || !strings.Contains(out.String(), why) {
 		t.Errorf("want an end with %q: %v\n%s", why, err, out)
 	}

@@ -191,7 +191,7 @@ func (w *rulesWatch) heard(t *testing.T) beat {
 func forgeWith(t *testing.T, r system.Ready, watch *rulesWatch, stolen *envelope.Signer, epoch *adminv1.Epoch) {
 	t.Helper()
 	var last beat
-	for last.Heartbeat.GetNumber() != epoch.GetNumber() {
+	for last.GetNumber() != epoch.GetNumber() {
 		last = watch.heard(t)
 	}
 	sign := func(kind envelope.Kind, m proto.Message) []byte {

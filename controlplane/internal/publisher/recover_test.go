@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"tollgate/controlplane/internal/fleet"
-	"tollgate/controlplane/internal/licensing"
 	"tollgate/controlplane/internal/publisher"
 	"tollgate/dataplane/decision"
 )
