@@ -49,6 +49,9 @@ type Store struct {
 	missing decision.Epoch
 }
 
+// unknownGeneration is that of an epoch which is missing, and of which no more is known.
+const unknownGeneration = 1<<64 - 1
+
 // place is where a change set stands in the log.
 type place struct {
 	to           decision.Epoch
@@ -114,7 +117,7 @@ func (s *Store) openLog() error {
 		}
 		if err != nil {
 			if !errors.Is(err, errTorn) {
-				s.missing = decision.Epoch{Generation: 1<<64 - 1} // What follows is not known.
+				s.missing = decision.Epoch{Generation: unknownGeneration} // What follows is not known.
 			}
 			return f.Truncate(s.end)
 		}
@@ -170,7 +173,7 @@ func (s *Store) Lost(at decision.Epoch) {
 
 func (s *Store) lost(at decision.Epoch) {
 	s.missing = later(s.missing, at)
-	s.forget()
+	s.forgetAt(s.missing)
 }
 
 // Missing is the newest epoch that is enforced and of which this is not known to be here; zero: there is none. A snapshot at it or after it mends that.
@@ -200,12 +203,21 @@ func (s *Store) forget() {
 	s.end, s.kept, s.clean = 0, nil, decision.Epoch{}
 }
 
-// Forget removes everything: it is not to be trusted.
-func (s *Store) Forget() {
+// Forget removes everything, but that an epoch was enforced; zero: none is known to have been.
+func (s *Store) Forget(enforced decision.Epoch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.missing = decision.Epoch{}
+	s.forgetAt(enforced)
+}
+
+// forgetAt forgets, and keeps as least what was enforced: first, where there is room for it.
+func (s *Store) forgetAt(enforced decision.Epoch) {
+	err := s.keepLeast(enforced)
 	s.forget()
+	if err != nil {
+		_ = s.keepLeast(enforced) // There is room now, or this disk takes nothing.
+	}
 }
 
 // ChangeSets hands over what was appended, in order, until yield returns false.
@@ -315,7 +327,7 @@ func (s *Store) Begin(at decision.Epoch) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ahead := s.missing.Compare(at) > 0 && s.missing.Generation != 1<<64-1
+	ahead := s.missing.Compare(at) > 0 && s.missing.Generation != unknownGeneration
 	for _, n := range names {
 		ahead = ahead || isManifest(n) && epochNamed(n).Compare(at) > 0
 	}

@@ -87,6 +87,8 @@ func (f *Follower) restore(ctx context.Context) {
 		f.fresh.notBefore(floor)
 		defer f.resumeClock(floor)
 	}
+	least := d.Least()
+	f.fresh.noneBefore(least)
 	f.disk.restoring = true
 	defer func() {
 		f.disk.restoring = false
@@ -98,7 +100,7 @@ func (f *Follower) restore(ctx context.Context) {
 	newest, whole := d.Newest()
 	if newest == (decision.Epoch{}) {
 		if !whole {
-			d.Forget()
+			d.Forget(decision.Epoch{})
 		}
 		return
 	}
@@ -119,7 +121,9 @@ func (f *Follower) restore(ctx context.Context) {
 	}
 	if err != nil {
 		f.log.Error("the rules on disk are not whole: waiting for the control plane's", "error", err)
-		d.Forget()
+		// As far as it verified, it was enforced.
+		d.Forget(at)
+		f.fresh.noneBefore(at)
 		f.current.Store(nil)
 		f.frozen.Store(0)
 		clear(f.known)
@@ -140,7 +144,7 @@ func (f *Follower) restore(ctx context.Context) {
 	}
 	f.resumeClock(h.GetTime().AsTime().Add(age))
 	state, _ := f.Current()
-	trusted := clean || state.Settings().OfflineStart
+	trusted := (clean || state.Settings().OfflineStart) && at.Compare(least) >= 0
 	f.fresh.resume(h.GetTime().AsTime(), age, trusted, now)
 	f.disk.resumed.Store(int64(age))
 	f.disk.seen.Store(&raw)

@@ -384,6 +384,39 @@ func TestI6_WhatASnapshotOvertookIsNotServedAgain(t *testing.T) {
 	}
 }
 
+// Nor is what is older than it by any heartbeat, though it was all that is to be had: the disk says up to where rules were enforced.
+func TestI6_AfterAFullDiskNoOlderRulesAreServed(t *testing.T) {
+	t.Parallel()
+	s, dir := lived(t, nil, true)
+	s.down = false
+	disk := &wayward{Store: s.open(dir)}
+	n := s.nodeWith(disk)
+	n.Start()
+	s.t.Cleanup(n.Stop)
+	n.enforces(1, 4)
+	recorded := s.heartbeat(4)
+	disk.full.Store(true)
+	newer := s.extend(5, service("d", "http://d"))
+	s.control.Rules(newer)
+	n.enforces(1, 5)
+	killed := copyOf(t, dir)
+	n.Stop()
+
+	s.nats.Wipe(t)
+	s.control = s.nats.Control(t)
+	s.control.MakeStreams()
+	s.snapshot(4, settings(nil), service("a", "http://a"))
+	n = s.nodeOn(killed)
+	n.enforces(1, 4)
+	n.Heartbeat(recorded)
+	n.Heartbeat(s.heartbeat(4))
+	n.isIn("block")
+	s.control.Rules(newer)
+	n.enforces(1, 5)
+	n.Heartbeat(s.heartbeat(5))
+	n.isIn("fresh")
+}
+
 // A disk that was full for a while holds the rules again, though change sets went on.
 func TestDisk_AFullDiskIsMended(t *testing.T) {
 	t.Parallel()

@@ -66,6 +66,8 @@ type freshness struct {
 	// behind is since when newest is not enforced, or when that was last acted on; -1: it is.
 	behind int64
 	epoch  decision.Epoch
+	// least is the newest epoch that an earlier process is known to have enforced: by an older one nothing is current.
+	least decision.Epoch
 }
 
 func (f *freshness) start(c *clock.Clock) {
@@ -108,6 +110,15 @@ func (f *freshness) notBefore(date time.Time) {
 	f.steady = max(f.steady, date.UnixNano()-f.clock.Tick().UnixNano())
 }
 
+// noneBefore says that an epoch was enforced, and that no heartbeat of an older one counts.
+func (f *freshness) noneBefore(least decision.Epoch) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if least.Compare(f.least) > 0 {
+		f.least = least
+	}
+}
+
 // enforced notes the epoch in force, and its ages. A heartbeat that came before it may count now: that is returned.
 func (f *freshness) enforced(e decision.Epoch, a ages) (counts []byte) {
 	f.mu.Lock()
@@ -130,6 +141,9 @@ func (f *freshness) heartbeat(raw []byte, e decision.Epoch, signed time.Time, a 
 	at := came.UnixNano()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if e.Compare(f.least) < 0 {
+		return false, false, nil // Older than what was enforced: replayed, or the control plane has to recover.
+	}
 	lead := signed.UnixNano() - at
 	steady := time.Unix(0, f.steady+at)
 	near := func(t time.Time) bool { return t.Sub(signed).Abs() <= a.stale }
