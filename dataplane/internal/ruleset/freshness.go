@@ -155,11 +155,10 @@ func (f *freshness) heartbeat(raw []byte, e decision.Epoch, signed time.Time, a 
 	// A process that has just started knows no time but its own: recorded heartbeats must not make old rules fresh. Short ages
 	// must not turn a clock that is a little off into an outage.
 	if !f.heard && steady.Sub(signed) > max(defaultAges.grace, a.grace) {
-		return false, false, nil
+		return false, false, wrongTime(signed, "already", steady)
 	}
 	if latest := f.clock.Latest(); signed.Sub(latest) > farAhead {
-		return false, false, fmt.Errorf("a heartbeat was signed at %s, and it is not past %s: is the control plane's clock right, or this machine's?",
-			signed.UTC().Format(time.RFC3339), latest.UTC().Format(time.RFC3339))
+		return false, false, wrongTime(signed, "not past", latest)
 	}
 	if !f.heard || lead > f.lead {
 		f.lead = lead
@@ -184,6 +183,12 @@ func (f *freshness) heartbeat(raw []byte, e decision.Epoch, signed time.Time, a 
 	}
 	f.behind = at
 	return false, true, nil
+}
+
+// wrongTime is why a heartbeat does not count that was signed too far from what a node knows of time.
+func wrongTime(signed time.Time, is string, known time.Time) error {
+	return fmt.Errorf("a heartbeat was signed at %s, and it is %s %s: is the control plane's clock right, or this machine's?",
+		signed.UTC().Format(time.RFC3339), is, known.UTC().Format(time.RFC3339))
 }
 
 // openHeartbeat verifies a heartbeat, and counts what does not. Nil: it does not count.

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -39,6 +40,8 @@ type setup struct {
 	down bool
 	// source is a node's time; nil: the machine's.
 	source clock.Source
+	// said is where a node's log goes; nil: nowhere.
+	said io.Writer
 	// confirmed is what a node's operator has confirmed.
 	confirmed decision.Epoch
 	hashes    map[uint64][]byte
@@ -217,9 +220,13 @@ func (s *setup) idleNode() *node {
 	s.t.Helper()
 	reg, c := prometheus.NewRegistry(), s.clock()
 	b := s.nats.Node(s.t, "node-1")
+	logger := slog.New(slog.DiscardHandler)
+	if s.said != nil {
+		logger = slog.New(slog.NewTextHandler(s.said, nil))
+	}
 	f, err := ruleset.New(ruleset.Config{
 		Source: b, Verifier: s.verifier(),
-		Clock: c, Confirmed: s.confirmed, Logger: slog.New(slog.DiscardHandler), Metrics: reg,
+		Clock: c, Confirmed: s.confirmed, Logger: logger, Metrics: reg,
 	})
 	if err != nil {
 		s.t.Fatal(err)
