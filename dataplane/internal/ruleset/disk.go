@@ -144,6 +144,11 @@ func (f *Follower) restore(ctx context.Context) {
 	}
 	f.resumeClock(h.GetTime().AsTime().Add(age))
 	state, _ := f.Current()
+	// It counted, so what it names was enforced. A power cut may have taken the change sets that led there.
+	if named := (decision.Epoch{Generation: h.GetGeneration(), Number: h.GetNumber()}); named.Compare(least) > 0 {
+		least = named
+		f.fresh.noneBefore(least)
+	}
 	trusted := (clean || state.Settings().OfflineStart) && at.Compare(least) >= 0
 	f.fresh.resume(h.GetTime().AsTime(), age, trusted, now)
 	f.disk.resumed.Store(int64(age))

@@ -182,6 +182,30 @@ func TestI8_TheFleetMayAllowAnOfflineStart(t *testing.T) {
 	n.isIn("fresh")
 }
 
+// A power cut may take a change set, and leave the heartbeat by which its epoch was enforced: then what is left is older, and nobody may serve by it.
+func TestI6_AnOfflineStartByLessThanWasEnforcedIsNone(t *testing.T) {
+	t.Parallel()
+	s, dir := lived(t, func(s *rulesv1.Settings) { s.OfflineStart = true }, false)
+	log := filepath.Join(dir, "log")
+	info, err := os.Stat(log)
+	if err == nil {
+		err = os.Truncate(log, info.Size()-1)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := s.nodeOn(dir)
+	bustest.Eventually(t, "the disk was read", func() bool { return n.Vouched() != nil })
+	n.enforces(1, 3)
+	if n.State() != "block" {
+		t.Errorf("the rules are %s by what the disk says", n.State())
+	}
+	n.Heartbeat(s.heartbeat(3))
+	if n.State() != "block" {
+		t.Errorf("the rules are %s by a heartbeat of what is older", n.State())
+	}
+}
+
 // The age goes on while no process runs, and a clock that was set back revives nothing.
 func TestI6_RulesOnDiskGrowOld(t *testing.T) {
 	t.Parallel()
