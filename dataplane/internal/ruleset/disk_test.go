@@ -206,6 +206,31 @@ func TestI6_AnOfflineStartByLessThanWasEnforcedIsNone(t *testing.T) {
 	}
 }
 
+// Where a power cut has left nothing but that heartbeat, no older rules are served either.
+func TestI6_ALostDiskWithItsHeartbeatTakesNothingOlder(t *testing.T) {
+	t.Parallel()
+	s, dir := lived(t, nil, false)
+	for _, name := range listed(t, dir) {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.down = false
+	s.nats.Wipe(t)
+	s.control = s.nats.Control(t)
+	s.control.MakeStreams()
+	s.snapshot(2, settings(nil), service("a", "http://a"))
+	for range 2 {
+		n := s.nodeOn(dir)
+		n.enforces(1, 2)
+		n.Heartbeat(s.heartbeat(2))
+		if n.State() != "block" {
+			t.Errorf("the rules are %s", n.State())
+		}
+		n.Stop()
+	}
+}
+
 // The age goes on while no process runs, and a clock that was set back revives nothing.
 func TestI6_RulesOnDiskGrowOld(t *testing.T) {
 	t.Parallel()

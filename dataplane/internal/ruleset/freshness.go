@@ -245,7 +245,7 @@ func (f *Follower) hear(raw []byte, came time.Time) {
 	if h == nil {
 		return
 	}
-	at := decision.Epoch{Generation: h.GetGeneration(), Number: h.GetNumber()}
+	at := epochOf(h)
 	ages := defaultAges
 	if e := f.current.Load(); e != nil {
 		ages = e.ages
