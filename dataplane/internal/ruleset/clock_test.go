@@ -140,3 +140,21 @@ func TestFreshness_AClockThatStartsAheadIsSaid(t *testing.T) {
 		t.Errorf("it says %q", said.String())
 	}
 }
+
+// Two control planes whose clocks are far apart look like a broker that holds heartbeats back: the node grows stale, and says why.
+func TestFreshness_AHeartbeatFarBehindIsSaid(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	var said bytes.Buffer
+	s.said = &said
+	n := s.idleNode()
+	n.Heartbeat(s.heartbeat(1))
+	n.Heartbeat(s.heartbeatOf(1, time.Now().Add(-10*time.Second)))
+	if said.Len() > 0 {
+		t.Errorf("of one that is near it says %q", said.String())
+	}
+	n.Heartbeat(s.heartbeatOf(1, time.Now().Add(-20*time.Second)))
+	if !strings.Contains(said.String(), "a control plane's clock is behind another's") {
+		t.Errorf("it says %q", said.String())
+	}
+}

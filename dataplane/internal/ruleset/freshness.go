@@ -148,8 +148,12 @@ func (f *freshness) heartbeat(raw []byte, e decision.Epoch, signed time.Time, a 
 	steady := time.Unix(0, f.steady+at)
 	near := func(t time.Time) bool { return t.Sub(signed).Abs() <= a.stale }
 	// A broker that passes each on later than the one before lets the rules grow old, and none of them is a replay.
-	slowed := f.heard && time.Duration(f.lead-lead) > max(a.stale, defaultAges.stale)
-	if slowed && !near(steady) || !signed.After(f.signed) && !near(steady) && !near(f.signed.Add(time.Duration(at-f.signedAt))) {
+	late := time.Duration(f.lead - lead)
+	if f.heard && late > max(a.stale, defaultAges.stale) && !near(steady) {
+		return false, false, fmt.Errorf("a heartbeat came %s later than those before it: it was held back or recorded, or a control plane's clock is behind another's",
+			late.Round(time.Second))
+	}
+	if !signed.After(f.signed) && !near(steady) && !near(f.signed.Add(time.Duration(at-f.signedAt))) {
 		return false, false, nil // Replayed, or held back.
 	}
 	// A process that has just started knows no time but its own: recorded heartbeats must not make old rules fresh. Short ages
