@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,7 +54,7 @@ func (s *setup) nodeWith(disk ruleset.Disk) *node {
 	}
 	f, err := ruleset.New(ruleset.Config{
 		Source: source, Verifier: s.verifier(), Disk: disk,
-		Clock: c, Confirmed: s.confirmed, Logger: slog.New(slog.DiscardHandler), Metrics: reg,
+		Clock: c, Confirmed: s.confirmed, Logger: s.logger(), Metrics: reg,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -194,6 +193,8 @@ func TestI6_AnOfflineStartByLessThanWasEnforcedIsNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var said bytes.Buffer
+	s.said = &said
 	n := s.nodeOn(dir)
 	bustest.Eventually(t, "the disk was read", func() bool { return n.Vouched() != nil })
 	n.enforces(1, 3)
@@ -203,6 +204,10 @@ func TestI6_AnOfflineStartByLessThanWasEnforcedIsNone(t *testing.T) {
 	n.Heartbeat(s.heartbeat(3))
 	if n.State() != "block" {
 		t.Errorf("the rules are %s by a heartbeat of what is older", n.State())
+	}
+	n.Stop()
+	if !strings.Contains(said.String(), "a heartbeat names epoch 1.3, and 1.4 was enforced here before") {
+		t.Errorf("it says %q", said.String())
 	}
 }
 

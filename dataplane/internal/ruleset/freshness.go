@@ -142,7 +142,8 @@ func (f *freshness) heartbeat(raw []byte, e decision.Epoch, signed time.Time, a 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if e.Compare(f.least) < 0 {
-		return false, false, nil // Older than what was enforced: replayed, or the control plane has to recover.
+		return false, false, fmt.Errorf("a heartbeat names epoch %d.%d, and %d.%d was enforced here before: it was recorded, or the database was restored and `tollgate recover` is due",
+			e.Generation, e.Number, f.least.Generation, f.least.Number)
 	}
 	lead := signed.UnixNano() - at
 	steady := time.Unix(0, f.steady+at)

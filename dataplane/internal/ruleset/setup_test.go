@@ -215,18 +215,21 @@ func (s *setup) clock() *clock.Clock {
 	return clock.New(clock.System())
 }
 
+func (s *setup) logger() *slog.Logger {
+	if s.said == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(s.said, nil))
+}
+
 // idleNode hears heartbeats and does not follow yet.
 func (s *setup) idleNode() *node {
 	s.t.Helper()
 	reg, c := prometheus.NewRegistry(), s.clock()
 	b := s.nats.Node(s.t, "node-1")
-	logger := slog.New(slog.DiscardHandler)
-	if s.said != nil {
-		logger = slog.New(slog.NewTextHandler(s.said, nil))
-	}
 	f, err := ruleset.New(ruleset.Config{
 		Source: b, Verifier: s.verifier(),
-		Clock: c, Confirmed: s.confirmed, Logger: logger, Metrics: reg,
+		Clock: c, Confirmed: s.confirmed, Logger: s.logger(), Metrics: reg,
 	})
 	if err != nil {
 		s.t.Fatal(err)
