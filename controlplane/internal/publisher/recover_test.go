@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"tollgate/controlplane/internal/fleet"
-	"tollgate/controlplane/internal/licensing"
 	"tollgate/controlplane/internal/publisher"
 	"tollgate/dataplane/decision"
 )
@@ -32,7 +31,7 @@ func (p *plane) recover(t *testing.T, pub *publisher.Publisher) decision.Epoch {
 	h, err := pub.Heads(t.Context())
 	must(t, err)
 	top := h.Highest()
-	done, err := p.api.Recover(t.Context(), h.Ahead != "", licensing.Epoch(top), nil)
+	done, err := p.api.Recover(t.Context(), h.Ahead != "", top, nil)
 	must(t, err)
 	return decision.Epoch{Generation: done.Epoch.Generation, Number: done.Epoch.Number}
 }
