@@ -94,7 +94,7 @@ func (r *reports) take(node string, data []byte, now time.Time) error {
 	switch {
 	case n.Boot == "":
 		return errors.New("the report names no boot")
-	case strings.ContainsRune(n.Boot+n.Version+n.State, 0):
+	case strings.ContainsRune(n.Boot+n.Version+n.State+n.Refuses, 0):
 		// Postgres takes no such text, and would refuse the reports that are kept along with it.
 		return errors.New("the report holds a zero byte")
 	}

@@ -89,9 +89,10 @@ func TestReports_OneNodeCannotSpoilAnothers(t *testing.T) {
 		return encoded(t, &rulesv1.NodeStatus{Node: "node-1", Boot: "b", Number: report, State: "fresh", Report: report})
 	}
 	for name, bad := range map[string]*rulesv1.NodeStatus{
-		"another's name": {Node: "node-1", Boot: "b", Report: 99},
-		"no boot":        {Node: "node-2"},
-		"a zero byte":    {Node: "node-2", Boot: "b", Version: "v\x00", Report: 1},
+		"another's name":  {Node: "node-1", Boot: "b", Report: 99},
+		"no boot":         {Node: "node-2"},
+		"a zero byte":     {Node: "node-2", Boot: "b", Version: "v\x00", Report: 1},
+		"one in a reason": {Node: "node-2", Boot: "b", Refuses: "\x00", Report: 1},
 	} {
 		must(t, r.take("node-1", good(1), time.Now()))
 		if err := r.take("node-2", encoded(t, bad), time.Now()); err == nil {

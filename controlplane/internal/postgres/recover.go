@@ -27,6 +27,18 @@ func (o *Outbox) Proven(ctx context.Context) (decision.Epoch, []byte, int, error
 	return decision.Epoch{Generation: uint64(row.Generation), Number: uint64(row.Number)}, row.Hash, int(row.Nodes), nil
 }
 
+// Astray says whether change sets lead a node to another state than the one that was meant.
+func (o *Outbox) Astray(ctx context.Context) (astray bool, err error) {
+	err = o.db.read(ctx, func(ctx context.Context, q *query.Queries) (err error) {
+		astray, err = q.NodeAstray(ctx)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("read what nodes refuse: %w", err)
+	}
+	return astray, nil
+}
+
 // Instance is which Postgres this is, and which one was kept last.
 func (o *Outbox) Instance(ctx context.Context) (now, kept string, err error) {
 	err = o.db.read(ctx, func(ctx context.Context, q *query.Queries) error {

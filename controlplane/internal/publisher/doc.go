@@ -17,5 +17,8 @@
 // A node's word alone counts for nothing here, as whoever holds one node would stop all: it shows the signed heartbeat by which it is fresh. It says so through
 // the database, each second. Where the stream is empty, or Postgres is another instance than before, nodes that are known get time to do so first.
 //
-// One goroutine does all of it: Run. Heads may be called beside it.
+// A node that change sets lead to another state than the one that was meant cannot go on from there: where one reports that, a snapshot is made before
+// it is due.
+//
+// One goroutine does all of it: Run, which has another one make snapshots. Heads may be called beside it.
 package publisher

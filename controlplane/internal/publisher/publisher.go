@@ -32,6 +32,8 @@ type Store interface {
 	EnvelopeHash(ctx context.Context, at decision.Epoch) ([]byte, error)
 	// Proven is the newest epoch that a node has proved to enforce, with its envelope's hash, zero where none has; and how many nodes are known.
 	Proven(ctx context.Context) (at decision.Epoch, hash []byte, nodes int, err error)
+	// Astray says whether change sets lead a node to another state than the one that was meant. Only a snapshot leads it back.
+	Astray(ctx context.Context) (bool, error)
 	// Instance is which Postgres this is, and which one KeepState kept last; empty: none.
 	Instance(ctx context.Context) (now, kept string, err error)
 	// KeepState keeps why nothing is published, empty where it is, and the instance that was published from.
@@ -96,6 +98,8 @@ type Publisher struct {
 	making  bool
 	made    chan made
 	working sync.WaitGroup
+	// ledBack is when a snapshot was last made due because a node had gone astray.
+	ledBack time.Time
 	// led is since when this publisher leads.
 	led time.Time
 	// instance is the Postgres at work, empty while that is not known, and knownInstance the one that was published from last.
@@ -164,7 +168,7 @@ func (p *Publisher) lead(ctx context.Context, wake <-chan struct{}) {
 	}()
 	// While another led, the stream has moved.
 	p.tail, p.starting, p.due = tail{}, true, false
-	p.led, p.instance, p.stateKept = time.Now(), "", false
+	p.led, p.ledBack, p.instance, p.stateKept = time.Now(), time.Time{}, "", false
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
 		cancel()
@@ -256,6 +260,9 @@ func (p *Publisher) step(ctx context.Context, tick bool) error {
 	}
 	if !tick || !p.tail.known {
 		return nil
+	}
+	if err := p.leadBack(ctx, time.Now()); err != nil {
+		return err
 	}
 	p.snapshot(ctx)
 	return p.heartbeat(time.Now())

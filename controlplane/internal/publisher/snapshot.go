@@ -44,6 +44,23 @@ func parseName(name string) (e decision.Epoch, manifest, ok bool) {
 	return decision.Epoch{Generation: g, Number: n}, len(parts) == 2, err1 == nil && err2 == nil
 }
 
+// leadBackEvery is how often a node that has gone astray gets a snapshot: making one reads the whole rule state.
+const leadBackEvery = time.Minute
+
+// leadBack makes a snapshot due where a node has gone astray and none is newer than what it may have: in a fleet in which little changes the next one
+// could be days away.
+func (p *Publisher) leadBack(ctx context.Context, now time.Time) error {
+	if p.due || p.making || p.tail.snapshot.Compare(p.tail.epoch) >= 0 || now.Sub(p.ledBack) < leadBackEvery {
+		return nil
+	}
+	astray, err := p.store.Astray(ctx)
+	if err == nil && astray {
+		p.log.Warn("change sets lead a node to another state than the one that was meant: making a snapshot for it")
+		p.due, p.ledBack = true, now
+	}
+	return err
+}
+
 // made is how the making of a snapshot ended.
 type made struct {
 	at  decision.Epoch

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"tollgate/controlplane/internal/fleet"
 	"tollgate/controlplane/internal/licensing"
 	"tollgate/dataplane/decision"
 	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
@@ -98,4 +99,19 @@ func TestPublisher_MakesABrokenSnapshotAgain(t *testing.T) {
 		return m != nil && len(p.names(t)) == 1+len(m.GetChunkSha256())
 	})
 	p.records(t, p.snapshots(t)[epoch.Number])
+}
+
+// A node that change sets lead to another state than the one that was meant is led back by a snapshot, long before the next one would be made.
+func TestI6_ANodeThatWentAstrayGetsASnapshot(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	first := p.write(t, 1, "a")
+	p.run(t, false)
+	until(t, "a snapshot", func() bool { return p.snapshots(t)[first.Number] != nil })
+	epoch := p.write(t, 2, "b")
+	p.await(t, epoch)
+	must(t, fleet.NewService(p.db.Nodes()).Report(t.Context(), fleet.Node{
+		Name: "node-1", Boot: "b", Report: 1, State: "stale", Epoch: first, Refuses: "hash",
+	}))
+	until(t, "a newer one", func() bool { return p.snapshots(t)[epoch.Number] != nil })
 }

@@ -24,7 +24,9 @@ type exchange struct {
 	decided   time.Time // The date of the decision.
 	verdict   decision.Verdict
 	malformed flaw // Of a request that is malformed.
-	entry     record.Decision
+	// identified is the state by which the caller was.
+	identified *decision.State
+	entry      record.Decision
 
 	// Of a request that is forwarded.
 	settings       *decision.Settings

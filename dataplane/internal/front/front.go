@@ -104,6 +104,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		req.Malformed = true
 	} else if state != nil {
 		f.identity.Identify(&req, r.Header, state)
+		x.identified = state
 	}
 	state = f.decide(r.Context(), x, state, &req)
 	if x.verdict.Outcome != decision.Forward {
@@ -139,6 +140,12 @@ func (f *Front) decide(ctx context.Context, x *exchange, state *decision.State, 
 			return state
 		}
 		state, req.Age = f.rules.Current()
+		if state != x.identified {
+			// Who calls is for the rules to say that decide.
+			f.identity.Identify(req, x.request.Header, state)
+			x.identified = state
+			x.setBase(state)
+		}
 	}
 }
 

@@ -4,6 +4,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"tollgate/dataplane/apikey"
+	"tollgate/dataplane/decision"
 )
 
 func TestI12_ImportedKeyForwardsAndStaysHere(t *testing.T) {
@@ -28,5 +31,37 @@ func TestI12_ImportedKeyForwardsAndStaysHere(t *testing.T) {
 				t.Errorf("%s: the upstream got the key in %s", name, field)
 			}
 		}
+	}
+}
+
+// While a request waits for the lender its key may be imported anew, under another id: it is identified by the rules that decide.
+func TestI6_AfterWaitingTheKeyIsReadByTheRulesThatDecide(t *testing.T) {
+	t.Parallel()
+	h := setup(t, nil)
+	const key = "sk_former_0123456789"
+	hash := apikey.HashImported(pepper, apikey.Sum(key))
+	before, _ := h.rules.Current()
+	build := func(number uint64, change func(*decision.Editor)) *decision.State {
+		e := decision.Edit(before)
+		change(e)
+		s, err := e.Build(decision.Epoch{Generation: 1, Number: number})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	before = build(8, func(e *decision.Editor) {
+		e.SetCredential(&decision.Credential{ID: "key_first", License: "lic_free", Hash: hash, Imported: true})
+	})
+	after := build(9, func(e *decision.Editor) {
+		e.RemoveCredential("key_first")
+		e.SetCredential(&decision.Credential{ID: "key_second", License: "lic_free", Hash: hash, Imported: true})
+	})
+	h.rules.set(before, decision.AgeFresh)
+	h.bank.mu.Lock()
+	h.bank.waiting = func() { h.rules.set(after, decision.AgeFresh) }
+	h.bank.mu.Unlock()
+	if res := h.get("", "/hello", header("X-Api-Key", key)); res.StatusCode != http.StatusOK {
+		t.Errorf("%d %s", res.StatusCode, res.body)
 	}
 }

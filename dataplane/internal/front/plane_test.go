@@ -42,7 +42,8 @@ type bank struct {
 	hold     chan struct{} // Answers wait until it is closed.
 	unspent  []decision.Charge
 	renewed  int
-	asked    int // Calls of Wait.
+	asked    int    // Calls of Wait.
+	waiting  func() // Is called by Wait.
 }
 
 func (b *bank) Account(license string) *decision.Account {
@@ -60,8 +61,11 @@ func (b *bank) Wait(ctx context.Context, license string, units int64) error {
 	a := b.Account(license)
 	b.mu.Lock()
 	b.asked++
-	hold, err := b.hold, b.err
+	hold, err, waiting := b.hold, b.err, b.waiting
 	b.mu.Unlock()
+	if waiting != nil {
+		waiting()
+	}
 	if hold != nil {
 		select {
 		case <-hold:

@@ -6,6 +6,8 @@
 //	<dir>/log                       the change sets after it, as they came
 //	<dir>/heartbeat                 the last heartbeat that said that the rules were current, behind its age when that was last looked at
 //	<dir>/frozen                    the generation of which nothing more is to be taken
+//	<dir>/least                     the newest epoch that was enforced when rules were dropped: whoever begins anew begins with no older one
+//	<dir>/floor                     a date which the node's does not fall behind any more
 //	<dir>/clean                     what the last process enforced, where it ended as it should and all that is here
 //
 // Everything is kept as it was signed, and whoever loads it verifies it like anything else: this package says what was
@@ -19,8 +21,8 @@
 //
 // # Failure
 //
-// A change set, or a snapshot, that is enforced and cannot be written leaves a hole. What is on disk is older: it is removed if that is possible. What is
-// appended from then on counts when a snapshot at or after the hole is there; until then the process does not end clean: the next one knows that it
+// A change set, or a snapshot, that is enforced and cannot be written leaves a hole. What is on disk is older: it is removed if that is possible, and least says
+// what was enforced. What is appended from then on counts when a snapshot at or after the hole is there; until then the process does not end clean: the next one knows that it
 // may have enforced more than it left.
 //
 // All methods may be called from any goroutine; they block on the disk.

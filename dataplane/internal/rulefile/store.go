@@ -2,14 +2,12 @@ package rulefile
 
 import (
 	"bufio"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -48,6 +46,9 @@ type Store struct {
 	// missing is the newest epoch that could not be appended; zero: none.
 	missing decision.Epoch
 }
+
+// unknownGeneration is that of an epoch which is missing, and of which no more is known.
+const unknownGeneration = 1<<64 - 1
 
 // place is where a change set stands in the log.
 type place struct {
@@ -114,7 +115,7 @@ func (s *Store) openLog() error {
 		}
 		if err != nil {
 			if !errors.Is(err, errTorn) {
-				s.missing = decision.Epoch{Generation: 1<<64 - 1} // What follows is not known.
+				s.missing = decision.Epoch{Generation: unknownGeneration} // What follows is not known.
 			}
 			return f.Truncate(s.end)
 		}
@@ -170,7 +171,7 @@ func (s *Store) Lost(at decision.Epoch) {
 
 func (s *Store) lost(at decision.Epoch) {
 	s.missing = later(s.missing, at)
-	s.forget()
+	s.forgetAt(s.missing)
 }
 
 // Missing is the newest epoch that is enforced and of which this is not known to be here; zero: there is none. A snapshot at it or after it mends that.
@@ -200,12 +201,21 @@ func (s *Store) forget() {
 	s.end, s.kept, s.clean = 0, nil, decision.Epoch{}
 }
 
-// Forget removes everything: it is not to be trusted.
-func (s *Store) Forget() {
+// Forget removes everything, but that an epoch was enforced; zero: none is known to have been.
+func (s *Store) Forget(enforced decision.Epoch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.missing = decision.Epoch{}
+	s.forgetAt(enforced)
+}
+
+// forgetAt forgets, and keeps as least what was enforced: first, where there is room for it.
+func (s *Store) forgetAt(enforced decision.Epoch) {
+	err := s.keepLeast(enforced)
 	s.forget()
+	if err != nil {
+		_ = s.keepLeast(enforced) // There is room now, or this disk takes nothing.
+	}
 }
 
 // ChangeSets hands over what was appended, in order, until yield returns false.
@@ -251,92 +261,6 @@ func (s *Store) Logged() (bytes int64, changeSets int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.end, len(s.kept)
-}
-
-// Snapshots are the names of all objects of snapshots.
-func (s *Store) Snapshots(context.Context) ([]string, error) { return s.names() }
-
-func (s *Store) names() ([]string, error) {
-	entries, err := os.ReadDir(s.dir)
-	if err != nil {
-		return nil, fmt.Errorf("list the snapshots on disk: %w", err)
-	}
-	var names []string
-	for _, e := range entries {
-		if epochNamed(e.Name()) != (decision.Epoch{}) {
-			names = append(names, e.Name())
-		}
-	}
-	return names, nil
-}
-
-// isManifest tells a snapshot's manifest from its chunks.
-func isManifest(name string) bool { return strings.Count(name, ".") == 1 }
-
-// epochNamed is the epoch of a snapshot's object; zero where the name is another's.
-func epochNamed(name string) decision.Epoch {
-	parts := strings.Split(name, ".")
-	if len(parts) < 2 {
-		return decision.Epoch{}
-	}
-	g, err1 := strconv.ParseUint(parts[0], 10, 64)
-	n, err2 := strconv.ParseUint(parts[1], 10, 64)
-	if err1 != nil || err2 != nil {
-		return decision.Epoch{}
-	}
-	return decision.Epoch{Generation: g, Number: n}
-}
-
-// Snapshot is one object of a snapshot.
-func (s *Store) Snapshot(_ context.Context, name string) ([]byte, error) {
-	if epochNamed(name) == (decision.Epoch{}) || strings.ContainsRune(name, filepath.Separator) {
-		return nil, fmt.Errorf("%q is no snapshot's object", name)
-	}
-	return s.readFile(name)
-}
-
-// Put keeps one object of a snapshot: it is on disk when Put returns. The manifest comes last.
-func (s *Store) Put(name string, object []byte) error {
-	if epochNamed(name) == (decision.Epoch{}) || strings.ContainsRune(name, filepath.Separator) {
-		return fmt.Errorf("%q is no snapshot's object", name)
-	}
-	return s.writeFile(name, object, true)
-}
-
-// errBehind is why a snapshot is not what the next process begins with.
-var errBehind = errors.New("the snapshot is older than what was enforced")
-
-// Begin drops what is older than a snapshot that was put whole: other snapshots, and the change sets up to it. One that is older than what was
-// enforced is dropped itself.
-func (s *Store) Begin(at decision.Epoch) error {
-	names, err := s.names()
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ahead := s.missing.Compare(at) > 0 && s.missing.Generation != 1<<64-1
-	for _, n := range names {
-		ahead = ahead || isManifest(n) && epochNamed(n).Compare(at) > 0
-	}
-	if ahead {
-		for _, n := range names {
-			if epochNamed(n) == at {
-				_ = os.Remove(s.path(n)) // It must not be what the next process begins with.
-			}
-		}
-		return errBehind
-	}
-	if err := s.cutLog(at); err != nil {
-		return fmt.Errorf("cut the change sets on disk: %w", err)
-	}
-	s.missing = decision.Epoch{}
-	for _, n := range names {
-		if epochNamed(n) != at {
-			err = errors.Join(err, os.Remove(s.path(n)))
-		}
-	}
-	return err
 }
 
 // cutLog makes a log of the change sets after an epoch.

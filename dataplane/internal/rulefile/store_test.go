@@ -141,7 +141,7 @@ func TestStore_BeginsWithANewerSnapshot(t *testing.T) {
 		}
 		s = open(t, dir, nil)
 	}
-	s.Forget()
+	s.Forget(decision.Epoch{})
 	if e, _ := s.Newest(); e != (decision.Epoch{}) || len(changes(t, s)) != 0 {
 		t.Errorf("forgotten, and yet %v", e)
 	}
@@ -297,8 +297,25 @@ func TestStore_AFreezeOutlivesWhatIsDropped(t *testing.T) {
 		t.Errorf("%d is frozen", g)
 	}
 	must(t, s.Freeze(3))
-	s.Forget()
+	s.Forget(decision.Epoch{})
 	if g := open(t, dir, bytes.Repeat([]byte{7}, 32)).Frozen(); g != 3 {
 		t.Errorf("%d is frozen", g)
+	}
+}
+
+// What was enforced is known where the rules of it are gone.
+func TestI6_TheEpochOutlivesRulesThatAreDropped(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir, bytes.Repeat([]byte{7}, 32))
+	fill(t, s)
+	if at := s.Least(); at != (decision.Epoch{}) {
+		t.Errorf("nothing was dropped, and yet %v", at)
+	}
+	s.Lost(epoch(20))
+	s.Lost(epoch(17))
+	s.Forget(epoch(12))
+	if at := open(t, dir, bytes.Repeat([]byte{7}, 32)).Least(); at != epoch(20) {
+		t.Errorf("at least %v, want 1.20", at)
 	}
 }

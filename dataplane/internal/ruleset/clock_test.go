@@ -1,6 +1,8 @@
 package ruleset_test
 
 import (
+	"bytes"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -119,4 +121,40 @@ func TestFreshness_AHeartbeatFarAheadDoesNotCount(t *testing.T) {
 	n.Heartbeat(s.heartbeat(1))
 	n.isIn("fresh")
 	n.isAtLeast(time.Now().Add(22 * time.Hour))
+}
+
+// A node whose clock is so far ahead that what it hears might be a recording stays blocked, and says why.
+func TestFreshness_AClockThatStartsAheadIsSaid(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	source := &setClock{Source: clock.System()}
+	source.off.Store(int64(20 * time.Minute))
+	var said bytes.Buffer
+	s.source, s.said = source, &said
+	n := s.idleNode()
+	n.Heartbeat(s.heartbeat(1))
+	if n.State() != "block" {
+		t.Errorf("the rules are %s", n.State())
+	}
+	if !strings.Contains(said.String(), "is the control plane's clock right, or this machine's?") {
+		t.Errorf("it says %q", said.String())
+	}
+}
+
+// Two control planes whose clocks are far apart look like a broker that holds heartbeats back: the node grows stale, and says why.
+func TestFreshness_AHeartbeatFarBehindIsSaid(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	var said bytes.Buffer
+	s.said = &said
+	n := s.idleNode()
+	n.Heartbeat(s.heartbeat(1))
+	n.Heartbeat(s.heartbeatOf(1, time.Now().Add(-10*time.Second)))
+	if said.Len() > 0 {
+		t.Errorf("of one that is near it says %q", said.String())
+	}
+	n.Heartbeat(s.heartbeatOf(1, time.Now().Add(-20*time.Second)))
+	if !strings.Contains(said.String(), "a control plane's clock is behind another's") {
+		t.Errorf("it says %q", said.String())
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tollgate/dataplane/decision"
+	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
 )
 
 // kept is what a Follower has on disk, if it has one.
@@ -87,6 +88,17 @@ func (f *Follower) restore(ctx context.Context) {
 		f.fresh.notBefore(floor)
 		defer f.resumeClock(floor)
 	}
+	least := d.Least()
+	raw, age, clean := d.LastSeen()
+	var seen *rulesv1.Heartbeat
+	if raw != nil {
+		seen = f.openHeartbeat(raw)
+	}
+	if seen != nil {
+		// It counted, so what it names was enforced, and may be all that a power cut has left of that.
+		least = later(least, epochOf(seen))
+	}
+	f.fresh.noneBefore(least)
 	f.disk.restoring = true
 	defer func() {
 		f.disk.restoring = false
@@ -97,8 +109,8 @@ func (f *Follower) restore(ctx context.Context) {
 	}()
 	newest, whole := d.Newest()
 	if newest == (decision.Epoch{}) {
-		if !whole {
-			d.Forget()
+		if !whole || raw != nil {
+			d.Forget(least)
 		}
 		return
 	}
@@ -119,7 +131,10 @@ func (f *Follower) restore(ctx context.Context) {
 	}
 	if err != nil {
 		f.log.Error("the rules on disk are not whole: waiting for the control plane's", "error", err)
-		d.Forget()
+		// As far as it verified, it was enforced.
+		least = later(least, at)
+		d.Forget(least)
+		f.fresh.noneBefore(least)
 		f.current.Store(nil)
 		f.frozen.Store(0)
 		clear(f.known)
@@ -128,24 +143,34 @@ func (f *Follower) restore(ctx context.Context) {
 		return
 	}
 	f.diskDid(nil)
-	raw, age, clean := d.LastSeen()
 	if raw == nil {
 		f.log.Info("took the rules on disk", "generation", at.Generation, "number", at.Number, "serves_offline", false)
 		return
 	}
 	now := f.clock.Wall()
-	h := f.openHeartbeat(raw)
-	if h == nil {
+	if seen == nil {
 		return
 	}
-	f.resumeClock(h.GetTime().AsTime().Add(age))
+	signed := seen.GetTime().AsTime()
+	f.resumeClock(signed.Add(age))
 	state, _ := f.Current()
-	trusted := clean || state.Settings().OfflineStart
-	f.fresh.resume(h.GetTime().AsTime(), age, trusted, now)
+	trusted := (clean || state.Settings().OfflineStart) && at.Compare(least) >= 0
+	f.fresh.resume(signed, age, trusted, now)
 	f.disk.resumed.Store(int64(age))
 	f.disk.seen.Store(&raw)
 	f.disk.proven.Store(trusted)
-	f.log.Info("took the rules on disk", "generation", at.Generation, "number", at.Number, "seen", h.GetTime().AsTime(), "serves_offline", trusted)
+	f.log.Info("took the rules on disk", "generation", at.Generation, "number", at.Number, "seen", signed, "serves_offline", trusted)
+}
+
+func epochOf(h *rulesv1.Heartbeat) decision.Epoch {
+	return decision.Epoch{Generation: h.GetGeneration(), Number: h.GetNumber()}
+}
+
+func later(a, b decision.Epoch) decision.Epoch {
+	if a.Compare(b) > 0 {
+		return a
+	}
+	return b
 }
 
 // unchanged leaves the disk as clean as it was.

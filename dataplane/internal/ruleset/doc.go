@@ -46,7 +46,9 @@
 // the last process said that it left. The last heartbeat that counted is there, too, with its age: no older one counts again, and a clock that was set
 // back makes it no younger. After a process that
 // ended as it should, the rules are as old as it says, and the node serves by them as their age allows. After any other end it may be that more
-// was enforced than is left, on a disk that its host has rolled back: the node waits for one heartbeat, unless the fleet's settings allow an offline start.
+// was enforced than is left, on a disk that its host has rolled back: the node waits for one heartbeat, unless the fleet's settings allow an offline start, and
+// the disk's last heartbeat names no epoch that is not there any more.
+// Where its rules were dropped, as a full disk's are, the disk still says up to which epoch they were enforced, and no heartbeat of an older one counts.
 // While it reads its disk no heartbeat counts. A generation that was frozen stays so.
 // A disk that fails is said and counted, and stops no change from being enforced. When it takes what is written again, the next snapshot that holds
 // all that it missed makes it whole.

@@ -66,6 +66,8 @@ type freshness struct {
 	// behind is since when newest is not enforced, or when that was last acted on; -1: it is.
 	behind int64
 	epoch  decision.Epoch
+	// least is the newest epoch that an earlier process is known to have enforced: by an older one nothing is current.
+	least decision.Epoch
 }
 
 func (f *freshness) start(c *clock.Clock) {
@@ -108,6 +110,15 @@ func (f *freshness) notBefore(date time.Time) {
 	f.steady = max(f.steady, date.UnixNano()-f.clock.Tick().UnixNano())
 }
 
+// noneBefore says that an epoch was enforced, and that no heartbeat of an older one counts.
+func (f *freshness) noneBefore(least decision.Epoch) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if least.Compare(f.least) > 0 {
+		f.least = least
+	}
+}
+
 // enforced notes the epoch in force, and its ages. A heartbeat that came before it may count now: that is returned.
 func (f *freshness) enforced(e decision.Epoch, a ages) (counts []byte) {
 	f.mu.Lock()
@@ -130,22 +141,29 @@ func (f *freshness) heartbeat(raw []byte, e decision.Epoch, signed time.Time, a 
 	at := came.UnixNano()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if e.Compare(f.least) < 0 {
+		return false, false, fmt.Errorf("a heartbeat names epoch %d.%d, and %d.%d was enforced here before: it was recorded, or the database was restored and `tollgate recover` is due",
+			e.Generation, e.Number, f.least.Generation, f.least.Number)
+	}
 	lead := signed.UnixNano() - at
 	steady := time.Unix(0, f.steady+at)
 	near := func(t time.Time) bool { return t.Sub(signed).Abs() <= a.stale }
 	// A broker that passes each on later than the one before lets the rules grow old, and none of them is a replay.
-	slowed := f.heard && time.Duration(f.lead-lead) > max(a.stale, defaultAges.stale)
-	if slowed && !near(steady) || !signed.After(f.signed) && !near(steady) && !near(f.signed.Add(time.Duration(at-f.signedAt))) {
+	late := time.Duration(f.lead - lead)
+	if f.heard && late > max(a.stale, defaultAges.stale) && !near(steady) {
+		return false, false, fmt.Errorf("a heartbeat came %s later than those before it: it was held back or recorded, or a control plane's clock is behind another's",
+			late.Round(time.Second))
+	}
+	if !signed.After(f.signed) && !near(steady) && !near(f.signed.Add(time.Duration(at-f.signedAt))) {
 		return false, false, nil // Replayed, or held back.
 	}
 	// A process that has just started knows no time but its own: recorded heartbeats must not make old rules fresh. Short ages
 	// must not turn a clock that is a little off into an outage.
 	if !f.heard && steady.Sub(signed) > max(defaultAges.grace, a.grace) {
-		return false, false, nil
+		return false, false, wrongTime(signed, "already", steady)
 	}
 	if latest := f.clock.Latest(); signed.Sub(latest) > farAhead {
-		return false, false, fmt.Errorf("a heartbeat was signed at %s, and it is not past %s: is the control plane's clock right, or this machine's?",
-			signed.UTC().Format(time.RFC3339), latest.UTC().Format(time.RFC3339))
+		return false, false, wrongTime(signed, "not past", latest)
 	}
 	if !f.heard || lead > f.lead {
 		f.lead = lead
@@ -170,6 +188,12 @@ func (f *freshness) heartbeat(raw []byte, e decision.Epoch, signed time.Time, a 
 	}
 	f.behind = at
 	return false, true, nil
+}
+
+// wrongTime is why a heartbeat does not count that was signed too far from what a node knows of time.
+func wrongTime(signed time.Time, is string, known time.Time) error {
+	return fmt.Errorf("a heartbeat was signed at %s, and it is %s %s: is the control plane's clock right, or this machine's?",
+		signed.UTC().Format(time.RFC3339), is, known.UTC().Format(time.RFC3339))
 }
 
 // openHeartbeat verifies a heartbeat, and counts what does not. Nil: it does not count.
@@ -226,7 +250,7 @@ func (f *Follower) hear(raw []byte, came time.Time) {
 	if h == nil {
 		return
 	}
-	at := decision.Epoch{Generation: h.GetGeneration(), Number: h.GetNumber()}
+	at := epochOf(h)
 	ages := defaultAges
 	if e := f.current.Load(); e != nil {
 		ages = e.ages

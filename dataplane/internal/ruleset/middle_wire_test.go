@@ -198,7 +198,7 @@ func (m *mortal) Freeze(generation uint64) error {
 	return m.do(func() error { return m.Store.Freeze(generation) })
 }
 
-func (m *mortal) Forget() { _ = m.do(func() error { m.Store.Forget(); return nil }) }
+func (m *mortal) Forget(at decision.Epoch) { _ = m.do(func() error { m.Store.Forget(at); return nil }) }
 
 func (m *mortal) Lost(at decision.Epoch) { _ = m.do(func() error { m.Store.Lost(at); return nil }) }
 

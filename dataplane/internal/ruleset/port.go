@@ -43,8 +43,10 @@ type Disk interface {
 	Missing() decision.Epoch
 	// Logged is how much was appended since the snapshot.
 	Logged() (bytes int64, changeSets int)
-	// Forget drops everything.
-	Forget()
+	// Forget drops everything, but that an epoch was enforced; zero: none is known to have been. Least is the newest of which Forget or Lost was
+	// told; zero: there is none.
+	Forget(enforced decision.Epoch)
+	Least() decision.Epoch
 	// Freeze keeps that nothing more of a generation is to be taken; Frozen is that generation, 0: none.
 	Freeze(generation uint64) error
 	Frozen() uint64

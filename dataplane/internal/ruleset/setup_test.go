@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -39,6 +40,8 @@ type setup struct {
 	down bool
 	// source is a node's time; nil: the machine's.
 	source clock.Source
+	// said is where a node's log goes; nil: nowhere.
+	said io.Writer
 	// confirmed is what a node's operator has confirmed.
 	confirmed decision.Epoch
 	hashes    map[uint64][]byte
@@ -212,6 +215,13 @@ func (s *setup) clock() *clock.Clock {
 	return clock.New(clock.System())
 }
 
+func (s *setup) logger() *slog.Logger {
+	if s.said == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(s.said, nil))
+}
+
 // idleNode hears heartbeats and does not follow yet.
 func (s *setup) idleNode() *node {
 	s.t.Helper()
@@ -219,7 +229,7 @@ func (s *setup) idleNode() *node {
 	b := s.nats.Node(s.t, "node-1")
 	f, err := ruleset.New(ruleset.Config{
 		Source: b, Verifier: s.verifier(),
-		Clock: c, Confirmed: s.confirmed, Logger: slog.New(slog.DiscardHandler), Metrics: reg,
+		Clock: c, Confirmed: s.confirmed, Logger: s.logger(), Metrics: reg,
 	})
 	if err != nil {
 		s.t.Fatal(err)

@@ -29,6 +29,12 @@ LEFT JOIN LATERAL (
     SELECT * FROM node ORDER BY node.proven_generation DESC, node.proven_number DESC LIMIT 1
 ) n ON true;
 
+-- name: NodeAstray :one
+-- Whether a node that reports says that change sets lead it to another state than the one that was meant.
+SELECT EXISTS (
+    SELECT FROM node WHERE refuses = 'hash' AND drained_at IS NULL AND last_seen > now() - interval '10 seconds'
+);
+
 -- name: DrainedNode :one
 SELECT name, drained_at, extract(epoch FROM now() - last_seen)::double precision AS age FROM node WHERE name = @name;
 

@@ -58,6 +58,20 @@ func (q *Queries) KeepPublisherState(ctx context.Context, arg KeepPublisherState
 	return err
 }
 
+const nodeAstray = `-- name: NodeAstray :one
+SELECT EXISTS (
+    SELECT FROM node WHERE refuses = 'hash' AND drained_at IS NULL AND last_seen > now() - interval '10 seconds'
+)
+`
+
+// Whether a node that reports says that change sets lead it to another state than the one that was meant.
+func (q *Queries) NodeAstray(ctx context.Context) (bool, error) {
+	row := q.db.QueryRow(ctx, nodeAstray)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const openGeneration = `-- name: OpenGeneration :execrows
 UPDATE rule_head
 SET generation = $1, number = $2
