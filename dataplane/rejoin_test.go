@@ -1,0 +1,106 @@
+package dataplane_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"tollgate/dataplane/envelope"
+	"tollgate/dataplane/internal/bus/bustest"
+	"tollgate/dataplane/jointoken"
+	joinv1 "tollgate/gen/go/tollgate/join/v1"
+)
+
+// A node whose certificate counts no longer joins again by a new token, with the key that it has; one whose certificate counts does not ask.
+func TestRun_JoinsAgainWhereItsCertificateCountsNoLonger(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		equip func(*land)
+		asks  bool
+	}{
+		"its time is over":          {func(l *land) { l.equip(envelope.UsageNode, nodeName, time.Now().Add(-time.Minute)) }, true},
+		"its issuer does not count": {func(l *land) { l.equipBy(l.certify(envelope.UsageIssuer, "issuer", time.Now().Add(time.Hour))) }, true},
+		"it counts":                 {func(*land) {}, false},
+		"it is another root's": {func(l *land) {
+			other := newLand(t)
+			other.cfg.DataDir = l.cfg.DataDir
+			other.equip(envelope.UsageNode, nodeName, time.Now().Add(-time.Minute))
+		}, false},
+	} {
+		l := newLand(t)
+		c.equip(l)
+		key, err := envelope.ReadKey(filepath.Join(l.cfg.DataDir, "node.key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh, err := envelope.IssueCertificate(l.root, envelope.Certified{
+			Fleet: fleet, Usage: envelope.UsageNode, Subject: nodeName, PublicKey: key.Public().(ed25519.PublicKey),
+			NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(50 * time.Hour),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		plane := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			raw, err := io.ReadAll(r.Body)
+			var req joinv1.JoinRequest
+			if err != nil || proto.Unmarshal(raw, &req) != nil || !bytes.Equal(req.GetPublicKey(), key.Public().(ed25519.PublicKey)) {
+				http.Error(w, "another key", http.StatusBadRequest)
+				return
+			}
+			claims := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"sub":%q}`, req.GetNatsUser()))
+			w.Header().Set("Content-Type", "application/proto")
+			_, _ = w.Write(l.encode(&joinv1.JoinResponse{Fleet: fleet, Certificate: fresh, NatsJwt: "e30." + claims + ".c2ln"})) // The node is there.
+		}))
+		t.Cleanup(plane.Close)
+		if l.cfg.JoinToken, err = (jointoken.Token{ID: "jtk_1", Secret: "s", Server: plane.URL}).Encode(); err != nil {
+			t.Fatal(err)
+		}
+		r := l.run()
+		if c.asks {
+			bustest.Eventually(t, name+": the node joins again", func() bool { return strings.Contains(r.logs.String(), `"msg":"starting"`) })
+		} else {
+			bustest.Eventually(t, name+": the node says so", func() bool { return strings.Contains(r.logs.String(), "has joined already") })
+		}
+		raw, err := envelope.ReadCertificate(filepath.Join(l.cfg.DataDir, "node.cert"))
+		if err != nil || bytes.Equal(raw, fresh) != c.asks {
+			t.Errorf("%s: a new certificate: %t, %v; want %t", name, bytes.Equal(raw, fresh), err, c.asks)
+		}
+		r.stop()
+	}
+}
+
+// equipBy puts a node's key and certificate into the data dir, of an issuer that no key set names.
+func (l *land) equipBy(issuerKey ed25519.PrivateKey, issuer []byte) {
+	l.t.Helper()
+	public, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	by := envelope.NewIssuer(issuerKey, issuer)
+	limits, err := by.Limits()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	certificate, err := by.Certify(envelope.Certified{
+		Fleet: fleet, Usage: envelope.UsageNode, Subject: nodeName, PublicKey: public, NotBefore: limits.NotBefore, NotAfter: limits.NotAfter,
+	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if err := envelope.WriteKey(filepath.Join(l.cfg.DataDir, "node.key"), key); err != nil {
+		l.t.Fatal(err)
+	}
+	if err := envelope.WriteCertificate(filepath.Join(l.cfg.DataDir, "node.cert"), certificate); err != nil {
+		l.t.Fatal(err)
+	}
+}
