@@ -79,6 +79,16 @@ func TestRun_JoinsAgainWhereItsCertificateCountsNoLonger(t *testing.T) {
 	}
 }
 
+// Such a node goes on serving, as far as it can: it has to be said that its log is not taken.
+func TestRun_SaysThatItsCertificateCountsNoLonger(t *testing.T) {
+	t.Parallel()
+	l := newLand(t)
+	l.equipBy(l.certify(envelope.UsageIssuer, "issuer", time.Now().Add(time.Hour)))
+	r := l.run()
+	bustest.Eventually(t, "the node says so", func() bool { return strings.Contains(r.logs.String(), "start it with a new join token") })
+	r.stop()
+}
+
 // equipBy puts a node's key and certificate into the data dir, of an issuer that no key set names.
 func (l *land) equipBy(issuerKey ed25519.PrivateKey, issuer []byte) {
 	l.t.Helper()
