@@ -45,6 +45,12 @@ func (a *Authority) verifier() *envelope.Verifier {
 	return v
 }
 
+// Counts says why a certificate does not count by the newest set; nil: it does.
+func (a *Authority) Counts(certificate []byte, now time.Time) error {
+	_, err := a.verifier().Certified(certificate, now)
+	return err
+}
+
 // recall reads the newest set, and ends a change of roots that broke off.
 func (a *Authority) recall() error {
 	raw, err := a.file().LoadTrust()
