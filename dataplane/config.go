@@ -196,9 +196,24 @@ func (s *settings) findNATS() error {
 	if err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
-	s.NATSURL = cmp.Or(s.NATSURL, strings.Join(j.NATS, ","), defaultNATS)
+	s.NATSURL = cmp.Or(s.NATSURL, byTLS(j.NATS), defaultNATS)
 	s.NATSCreds, s.NATSCA = cmp.Or(s.NATSCreds, j.Creds), cmp.Or(s.NATSCA, j.CA)
 	return checkNATS(s.NATSURL, s.NATSCreds, s.NATSCA)
+}
+
+// byTLS lists servers so that the node speaks nothing but TLS with them. With the system's CAs nothing else demands it, and whoever is in
+// between could offer none.
+func byTLS(servers []string) string {
+	list := make([]string, len(servers))
+	for i, s := range servers {
+		list[i] = s
+		for plain, secure := range map[string]string{"nats://": "tls://", "ws://": "wss://"} {
+			if host, ok := strings.CutPrefix(strings.TrimSpace(s), plain); ok {
+				list[i] = secure + host
+			}
+		}
+	}
+	return strings.Join(list, ",")
 }
 
 func (c Config) checkValues() error {

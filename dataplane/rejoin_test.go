@@ -6,8 +6,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -113,4 +115,48 @@ func (l *land) equipBy(issuerKey ed25519.PrivateKey, issuer []byte) {
 	if err := envelope.WriteCertificate(filepath.Join(l.cfg.DataDir, "node.cert"), certificate); err != nil {
 		l.t.Fatal(err)
 	}
+}
+
+// A node that was told no CA trusts the system's: a server in between that offers no TLS must not get its credentials' proof, nor its questions.
+func TestRun_SpeaksTLSAloneWithTheServersThatItWasTold(t *testing.T) {
+	t.Parallel()
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	said := make(chan string, 1)
+	go func() {
+		for {
+			c, err := plain.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "INFO {\"server_id\":\"x\",\"version\":\"2.10.0\",\"max_payload\":1048576,\"proto\":1,\"headers\":true}\r\n")
+			b, _ := io.ReadAll(c) // All that the node says before it hangs up; or nothing.
+			_ = c.Close()
+			select {
+			case said <- string(b):
+			default:
+			}
+		}
+	}()
+	l := newLand(t)
+	l.cfg.NATSURL = ""
+	told := fmt.Sprintf(`{"server": "https://127.0.0.1:1", "nats": ["nats://%s"]}`, plain.Addr())
+	for file, content := range map[string]string{"joined.json": told, "nats.creds": ""} {
+		if err := os.WriteFile(filepath.Join(l.cfg.DataDir, file), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := l.run()
+	select {
+	case s := <-said:
+		if s != "" {
+			t.Errorf("the node said %q", s)
+		}
+	case <-time.After(bustest.Patience):
+		t.Error("the node does not hang up")
+	}
+	r.stop()
 }
