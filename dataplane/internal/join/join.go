@@ -130,10 +130,7 @@ func (c Config) keep(server string, res *joinv1.JoinResponse, user string, seed 
 	if err := syncDir(c.Dir); err != nil {
 		return err
 	}
-	if err := envelope.WriteCertificate(filepath.Join(c.Dir, CertificateFile), res.GetCertificate()); err != nil {
-		return err
-	}
-	return syncDir(c.Dir)
+	return envelope.WriteCertificate(filepath.Join(c.Dir, CertificateFile), res.GetCertificate())
 }
 
 // keepCA leaves none of an earlier attempt where there is none now.
