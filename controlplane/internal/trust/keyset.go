@@ -45,10 +45,10 @@ func (a *Authority) verifier() *envelope.Verifier {
 	return v
 }
 
-// Counts says why a certificate does not count by the newest set; nil: it does.
-func (a *Authority) Counts(certificate []byte, now time.Time) error {
+// Counts says whether a certificate counts by the newest set.
+func (a *Authority) Counts(certificate []byte, now time.Time) bool {
 	_, err := a.verifier().Certified(certificate, now)
-	return err
+	return err == nil
 }
 
 // recall reads the newest set, and ends a change of roots that broke off.
