@@ -103,6 +103,10 @@ func TestConfig_SaysInOneLineWhatIsWrong(t *testing.T) {
 		`admin_addr "9080" is not`:  func(c *Config) { c.AdminAddr = "9080" },
 		`ops_addr "" is not`:        func(c *Config) { c.OpsAddr = "" },
 		`nats_url "127.0.0.1" is n`: func(c *Config) { c.NATSURL = "127.0.0.1" },
+		`admin_url "h:9080" is not`: func(c *Config) { c.AdminURL = "h:9080" },
+		"admin_url holds more":      func(c *Config) { c.AdminURL = "https://u:secret@h" },
+		"more than an address":      func(c *Config) { c.AdminURL = "https://h/?secret" },
+		"behind ? or #":             func(c *Config) { c.AdminURL = "https://h/#secret" },
 	} {
 		c := good
 		spoil(&c)

@@ -28,8 +28,13 @@ const (
 // validateJoin checks what is for nodes that join alone.
 func (c Config) validateJoin() error {
 	if c.AdminURL != "" {
-		if u, err := url.Parse(c.AdminURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || len(c.AdminURL) > 255 {
+		u, err := url.Parse(c.AdminURL)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || len(c.AdminURL) > 255 {
 			return fmt.Errorf("admin_url %q is not an address such as https://tollgate.example:9080", c.AdminURL)
+		}
+		// It is in every token, nodes log it, and put their calls' paths behind it.
+		if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+			return errors.New("admin_url holds more than an address: give no user, no password and nothing behind ? or #")
 		}
 	}
 	if c.NATSCA != "" {
@@ -157,7 +162,12 @@ func (j joining) nats() (connectapi.NATS, error) {
 	}
 	var n connectapi.NATS
 	for u := range strings.SplitSeq(urls, ",") {
-		n.URLs = append(n.URLs, strings.TrimSpace(u))
+		u = strings.TrimSpace(u)
+		if parsed, err := url.Parse(u); err == nil && parsed.User != nil {
+			parsed.User = nil // What lets this control plane in is no node's to have.
+			u = parsed.String()
+		}
+		n.URLs = append(n.URLs, u)
 	}
 	if j.cfg.NATSCA == "" {
 		return n, nil

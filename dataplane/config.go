@@ -135,7 +135,7 @@ func (c Config) check(ctx context.Context, now time.Time, logger *slog.Logger) (
 	if err := writable(c.DataDir); err != nil {
 		return nil, fmt.Errorf("data_dir: cannot write in %s: %w; give the node's user write access, or choose another folder %s", c.DataDir, err, where("data_dir"))
 	}
-	if err := s.join(ctx, logger); err != nil {
+	if err := s.join(ctx, now, logger); err != nil {
 		return nil, err
 	}
 	if err := s.readIdentity(now); err != nil {
@@ -150,8 +150,8 @@ func (c Config) check(ctx context.Context, now time.Time, logger *slog.Logger) (
 // defaultNATS is where NATS is looked for where nothing says.
 const defaultNATS = "nats://127.0.0.1:4222"
 
-// join makes the node part of the fleet where it is not yet and has a token for it.
-func (s *settings) join(ctx context.Context, logger *slog.Logger) error {
+// join makes the node part of the fleet where it is not, or not any more, and has a token for it.
+func (s *settings) join(ctx context.Context, now time.Time, logger *slog.Logger) error {
 	var err error
 	if s.root, err = envelope.ParseRoot(s.TrustRoot); err != nil {
 		return fmt.Errorf("trust_root: %w; `tollgate trust show --root` prints it; set it %s", err, where("trust_root"))
@@ -159,15 +159,35 @@ func (s *settings) join(ctx context.Context, logger *slog.Logger) error {
 	if s.JoinToken == "" {
 		return nil
 	}
-	_, err = os.Stat(filepath.Join(s.DataDir, certificateFile))
-	if err == nil {
+	certificate, err := envelope.ReadCertificate(filepath.Join(s.DataDir, certificateFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err == nil && s.ended(certificate, now):
+		logger.Warn("the node's certificate counts no longer: joining again", "data_dir", s.DataDir)
+	default: // What is wrong with the certificate, readIdentity says.
 		logger.Info("the node has joined already: the join token is not used", "data_dir", s.DataDir)
 		return nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("data_dir: look for %s: %w", certificateFile, bare(err))
-	}
 	return join.Join(ctx, join.Config{Dir: s.DataDir, Token: strings.TrimSpace(s.JoinToken), Node: s.NodeName, Root: s.root, TrustFile: trustFile, Logger: logger})
+}
+
+// ended says whether a certificate was the fleet's, and is of no use any more: its time is over, or its issuer no longer counts.
+func (s *settings) ended(certificate []byte, now time.Time) bool {
+	c, err := envelope.NewSigner(nil, certificate).Certified()
+	if err != nil {
+		return false
+	}
+	v := envelope.NewVerifier(c.Fleet, s.root)
+	// Where the key set cannot be read, nothing is known against the certificate but its dates.
+	_ = v.Keep(envelope.TrustFile(filepath.Join(s.DataDir, trustFile)))
+	if _, err := v.Known(certificate); err != nil || now.Before(c.NotBefore) {
+		return false
+	}
+	if v.Version() == 0 {
+		return !now.Before(c.NotAfter)
+	}
+	_, err = v.Certified(certificate, now)
+	return err != nil
 }
 
 // findNATS takes what the configuration leaves open from what the node was told when it joined.
@@ -176,9 +196,24 @@ func (s *settings) findNATS() error {
 	if err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
-	s.NATSURL = cmp.Or(s.NATSURL, strings.Join(j.NATS, ","), defaultNATS)
+	s.NATSURL = cmp.Or(s.NATSURL, byTLS(j.NATS), defaultNATS)
 	s.NATSCreds, s.NATSCA = cmp.Or(s.NATSCreds, j.Creds), cmp.Or(s.NATSCA, j.CA)
 	return checkNATS(s.NATSURL, s.NATSCreds, s.NATSCA)
+}
+
+// byTLS lists servers so that the node speaks nothing but TLS with them. With the system's CAs nothing else demands it, and whoever is in
+// between could offer none.
+func byTLS(servers []string) string {
+	list := make([]string, len(servers))
+	for i, s := range servers {
+		list[i] = s
+		for plain, secure := range map[string]string{"nats://": "tls://", "ws://": "wss://"} {
+			if host, ok := strings.CutPrefix(strings.TrimSpace(s), plain); ok {
+				list[i] = secure + host
+			}
+		}
+	}
+	return strings.Join(list, ",")
 }
 
 func (c Config) checkValues() error {

@@ -52,6 +52,7 @@ func ParseRoot(s string) (ed25519.PublicKey, error) {
 	return b, nil
 }
 
+// writePEM replaces a file as a whole; it is durable on return, its name too: a root's key that a power cut took would be lost for good.
 func writePEM(path, block string, b []byte, mode os.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".pem-*")
 	if err != nil {
@@ -67,7 +68,17 @@ func writePEM(path, block string, b []byte, mode os.FileMode) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("store %s: %w", path, err)
 	}
-	return os.Rename(f.Name(), path)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("store %s: %w", path, err)
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("store %s: %w", path, err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("store %s: %w", path, err)
+	}
+	return nil
 }
 
 func readPEM(path, block string) ([]byte, error) {
@@ -98,12 +109,5 @@ func (f TrustFile) LoadTrust() ([]byte, error) {
 
 // StoreTrust implements TrustStore.
 func (f TrustFile) StoreTrust(raw []byte) error {
-	if err := writePEM(string(f), trustBlock, raw, 0o600); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(string(f)))
-	if err != nil {
-		return fmt.Errorf("store %s: %w", string(f), err)
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return writePEM(string(f), trustBlock, raw, 0o600)
 }

@@ -40,8 +40,17 @@ func (b *Bus) Serve(ctx context.Context, subject, group string, workers int, han
 	return nil
 }
 
+// inboxes are where answers may go: nothing but whoever asked listens there.
+const inboxes = "_INBOX."
+
+// answer goes nowhere but to an inbox. NATS doesn't ask whether a node may publish at the subject that it names for its answer, and this process may
+// at all of them: an answer at $JS.API would delete a stream in the control plane's name.
 func (b *Bus) answer(ctx context.Context, m *nats.Msg, reply []byte) {
 	if reply == nil || m.Reply == "" {
+		return
+	}
+	if !strings.HasPrefix(m.Reply, inboxes) {
+		b.log.Warn("a request wants its answer at another's subject: it gets none", "subject", m.Subject, "reply", m.Reply)
 		return
 	}
 	if err := m.Respond(reply); err != nil && ctx.Err() == nil {

@@ -4,7 +4,7 @@ import "github.com/nats-io/jwt/v2"
 
 // nodePermissions lets a node do what a node does, and nothing in another's name: it asks for loans, reports on itself,
 // sends its own segments, and reads rules and snapshots. It can publish no rules, heartbeats, key sets, recalls or
-// receipts, and sees no answers to others.
+// receipts, and sees no answers to others. What JetStream itself answers goes where the node says, whatever is allowed here: see docs/adr/0006-join.md.
 func nodePermissions(node string) jwt.Permissions {
 	const rules, snapshots = "TOLLGATE_RULES", "OBJ_TOLLGATE_SNAPSHOTS"
 	var p jwt.Permissions

@@ -45,6 +45,12 @@ func (a *Authority) verifier() *envelope.Verifier {
 	return v
 }
 
+// Counts says whether a certificate counts by the newest set.
+func (a *Authority) Counts(certificate []byte, now time.Time) bool {
+	_, err := a.verifier().Certified(certificate, now)
+	return err == nil
+}
+
 // recall reads the newest set, and ends a change of roots that broke off.
 func (a *Authority) recall() error {
 	raw, err := a.file().LoadTrust()
@@ -157,14 +163,10 @@ func (p *Pair) Install(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the folder of %s.key: %w", p.name, err)
 	}
-	err := errors.Join(
-		envelope.WriteKey(filepath.Join(dir, p.name+".key"), p.key),
-		envelope.WriteCertificate(filepath.Join(dir, p.name+".cert"), p.certificate),
-	)
-	if err != nil {
-		return err
+	if err := envelope.WriteKey(filepath.Join(dir, p.name+".key"), p.key); err != nil {
+		return err // The certificate of the key that is there stays with it.
 	}
-	return syncDir(dir)
+	return envelope.WriteCertificate(filepath.Join(dir, p.name+".cert"), p.certificate)
 }
 
 // Rotate makes a key, and signs a set with it beside all others.
@@ -193,9 +195,7 @@ func (a *Authority) RotateRoot(now time.Time) ([]byte, error) {
 		if _, next, err = ed25519.GenerateKey(rand.Reader); err != nil {
 			return nil, fmt.Errorf("make the next root: %w", err)
 		}
-		if err = envelope.WriteKey(path, next); err == nil {
-			err = syncDir(a.dir)
-		}
+		err = envelope.WriteKey(path, next)
 	}
 	if err != nil {
 		return nil, err

@@ -196,3 +196,22 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// A control plane with another key than its certificate's does not start.
+func TestInstall_LeavesTheCertificateOfAKeyThatItCannotReplace(t *testing.T) {
+	t.Parallel()
+	a, keys := founded(t)
+	before, err := envelope.ReadCertificate(filepath.Join(keys, "rules.cert"))
+	must(t, err)
+	must(t, os.Remove(filepath.Join(keys, "rules.key")))
+	must(t, os.MkdirAll(filepath.Join(keys, "rules.key", "in the way"), 0o700))
+	pair, _, err := a.Rotate("rules", time.Now())
+	must(t, err)
+	if err := pair.Install(keys); err == nil {
+		t.Error("it is installed")
+	}
+	after, err := envelope.ReadCertificate(filepath.Join(keys, "rules.cert"))
+	if err != nil || string(after) != string(before) {
+		t.Errorf("the certificate is replaced, %v", err)
+	}
+}

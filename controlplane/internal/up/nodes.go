@@ -8,6 +8,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"tollgate/dataplane/envelope"
 )
 
 // nodeDrain is how long a node's open requests may take once it is told to stop: less than it is given to stop altogether.
@@ -70,13 +72,20 @@ func (s *system) joinNodes(ctx context.Context, by joiner) error {
 	return nil
 }
 
-// joined says whether a node has a certificate.
+// joined says whether a node has a certificate that counts.
 func (s *system) joined(n *node) (bool, error) {
-	_, err := os.Stat(s.dir.join("nodes", n.name, "node.cert"))
+	certificate, err := envelope.ReadCertificate(s.dir.join("nodes", n.name, "node.cert"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return err == nil, err
+	if err != nil {
+		return false, err
+	}
+	if !s.authority.Counts(certificate, time.Now()) {
+		s.console.step(n.name, "has a certificate that counts no longer, and joins again")
+		return false, nil
+	}
+	return true, nil
 }
 
 // runNode starts a node; by is nil where it has joined.

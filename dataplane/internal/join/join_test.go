@@ -32,6 +32,8 @@ type plane struct {
 	t      *testing.T
 	root   ed25519.PublicKey
 	issuer *envelope.Issuer
+	trust  []byte
+	revoke []byte // A key set without the issuer.
 	url    string
 
 	mu sync.Mutex
@@ -50,11 +52,16 @@ func newPlane(t *testing.T) *plane {
 	must(t, err)
 	public, key, err := ed25519.GenerateKey(rand.Reader)
 	must(t, err)
-	certificate, err := envelope.IssueCertificate(rootKey, envelope.Certified{
+	issuer := envelope.Certified{
 		Fleet: "f", Usage: envelope.UsageIssuer, PublicKey: public, NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(1000 * time.Hour),
-	})
+	}
+	certificate, err := envelope.IssueCertificate(rootKey, issuer)
 	must(t, err)
 	p := &plane{t: t, root: root, issuer: envelope.NewIssuer(key, certificate)}
+	p.trust, err = envelope.SignTrust(rootKey, envelope.KeySet{Fleet: "f", Version: 1, Keys: []envelope.Certified{issuer}}, nil)
+	must(t, err)
+	p.revoke, err = envelope.SignTrust(rootKey, envelope.KeySet{Fleet: "f", Version: 2}, nil)
+	must(t, err)
 	s := httptest.NewServer(p)
 	t.Cleanup(s.Close)
 	p.url = s.URL
@@ -125,7 +132,7 @@ func (p *plane) join(raw []byte) (*joinv1.JoinResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	res := &joinv1.JoinResponse{Fleet: "f", Certificate: certificate, NatsUrls: []string{"tls://127.0.0.1:1", "tls://127.0.0.1:2"}, NatsJwt: jwtOf(p.user), NatsCa: "PEM"}
+	res := &joinv1.JoinResponse{Fleet: "f", Certificate: certificate, NatsUrls: []string{"tls://127.0.0.1:1", "tls://127.0.0.1:2"}, NatsJwt: jwtOf(p.user), NatsCa: "PEM", Trust: p.trust}
 	if p.change != nil {
 		p.change(res)
 	}
@@ -314,10 +321,13 @@ func TestJoin_KeepsNothingThatTheRootDidNotSay(t *testing.T) {
 		if err := Join(t.Context(), p.config(dir)); err == nil {
 			t.Errorf("%s is kept", name)
 		}
-		for _, f := range []string{CertificateFile, credsFile, joinedFile, "key_set"} {
+		for _, f := range []string{CertificateFile, credsFile, joinedFile} {
 			if _, err := os.Stat(filepath.Join(dir, f)); err == nil {
 				t.Errorf("%s: %s is there", name, f)
 			}
+		}
+		if raw, err := envelope.TrustFile(filepath.Join(dir, "key_set")).LoadTrust(); err != nil || raw != nil && !bytes.Equal(raw, p.trust) {
+			t.Errorf("%s: a key set is kept that is not the root's, %v", name, err)
 		}
 		// The true answer is taken afterwards.
 		p.change = nil
@@ -329,6 +339,24 @@ func TestJoin_KeepsNothingThatTheRootDidNotSay(t *testing.T) {
 	c.Node = "node-2"
 	if err := Join(t.Context(), c); err == nil || !strings.Contains(err.Error(), "node-2") {
 		t.Errorf("a certificate for another name: %v", err)
+	}
+}
+
+// A revoked issuer's certificate is as good as none, and an answer without a key set shows none that counts.
+func TestJoin_TakesNoCertificateOfAnIssuerThatDoesNotCount(t *testing.T) {
+	t.Parallel()
+	for name, trust := range map[string]func(*plane) []byte{
+		"revoked":    func(p *plane) []byte { return p.revoke },
+		"no key set": func(*plane) []byte { return nil },
+	} {
+		p, dir := newPlane(t), t.TempDir()
+		p.change = func(r *joinv1.JoinResponse) { r.Trust = trust(p) }
+		if err := Join(t.Context(), p.config(dir)); !errors.Is(err, envelope.ErrSignature) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, CertificateFile)); err == nil {
+			t.Errorf("%s: the certificate is kept", name)
+		}
 	}
 }
 
@@ -353,6 +381,8 @@ func TestRenew_ReplacesCertificateAndCredentials(t *testing.T) {
 	old, err := envelope.ReadCertificate(filepath.Join(dir, CertificateFile))
 	must(t, err)
 	v := envelope.NewVerifier("f", p.root)
+	_, err = v.Adopt(p.trust)
+	must(t, err)
 	raw, c, err := Renew(t.Context(), dir, v, key, old)
 	must(t, err)
 	kept, err := envelope.ReadCertificate(filepath.Join(dir, CertificateFile))

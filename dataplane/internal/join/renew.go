@@ -54,5 +54,5 @@ func Renew(ctx context.Context, dir string, verifier *envelope.Verifier, key ed2
 	if err := envelope.WriteCertificate(filepath.Join(dir, CertificateFile), res.GetCertificate()); err != nil {
 		return nil, none, err
 	}
-	return res.GetCertificate(), c, syncDir(dir)
+	return res.GetCertificate(), c, nil
 }
