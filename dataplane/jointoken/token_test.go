@@ -51,7 +51,7 @@ func TestParse_RefusesEveryChangedOrMissingCharacter(t *testing.T) {
 // The checksum keeps nobody from writing tokens: what has a right one is read with care, too.
 func TestParse_RefusesWhatIsMadeByHand(t *testing.T) {
 	t.Parallel()
-	make := func(body string) string {
+	text := func(body string) string {
 		b := binary.BigEndian.AppendUint32([]byte(body), crc32.ChecksumIEEE([]byte(body)))
 		return prefix + base64.RawURLEncoding.EncodeToString(b)
 	}
@@ -63,13 +63,13 @@ func TestParse_RefusesWhatIsMadeByHand(t *testing.T) {
 		"an API token":     {"tga_abc", errForm},
 		"the prefix alone": {prefix, errCut},
 		"not base64":       {prefix + "%%%%%%%%", errCut},
-		"another version":  {make("\x02\x01a\x01b\x01c"), errVersion},
-		"an empty field":   {make("\x01\x01a\x00\x01c"), errCut},
-		"a long length":    {make("\x01\x01a\x01b\xffc"), errCut},
-		"a field less":     {make("\x01\x01a\x01b"), errCut},
-		"more than fields": {make("\x01\x01a\x01b\x0dhttp://a.test!"), errCut},
-		"no address":       {make("\x01\x01a\x01b\x01c"), errServer},
-		"a file":           {make("\x01\x01a\x01b\x0cfile:///etc/"), errServer},
+		"another version":  {text("\x02\x01a\x01b\x01c"), errVersion},
+		"an empty field":   {text("\x01\x01a\x00\x01c"), errCut},
+		"a long length":    {text("\x01\x01a\x01b\xffc"), errCut},
+		"a field less":     {text("\x01\x01a\x01b"), errCut},
+		"more than fields": {text("\x01\x01a\x01b\x0dhttp://a.test!"), errCut},
+		"no address":       {text("\x01\x01a\x01b\x01c"), errServer},
+		"a file":           {text("\x01\x01a\x01b\x0cfile:///etc/"), errServer},
 	} {
 		if got, err := Parse(c.text); !errors.Is(err, c.want) {
 			t.Errorf("%s: %+v, %v; want %v", name, got, err, c.want)
