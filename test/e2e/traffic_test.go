@@ -97,9 +97,8 @@ func forwardedIsMetered(t *testing.T, s *system.System) {
 func rateHolds(t *testing.T, s *system.System) {
 	const rate, burst = 5, 5
 	r, c := s.Ready(t), s.Client(t)
-	lic := licenseOf(t, c, "free-co")
-	from := time.Now()
-	load := &system.Load{URLs: []string{r.ProxyURL + "/hello"}, Key: r.Demo.Keys["free"], For: 5 * time.Second, Connections: 64}
+	lic, key := newLicense(t, c, "rate-co", "free")
+	load := &system.Load{URLs: []string{r.ProxyURL + "/hello"}, Key: key, For: 5 * time.Second, Connections: 64}
 	counts := load.Start(t).Wait()
 	ok := counts[http.StatusOK]
 	t.Logf("answers %v", counts)
@@ -111,7 +110,7 @@ func rateHolds(t *testing.T, s *system.System) {
 	}
 	var times []time.Time
 	system.Eventually(t, 10*time.Second, "all forwarded decisions are in", func() error {
-		times = decisionTimes(t, c, lic.GetId(), from)
+		times = decisionTimes(t, c, lic)
 		if len(times) != ok {
 			return fmt.Errorf("%d decisions, %d answers", len(times), ok)
 		}
@@ -327,15 +326,14 @@ func upstreamCount(t *testing.T, r system.Ready) int64 {
 	return stats.Requests
 }
 
-// decisionTimes are the times of a licence's forwarded decisions since from.
-func decisionTimes(t *testing.T, c *system.Client, license string, from time.Time) []time.Time {
+// decisionTimes are the times of a licence's forwarded decisions.
+func decisionTimes(t *testing.T, c *system.Client, license string) []time.Time {
 	t.Helper()
 	var times []time.Time
 	token := ""
 	for {
 		res, err := c.Decisions.SearchDecisions(t.Context(), &adminv1.SearchDecisionsRequest{
-			Filter: fmt.Sprintf(`license = %q AND outcome = "forward"`, license),
-			From:   timestamppb.New(from), PageSize: 1000, PageToken: token,
+			Filter: fmt.Sprintf(`license = %q AND outcome = "forward"`, license), PageSize: 1000, PageToken: token,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -84,8 +84,16 @@ func (c *Clock) hold(date time.Time) time.Time {
 	}
 }
 
+const (
+	// jitter is by how much a heartbeat may have been longer under way than another: behind by more, it is the control plane's clock that differs.
+	jitter = time.Second
+	// forget is the share of elapsed time by which the date falls behind what earlier heartbeats made of it, so that neither a quick clock of
+	// this machine nor a slow one of the control plane's leads for long. It is many times what clocks differ by.
+	forget = 1000
+)
+
 // Heard says that a heartbeat that counts came at a tick, with a signed time. After stale without another, the machine's clock may lead by at most grace.
-// One that is no newer than those before, as a replayed one, does not hold the date up.
+// One that is no newer than those before, as a replayed one, does not hold the date up; nor does one that was longer under way.
 func (c *Clock) Heard(signed, came time.Time, stale, grace time.Duration) {
 	boot := untick(came)
 	c.mu.Lock()
@@ -93,8 +101,11 @@ func (c *Clock) Heard(signed, came time.Time, stale, grace time.Duration) {
 	next := known{date: signed, boot: boot, alone: boot + stale, lead: grace, signed: signed}
 	if k := c.known.Load(); k != nil {
 		c.date(c.source.Boot()) // What was true until now holds.
-		if !signed.After(k.signed) {
+		switch ahead := k.at(boot).Sub(signed); {
+		case !signed.After(k.signed):
 			next.date, next.boot, next.signed = k.date, k.boot, k.signed
+		case !k.signed.IsZero() && ahead <= jitter:
+			next.date = signed.Add(max(0, ahead-(boot-k.boot)/forget))
 		}
 	}
 	c.known.Store(&next)

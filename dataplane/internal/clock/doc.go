@@ -2,8 +2,9 @@
 //
 // # The date
 //
-// It is the newest time that a heartbeat bore which counts, and what has elapsed since. While heartbeats come the machine's own clock has no
-// say: set far ahead, it lets nothing expire early. When none has come for the stale age, the machine's clock may lead by at most the grace age: a node
+// It is the newest time that a heartbeat bore which counts, and what has elapsed since; where an earlier one was quicker under way and tells a later
+// date by less than a second, that one's. So nodes are behind the control plane by the shortest way alone and agree with each other. While heartbeats
+// come the machine's own clock has no say: set far ahead, it lets nothing expire early. When none has come for the stale age, the machine's clock may lead by at most the grace age: a node
 // whose counted time is short, as that of a machine that was moved, is set right by it. The date never goes back, whatever clocks do: behind a
 // heartbeat that is earlier than the date it stands still until time has caught up. So a licence that has expired on a node stays expired there.
 //
