@@ -98,7 +98,7 @@ func (n *nodeIssuer) issuer(now time.Time) (*envelope.Issuer, envelope.Certified
 // Issue implements licensing.NodeIssuer.
 func (n *nodeIssuer) Issue(node string, publicKey []byte, natsUser string, now time.Time) (licensing.Issued, error) {
 	if n.account == nil {
-		return licensing.Issued{}, cannotJoin("this control plane cannot make NATS users: set nats_account_seed, or TOLLGATE_NATS_ACCOUNT_SEED_FILE, to the seed of the fleet's NATS account")
+		return licensing.Issued{}, cannotJoin("this control plane cannot make NATS users: set nats_account_seed, or TOLLGATE_NATS_ACCOUNT_SEED_FILE, to the seed of the nodes' NATS account")
 	}
 	issuer, limits, err := n.issuer(now)
 	if err != nil {

@@ -151,6 +151,8 @@ func (b *Bus) ensure(ctx context.Context) error {
 	if _, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: streamRules, Subjects: []string{SubjectRules}, Storage: jetstream.FileStorage,
 		Retention: jetstream.LimitsPolicy, AllowDirect: true,
+		// Nodes hear of what is stored here, with its place, and read what they missed.
+		RePublish:   &jetstream.RePublish{Source: SubjectRules, Destination: subjectStored},
 		Description: "signed change sets, in order",
 	}); err != nil {
 		return fmt.Errorf("stream %s: %w", streamRules, err)

@@ -16,6 +16,7 @@ const (
 	SubjectRecall    = "tollgate.recall"
 	SubjectFleet     = "tollgate.fleet.*"
 
+	subjectStored   = "tollgate.rules.stored"
 	subjectSegments = "tollgate.segments.*"
 	subjectReceipts = "tollgate.receipts."
 

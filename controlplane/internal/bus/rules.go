@@ -1,7 +1,9 @@
 package bus
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -93,6 +95,9 @@ func (b *Bus) PurgeRules(ctx context.Context, before uint64) error {
 	return nil
 }
 
+// objectPart is what one message holds of an object, under what servers take by default. Nodes get them one by one.
+const objectPart = 512 << 10
+
 // PutSnapshot stores one object of a snapshot.
 func (b *Bus) PutSnapshot(ctx context.Context, name string, data []byte) error {
 	err := b.retry(ctx, func() error {
@@ -100,7 +105,7 @@ func (b *Bus) PutSnapshot(ctx context.Context, name string, data []byte) error {
 		if err != nil {
 			return err
 		}
-		_, err = store.PutBytes(ctx, name, data)
+		_, err = store.Put(ctx, jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: objectPart}}, bytes.NewReader(data))
 		return err
 	})
 	if err != nil {
@@ -163,10 +168,15 @@ func (b *Bus) DeleteSnapshot(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		if err := store.Delete(ctx, name); !errors.Is(err, jetstream.ErrObjectNotFound) {
+		if err := store.Delete(ctx, name); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
 			return err
 		}
-		return nil
+		// What the store leaves to say that there was one would stay for ever.
+		s, err := b.js.Stream(ctx, "OBJ_"+snapshots)
+		if err != nil {
+			return err
+		}
+		return s.Purge(ctx, jetstream.WithPurgeSubject("$O."+snapshots+".M."+base64.URLEncoding.EncodeToString([]byte(name))))
 	})
 	if err != nil {
 		return fmt.Errorf("delete snapshot object %s: %w", name, err)

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,8 +41,9 @@ func (b *Bus) Serve(ctx context.Context, subject, group string, workers int, han
 	return nil
 }
 
-// inboxes are where answers may go: nothing but whoever asked listens there.
-const inboxes = "_INBOX."
+// inboxes are where answers may go: nothing but whoever asked listens there. Those of nodes, whose account is another, NATS names itself: no client
+// may ask for its answer at such a subject.
+var inboxes = []string{"_INBOX.", "_R_."}
 
 // answer goes nowhere but to an inbox. NATS doesn't ask whether a node may publish at the subject that it names for its answer, and this process may
 // at all of them: an answer at $JS.API would delete a stream in the control plane's name.
@@ -49,7 +51,7 @@ func (b *Bus) answer(ctx context.Context, m *nats.Msg, reply []byte) {
 	if reply == nil || m.Reply == "" {
 		return
 	}
-	if !strings.HasPrefix(m.Reply, inboxes) {
+	if !slices.ContainsFunc(inboxes, func(prefix string) bool { return strings.HasPrefix(m.Reply, prefix) }) {
 		b.log.Warn("a request wants its answer at another's subject: it gets none", "subject", m.Subject, "reply", m.Reply)
 		return
 	}

@@ -1,5 +1,6 @@
 // Package natsserver runs a NATS server with JetStream inside a Tollgate process, and makes its accounts and
-// credentials: one account for the fleet, and in it a user for each node that may do only what a node does.
+// credentials: one account for the control plane, which holds the streams, and one for the nodes, in which each has a user that may do only
+// what a node does. See account.go.
 package natsserver
 
 import (
@@ -20,16 +21,24 @@ import (
 const (
 	operatorFile = "operator"
 	systemFile   = "system"
-	accountFile  = "account"
+	accountFile  = "account" // The control plane's.
+	nodesFile    = "nodes"
 )
 
-// Identity is who a NATS deployment is: an operator that signed a system account and the fleet's account.
+// Identity is who a NATS deployment is: an operator, and the accounts that it signed.
 type Identity struct {
-	dir              string
-	operator         *jwt.OperatorClaims
-	system, account  *jwt.AccountClaims
-	systemJWT, fleet string // The accounts' encoded claims.
-	accountKey       nkeys.KeyPair
+	dir                    string
+	operator               *jwt.OperatorClaims
+	system, control, nodes account
+}
+
+// account is one account.
+type account struct {
+	claims *jwt.AccountClaims
+	// text is what the operator signed.
+	text string
+	// key signs its users.
+	key nkeys.KeyPair
 }
 
 // Open reads the identity kept in dir, or makes one where there is none. The server's certificate is for hosts, and this machine by itself; one that
@@ -38,12 +47,7 @@ func Open(dir string, hosts ...string) (*Identity, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of NATS's identity: %w", err)
 	}
-	// The account's claims are written last: where they are, all is.
-	_, err := os.Stat(filepath.Join(dir, accountFile+".jwt"))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = create(dir)
-	}
-	if err != nil {
+	if err := sign(dir); err != nil {
 		return nil, fmt.Errorf("make NATS's identity: %w", err)
 	}
 	if err := ensureTLS(dir, hosts, time.Now()); err != nil {
@@ -62,102 +66,105 @@ func Load(dir string) (*Identity, error) {
 	if id.operator, err = jwt.DecodeOperatorClaims(string(raw)); err != nil {
 		return nil, fmt.Errorf("read NATS's operator: %w", err)
 	}
-	if id.systemJWT, id.system, err = readAccount(filepath.Join(dir, systemFile+".jwt")); err != nil {
-		return nil, err
-	}
-	if id.fleet, id.account, err = readAccount(filepath.Join(dir, accountFile+".jwt")); err != nil {
-		return nil, err
-	}
-	seed, err := os.ReadFile(filepath.Join(dir, accountFile+".nk"))
-	if err != nil {
-		return nil, fmt.Errorf("read the key of NATS's account: %w", err)
-	}
-	if id.accountKey, err = nkeys.FromSeed(bytes.TrimSpace(seed)); err != nil {
-		return nil, fmt.Errorf("read the key of NATS's account: %w", err)
+	for name, a := range map[string]*account{systemFile: &id.system, accountFile: &id.control, nodesFile: &id.nodes} {
+		if *a, err = readAccount(dir, name); err != nil {
+			return nil, err
+		}
 	}
 	return id, nil
 }
 
-func readAccount(path string) (string, *jwt.AccountClaims, error) {
+func readAccount(dir, name string) (account, error) {
+	path := filepath.Join(dir, name+".jwt")
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return "", nil, fmt.Errorf("read a NATS account: %w", err)
+		return account{}, fmt.Errorf("read a NATS account: %w", err)
 	}
-	claims, err := jwt.DecodeAccountClaims(string(raw))
-	if err != nil {
-		return "", nil, fmt.Errorf("read a NATS account of %s: %w", path, err)
+	a := account{text: string(raw)}
+	if a.claims, err = jwt.DecodeAccountClaims(a.text); err != nil {
+		return account{}, fmt.Errorf("read a NATS account of %s: %w", path, err)
 	}
-	return string(raw), claims, nil
+	a.key, err = readKey(dir, name)
+	return a, err
 }
 
-func create(dir string) error {
-	operator, operatorID, err := newKey(dir, operatorFile, nkeys.CreateOperator)
+func readKey(dir, name string) (nkeys.KeyPair, error) {
+	path := filepath.Join(dir, name+".nk")
+	seed, err := os.ReadFile(path)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("read a NATS key: %w", err)
 	}
-	_, systemID, err := newKey(dir, systemFile, nkeys.CreateAccount)
+	key, err := nkeys.FromSeed(bytes.TrimSpace(seed))
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("read a NATS key of %s: %w", path, err)
 	}
-	_, accountID, err := newKey(dir, accountFile, nkeys.CreateAccount)
-	if err != nil {
-		return err
-	}
-	oc := jwt.NewOperatorClaims(operatorID)
-	oc.Name, oc.SystemAccount = "tollgate", systemID
-	sc := jwt.NewAccountClaims(systemID)
-	sc.Name = "SYS"
-	ac := jwt.NewAccountClaims(accountID)
-	ac.Name = "TOLLGATE"
-	ac.Limits.JetStreamLimits = jwt.JetStreamLimits{
-		MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit,
-	}
-	for _, c := range []struct {
-		file   string
-		claims jwt.Claims
-	}{{operatorFile, oc}, {systemFile, sc}, {accountFile, ac}} {
-		text, err := c.claims.Encode(operator)
+	return key, nil
+}
+
+// sign makes the keys that are not there, and has the operator sign what the accounts may do: anew at each start, as it is for this release to say.
+func sign(dir string) error {
+	keys := map[string]nkeys.KeyPair{}
+	ids := map[string]string{}
+	for name, generate := range map[string]func() (nkeys.KeyPair, error){
+		operatorFile: nkeys.CreateOperator, systemFile: nkeys.CreateAccount, accountFile: nkeys.CreateAccount, nodesFile: nkeys.CreateAccount,
+	} {
+		key, err := ensureKey(dir, name, generate)
 		if err != nil {
-			return fmt.Errorf("sign the %s: %w", c.file, err)
+			return err
 		}
-		if err := store(filepath.Join(dir, c.file+".jwt"), []byte(text)); err != nil {
+		if ids[name], err = key.PublicKey(); err != nil {
+			return fmt.Errorf("read the %s's key: %w", name, err)
+		}
+		keys[name] = key
+	}
+	operator := jwt.NewOperatorClaims(ids[operatorFile])
+	operator.Name, operator.SystemAccount = "tollgate", ids[systemFile]
+	system := jwt.NewAccountClaims(ids[systemFile])
+	system.Name = "SYS"
+	for name, claims := range map[string]jwt.Claims{
+		operatorFile: operator, systemFile: system, accountFile: controlAccount(ids[accountFile]), nodesFile: nodesAccount(ids[nodesFile], ids[accountFile]),
+	} {
+		text, err := claims.Encode(keys[operatorFile])
+		if err != nil {
+			return fmt.Errorf("sign the %s: %w", name, err)
+		}
+		if err := store(filepath.Join(dir, name+".jwt"), []byte(text)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func newKey(dir, name string, generate func() (nkeys.KeyPair, error)) (nkeys.KeyPair, string, error) {
-	key, err := generate()
-	if err != nil {
-		return nil, "", fmt.Errorf("make the %s's key: %w", name, err)
+func ensureKey(dir, name string, generate func() (nkeys.KeyPair, error)) (nkeys.KeyPair, error) {
+	key, err := readKey(dir, name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if key, err = generate(); err != nil {
+		return nil, fmt.Errorf("make the %s's key: %w", name, err)
 	}
 	seed, err := key.Seed()
 	if err != nil {
-		return nil, "", fmt.Errorf("make the %s's key: %w", name, err)
+		return nil, fmt.Errorf("make the %s's key: %w", name, err)
 	}
-	id, err := key.PublicKey()
-	if err != nil {
-		return nil, "", fmt.Errorf("make the %s's key: %w", name, err)
-	}
-	return key, id, store(filepath.Join(dir, name+".nk"), seed)
+	return key, store(filepath.Join(dir, name+".nk"), seed)
 }
 
-// Credentials sees that dir of the identity holds a credentials file for a user who may do anything in the fleet's
+// Credentials sees that dir of the identity holds a credentials file for a user who may do anything in the control plane's
 // account, and returns its path.
 func (id *Identity) Credentials(user string) (string, error) {
-	return id.credentials(user, jwt.Permissions{})
+	return id.credentials(id.control, user, jwt.Permissions{})
 }
 
-// NodeCredentials is Credentials for one node: see nodePermissions.
+// NodeCredentials is Credentials for one node in the nodes' account: see nodePermissions.
 func (id *Identity) NodeCredentials(node string) (string, error) {
-	return id.credentials(node, nodePermissions(node))
+	return id.credentials(id.nodes, node, nodePermissions(node))
 }
 
 // credentials makes the file anew where its permissions are not those wanted now.
-func (id *Identity) credentials(user string, p jwt.Permissions) (string, error) {
+func (id *Identity) credentials(a account, user string, p jwt.Permissions) (string, error) {
 	path := filepath.Join(id.dir, user+".creds")
-	if id.holds(path, p) {
+	if a.holds(path, p) {
 		return path, nil
 	}
 	key, err := nkeys.CreateUser()
@@ -174,7 +181,7 @@ func (id *Identity) credentials(user string, p jwt.Permissions) (string, error) 
 	}
 	claims := jwt.NewUserClaims(public)
 	claims.Name, claims.Permissions = user, p
-	text, err := claims.Encode(id.accountKey)
+	text, err := claims.Encode(a.key)
 	if err != nil {
 		return "", fmt.Errorf("sign NATS user %s: %w", user, err)
 	}
@@ -186,7 +193,7 @@ func (id *Identity) credentials(user string, p jwt.Permissions) (string, error) 
 }
 
 // holds reports whether path is a credentials file of this account with exactly these permissions.
-func (id *Identity) holds(path string, p jwt.Permissions) bool {
+func (a account) holds(path string, p jwt.Permissions) bool {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return false
@@ -196,7 +203,7 @@ func (id *Identity) holds(path string, p jwt.Permissions) bool {
 		return false
 	}
 	claims, err := jwt.DecodeUserClaims(text)
-	return err == nil && claims.Issuer == id.account.Subject && describe(claims.Permissions) == describe(p)
+	return err == nil && claims.Issuer == a.claims.Subject && describe(claims.Permissions) == describe(p)
 }
 
 func describe(p jwt.Permissions) string {

@@ -2,7 +2,6 @@ package natsserver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -49,13 +48,15 @@ func Start(id *Identity, addr string, logger *slog.Logger) (*Server, error) {
 		return nil, err
 	}
 	resolver := &server.MemAccResolver{}
-	if err := errors.Join(resolver.Store(id.system.Subject, id.systemJWT), resolver.Store(id.account.Subject, id.fleet)); err != nil {
-		return nil, fmt.Errorf("load NATS's accounts: %w", err)
+	for _, a := range []account{id.system, id.control, id.nodes} {
+		if err := resolver.Store(a.claims.Subject, a.text); err != nil {
+			return nil, fmt.Errorf("load NATS's accounts: %w", err)
+		}
 	}
 	s, err := server.NewServer(&server.Options{
 		ServerName: "tollgate", Host: host, Port: port, MaxPayload: maxPayload,
 		JetStream: true, StoreDir: filepath.Join(id.dir, "store"), DisableJetStreamBanner: true,
-		TrustedOperators: []*jwt.OperatorClaims{id.operator}, SystemAccount: id.system.Subject, AccountResolver: resolver,
+		TrustedOperators: []*jwt.OperatorClaims{id.operator}, SystemAccount: id.system.claims.Subject, AccountResolver: resolver,
 		NoSigs: true,
 		// Without AllowNonTLS the server takes nothing from a client before TLS, its credentials least of all.
 		TLS: true, TLSConfig: transport, TLSTimeout: tlsTimeout.Seconds(),

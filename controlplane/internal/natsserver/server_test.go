@@ -4,10 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"slices"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -57,110 +54,6 @@ func TestStart_AdmitsNobodyWithoutCredentials(t *testing.T) {
 	}
 }
 
-func TestNodeCredentials_LetANodeSpeakOnlyForItself(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	admin, s := start(t, dir)
-	id, err := Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	creds, err := id.NodeCredentials("node-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	refused := make(chan error, 16)
-	node := connect(t, s, creds, nats.CustomInboxPrefix("_INBOX.node-1"), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
-
-	subjects := func(list []string, publish bool) (denied []string) {
-		for _, subject := range list {
-			if publish {
-				err = node.Publish(subject, []byte("x"))
-			} else {
-				_, err = node.SubscribeSync(subject)
-			}
-			if err := errors.Join(err, node.Flush()); err != nil {
-				t.Fatal(err)
-			}
-			select {
-			case err := <-refused:
-				if !errors.Is(err, nats.ErrPermissionViolation) {
-					t.Fatalf("%s: %v", subject, err)
-				}
-				denied = append(denied, subject)
-			case <-time.After(50 * time.Millisecond):
-			}
-		}
-		return denied
-	}
-	may := []string{"tollgate.lend", "tollgate.lend.cold", "tollgate.segments.node-1", "tollgate.fleet.node-1"}
-	if denied := subjects(may, true); denied != nil {
-		t.Errorf("a node may not publish %v", denied)
-	}
-	mayNot := []string{
-		"tollgate.rules", "tollgate.heartbeat", "tollgate.trust", "tollgate.recall", "tollgate.receipts.node-1", "tollgate.receipts.node-2",
-		"tollgate.segments.node-2", "tollgate.fleet.node-2", "$JS.API.STREAM.DELETE.TOLLGATE_RULES", "$JS.API.STREAM.PURGE.TOLLGATE_SEGMENTS",
-		"$JS.API.CONSUMER.CREATE.TOLLGATE_SEGMENTS.x", "_INBOX.of.another", "$JS.API.STREAM.PURGE.TOLLGATE_RULES", "$JS.API.STREAM.DELETE.OBJ_TOLLGATE_SNAPSHOTS", "$JS.API.STREAM.UPDATE.TOLLGATE_RULES",
-		"$JS.API.STREAM.MSG.DELETE.TOLLGATE_RULES", "$JS.API.STREAM.CREATE.MINE", "$JS.API.STREAM.MSG.GET.TOLLGATE_SEGMENTS", "$JS.API.DIRECT.GET.TOLLGATE_SEGMENTS",
-		"$O.TOLLGATE_SNAPSHOTS.C.x", "$O.TOLLGATE_SNAPSHOTS.M.x", "tollgate.trust", "$SYS.REQ.SERVER.PING",
-	}
-	if denied := subjects(mayNot, true); !slices.Equal(denied, mayNot) {
-		t.Errorf("of %v only %v are denied", mayNot, denied)
-	}
-	hidden := []string{"tollgate.receipts.node-2", "tollgate.segments.>", "tollgate.lend", "tollgate.>", "_INBOX.>", "_INBOX.node-2.>"}
-	if denied := subjects(hidden, false); !slices.Equal(denied, hidden) {
-		t.Errorf("of %v only %v are denied", hidden, denied)
-	}
-	readsRules(t, node, stream(t, connect(t, s, admin)))
-}
-
-// readsRules has a node do what it lives on: follow the rules and fetch a snapshot.
-func readsRules(t *testing.T, node *nats.Conn, admin jetstream.JetStream) {
-	t.Helper()
-	store, err := admin.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: "TOLLGATE_SNAPSHOTS"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The bucket's stream is OBJ_TOLLGATE_SNAPSHOTS.
-	if _, err := store.PutBytes(t.Context(), "1.1", make([]byte, 300_000)); err != nil {
-		t.Fatal(err)
-	}
-	js, err := jetstream.New(node)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mine, err := js.ObjectStore(t.Context(), "TOLLGATE_SNAPSHOTS")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b, err := mine.GetBytes(t.Context(), "1.1"); err != nil || len(b) != 300_000 {
-		t.Errorf("snapshot of %d bytes, %v", len(b), err)
-	}
-	rules, err := js.OrderedConsumer(t.Context(), "TOLLGATE_RULES", jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got atomic.Int64
-	came := make(chan struct{})
-	consuming, err := rules.Consume(func(jetstream.Msg) {
-		if got.Add(1) == 1 {
-			close(came)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer consuming.Stop()
-	if _, err := admin.Publish(t.Context(), "tollgate.rules", []byte("change")); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-came:
-	case <-time.After(10 * time.Second):
-		t.Error("the node saw no change set")
-	}
-}
-
 func start(t *testing.T, dir string) (admin string, s *Server) {
 	t.Helper()
 	id, err := Open(dir)
@@ -193,7 +86,10 @@ func stream(t *testing.T, c *nats.Conn) jetstream.JetStream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: "TOLLGATE_RULES", Subjects: []string{"tollgate.rules"}}); err != nil {
+	if _, err := js.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{
+		Name: "TOLLGATE_RULES", Subjects: []string{"tollgate.rules"}, AllowDirect: true,
+		RePublish: &jetstream.RePublish{Source: "tollgate.rules", Destination: "tollgate.rules.stored"},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return js

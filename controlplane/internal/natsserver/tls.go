@@ -38,8 +38,8 @@ var localHosts = []string{"127.0.0.1", "::1", "localhost"}
 // CA is the path of the CA's certificate, which clients verify the server by.
 func (id *Identity) CA() string { return filepath.Join(id.dir, caFile) }
 
-// AccountSeed is the path of the seed that signs users of the fleet's account.
-func (id *Identity) AccountSeed() string { return filepath.Join(id.dir, accountFile+".nk") }
+// AccountSeed is the path of the seed that signs users of the nodes' account.
+func (id *Identity) AccountSeed() string { return filepath.Join(id.dir, nodesFile+".nk") }
 
 // ensureTLS sees that dir holds a CA, and a server's certificate for hosts that does not end soon.
 func ensureTLS(dir string, hosts []string, now time.Time) error {

@@ -176,7 +176,7 @@ func TestNodeUser_IsAdmittedUntilItEnds(t *testing.T) {
 	must(t, err)
 	claims, err := jwt.DecodeUserClaims(text)
 	must(t, err)
-	if got := describe(claims.Permissions); got != describe(nodePermissions("node-1")) || claims.Issuer != s.id.account.Subject {
+	if got := describe(claims.Permissions); got != describe(nodePermissions("node-1")) || claims.Issuer != s.id.nodes.claims.Subject {
 		t.Errorf("may %s, by %s", got, claims.Issuer)
 	}
 	if err := dial(time.Now().Add(time.Hour)); err != nil {

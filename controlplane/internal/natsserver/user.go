@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// Account signs users of the fleet's account.
+// Account signs users of the nodes' account.
 type Account struct{ key nkeys.KeyPair }
 
 // ErrUser is wrapped where a user's public key is none.

@@ -299,6 +299,46 @@ func TestFollowRules_HandsOverEachMessageOnceThroughARestart(t *testing.T) {
 	f.hears(t, "1+history", "2", "3")
 }
 
+// A node that was taken over can have another stream's message sent where nodes hear of the rules stream's.
+func TestFollowRules_TakesNoOtherStreamsMessageForTheRules(t *testing.T) {
+	t.Parallel()
+	s := bustest.Start(t)
+	c := s.Control(t)
+	c.MakeStreams()
+	c.Rules([]byte("1"))
+	f := follow(t, s.Node(t, "node-1"))
+	f.hears(t, "1+history")
+	for _, h := range []nats.Header{
+		nil,
+		{"Nats-Sequence": {"2"}},
+		{"Nats-Sequence": {"2"}, "Nats-Stream": {"OBJ_TOLLGATE_SNAPSHOTS"}},
+		{"Nats-Sequence": {"1"}, "Nats-Stream": {"TOLLGATE_RULES"}}, // An old one, again.
+		{"Nats-Sequence": {"99"}, "Nats-Stream": {"TOLLGATE_RULES"}},
+		{"Nats-Sequence": {"x"}, "Nats-Stream": {"TOLLGATE_RULES"}},
+	} {
+		if err := errors.Join(c.NC.PublishMsg(&nats.Msg{Subject: "tollgate.rules.stored", Header: h, Data: []byte("junk")}), c.NC.Flush()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Rules([]byte("2"))
+	f.hears(t, "1+history", "2")
+}
+
+// What was not told is read: the connection may have been slow, or lost it.
+func TestFollowRules_ReadsWhatItWasNotToldOf(t *testing.T) {
+	t.Parallel()
+	s := bustest.Start(t)
+	c := s.Control(t)
+	c.MakeStreams()
+	c.Rules([]byte("0"))
+	f := follow(t, s.Node(t, "node-1"))
+	f.hears(t, "0+history")
+	c.Untold()
+	c.Rules([]byte("1"))
+	c.Rules([]byte("2"))
+	f.hears(t, "0+history", "1", "2")
+}
+
 func TestFollowRules_BeginsANewStreamFromItsBeginning(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(*bustest.Server, *bustest.Control, *testing.T){

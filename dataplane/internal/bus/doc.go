@@ -5,9 +5,11 @@
 // long as the Bus and come back with the connection; their handlers run one at a time for each subject and hold up only
 // that subject.
 //
+// A node has no JetStream of its own and makes no consumers: it asks for messages of the two streams that it may read, one by one, and the server
+// tells of each that it stores on the rules stream. What was not told is read. So nothing that a node may ask for changes a stream.
+//
 // Following the rules stream is done in sessions. A session ends, and the next resumes after the last message that was handed over,
-// when the connection was lost and is back, when the stream is another one than before (the store was wiped), or when messages lie on the stream
-// that do not arrive. All methods are safe for concurrent use.
+// when the connection was lost and is back, and when the stream is another one than before (the store was wiped). All methods are safe for concurrent use.
 package bus
 
 // Subjects and names; see docs/adr/0001-shape.md.
@@ -21,6 +23,9 @@ const (
 	subjectReceipts  = "tollgate.receipts."
 	subjectFleet     = "tollgate.fleet."
 	inboxes          = "_INBOX."
+	// subjectRules is what the rules stream is of; subjectStored is where the server tells of a message that it has stored there, with its place.
+	subjectRules  = "tollgate.rules"
+	subjectStored = "tollgate.rules.stored"
 
 	streamRules = "TOLLGATE_RULES"
 	snapshots   = "TOLLGATE_SNAPSHOTS"

@@ -4,54 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
-
-// Snapshots are the names of all objects of all snapshots, in no order.
-func (b *Bus) Snapshots(ctx context.Context) ([]string, error) {
-	store, err := b.store(ctx)
-	if err != nil {
-		return nil, err
-	}
-	list, err := store.List(ctx)
-	if errors.Is(err, jetstream.ErrNoObjectsFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list snapshots: %w", err)
-	}
-	names := make([]string, 0, len(list))
-	for _, o := range list {
-		names = append(names, o.Name)
-	}
-	return names, nil
-}
-
-// Snapshot is one object of a snapshot.
-func (b *Bus) Snapshot(ctx context.Context, name string) ([]byte, error) {
-	store, err := b.store(ctx)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := store.GetBytes(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("read snapshot object %s: %w", name, err)
-	}
-	return raw, nil
-}
-
-func (b *Bus) store(ctx context.Context) (jetstream.ObjectStore, error) {
-	if !b.nc.IsConnected() {
-		return nil, fmt.Errorf("open the snapshots: %w", ErrDisconnected)
-	}
-	store, err := b.js.ObjectStore(ctx, snapshots)
-	if err != nil {
-		return nil, fmt.Errorf("open the snapshots: %w", err)
-	}
-	return store, nil
-}
 
 // position is how far the rules stream was handed over.
 type position struct {
@@ -63,8 +21,12 @@ type position struct {
 	last, seen uint64
 }
 
-// watchEvery is how often a session looks whether the stream is still the one it reads, and whether messages arrive.
-const watchEvery = time.Second
+const (
+	// watchEvery is how often a session looks whether the stream is still the one it reads, and whether it has all of it.
+	watchEvery = time.Second
+	// unread is how many messages may wait while one is dealt with. What there is no room for is read from the stream later.
+	unread = 1024
+)
 
 // FollowRules hands over the messages of the rules stream, in order and one at a time, as they come: from the oldest on if again, otherwise
 // those after the last one that was handed over. repeated: it was handed over before. history: it was there when this
@@ -77,54 +39,157 @@ func (b *Bus) FollowRules(ctx context.Context, again bool, deliver func(raw []by
 	b.mu.Lock()
 	reconnected := b.reconnected
 	b.mu.Unlock()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 
-	info, err := b.rulesInfo(ctx)
-	if err != nil {
-		return err
-	}
-	b.begin(info, again)
-	consumer, err := b.js.OrderedConsumer(ctx, streamRules, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: b.at().last + 1,
-	})
+	// Before the stream is looked at: what is stored later is told.
+	news := make(chan *nats.Msg, unread)
+	sub, err := b.nc.ChanSubscribe(subjectStored, news)
 	if err != nil {
 		return fmt.Errorf("follow the rules stream: %w", err)
 	}
-	messages, err := consumer.Messages()
+	defer func() { _ = sub.Unsubscribe() }() // It fails where there is no connection, and so no subscription.
+	s, err := b.stream(ctx, streamRules)
 	if err != nil {
 		return fmt.Errorf("follow the rules stream: %w", err)
 	}
-	defer messages.Stop()
-	go b.watch(ctx, cancel, reconnected)
+	b.begin(s.CachedInfo(), again)
+	looks := make(chan look)
+	go b.watch(ctx, looks)
+
+	f := session{bus: b, stream: s, deliver: deliver}
+	err = f.read(ctx, s.CachedInfo().State.LastSeq)
+	for err == nil {
+		select {
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-reconnected:
+			err = errReconnected
+		case l := <-looks:
+			err = f.look(ctx, l)
+		case m := <-news:
+			err = f.stored(ctx, m)
+		}
+	}
+	if errors.Is(err, errDone) {
+		return nil
+	}
+	return fmt.Errorf("follow the rules stream: %w", err)
+}
+
+// session is one FollowRules.
+type session struct {
+	bus     *Bus
+	stream  jetstream.Stream
+	deliver func(raw []byte, repeated, history bool) bool
+}
+
+// Why a session ends.
+var (
+	errDone        = errors.New("no more is wanted")
+	errReconnected = errors.New("the connection to NATS was lost, and is back")
+	errOther       = errors.New("the stream is another one than before")
+)
+
+// stored takes what the server tells of a message that it has stored. Other nodes can have answers of other streams sent here.
+func (f *session) stored(ctx context.Context, m *nats.Msg) error {
+	if m.Header.Get(jetstream.StreamHeader) != streamRules {
+		return nil
+	}
+	sequence, _ := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64) // 0: it is not the server's.
+	switch last := f.bus.at().last; {
+	case sequence <= last:
+		return nil
+	case sequence == last+1:
+		return f.hand(sequence, m.Data)
+	default:
+		return f.read(ctx, sequence)
+	}
+}
+
+// read hands over what is on the stream, up to a sequence.
+func (f *session) read(ctx context.Context, to uint64) error {
+	for last := f.bus.at().last; last < to; last = f.bus.at().last {
+		// The next there is: those before may have been removed.
+		m, err := f.stream.GetMsg(ctx, last+1, jetstream.WithGetMsgSubject(subjectRules))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil // All of them were removed.
+		}
+		if err != nil {
+			return err
+		}
+		if m.Sequence <= last {
+			return fmt.Errorf("NATS answers with message %d where one after %d was asked for", m.Sequence, last)
+		}
+		if err := f.hand(m.Sequence, m.Data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *session) hand(sequence uint64, data []byte) error {
+	repeated, history := f.bus.advance(sequence)
+	if !f.deliver(data, repeated, history) {
+		return errDone
+	}
+	return nil
+}
+
+// look ends the session where the stream is another one, as after it was wiped and made again, and reads what was not told.
+func (f *session) look(ctx context.Context, l look) error {
+	switch {
+	case errors.Is(l.err, jetstream.ErrStreamNotFound):
+		return l.err
+	case l.info == nil:
+		return nil // It is looked at again.
+	}
+	if now := f.bus.at(); !l.info.Created.Equal(now.created) || l.info.State.LastSeq < l.last {
+		return errOther
+	}
+	return f.read(ctx, l.info.State.LastSeq)
+}
+
+// look is how the stream was found, or why not.
+type look struct {
+	info *jetstream.StreamInfo
+	err  error
+	// last is what was handed over before it was looked at: what comes meanwhile does not make it another stream.
+	last uint64
+}
+
+// watch looks at the stream until ctx ends.
+func (b *Bus) watch(ctx context.Context, looks chan<- look) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
 	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			if cause := context.Cause(ctx); cause != nil {
-				err = cause
-			}
-			return fmt.Errorf("follow the rules stream: %w", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
 		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("read a message's place on the rules stream: %w", err)
+		l := look{last: b.at().last}
+		s, err := b.stream(ctx, streamRules)
+		if l.err = err; err == nil {
+			l.info = s.CachedInfo()
 		}
-		sequence := meta.Sequence.Stream
-		repeated, history := b.advance(sequence)
-		if !deliver(m.Data(), repeated, history) {
-			return nil
+		select {
+		case <-ctx.Done():
+			return
+		case looks <- l:
 		}
 	}
 }
 
-func (b *Bus) rulesInfo(ctx context.Context) (*jetstream.StreamInfo, error) {
+// stream is a stream, as it is now.
+func (b *Bus) stream(ctx context.Context, name string) (jetstream.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	s, err := b.js.Stream(ctx, streamRules)
+	s, err := b.js.Stream(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("look at the rules stream: %w", err)
+		return nil, fmt.Errorf("look at the stream %s: %w", name, err)
 	}
-	return s.CachedInfo(), nil
+	return s, nil
 }
 
 // begin sets the position that a session starts from. A stream that ends before what was seen of it has lost
@@ -153,50 +218,4 @@ func (b *Bus) advance(sequence uint64) (repeated, history bool) {
 	repeated = sequence <= b.position.seen
 	b.position.seen = max(b.position.seen, sequence)
 	return repeated, sequence <= b.position.born
-}
-
-// Why a session ends that watch ends.
-var (
-	errReconnected = errors.New("the connection to NATS was lost, and is back")
-	errOther       = errors.New("the stream is another one than before")
-	errStuck       = errors.New("messages on the stream do not arrive")
-)
-
-// watch ends a session that will not go on by itself. The consumer mends some of these cases alone, after timeouts of its own; what it
-// cannot see is a stream that was wiped and made again.
-func (b *Bus) watch(ctx context.Context, end context.CancelCauseFunc, reconnected <-chan struct{}) {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	var late position // Where the session stood when a message was first seen to lie ahead.
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-reconnected:
-			end(errReconnected)
-			return
-		case <-tick.C:
-		}
-		now := b.at() // Before the stream is looked at: what comes meanwhile does not make it another one.
-		info, err := b.rulesInfo(ctx)
-		if err != nil {
-			if errors.Is(err, jetstream.ErrStreamNotFound) {
-				end(err)
-				return
-			}
-			continue
-		}
-		switch {
-		case !info.Created.Equal(now.created) || info.State.LastSeq < now.last:
-			end(errOther)
-			return
-		case info.State.LastSeq == now.last:
-			late = position{}
-		case now == late:
-			end(errStuck)
-			return
-		default:
-			late = now
-		}
-	}
 }

@@ -86,8 +86,14 @@ func newFleet(ctx context.Context, dir string) (f *fleet, err error) {
 	if f.js, err = jetstream.New(f.nc, jetstream.WithDefaultTimeout(time.Minute)); err != nil {
 		return nil, err
 	}
-	for name, subject := range map[string]string{"TOLLGATE_RULES": "tollgate.rules", "TOLLGATE_SEGMENTS": "tollgate.segments.*"} {
-		if _, err := f.js.CreateStream(ctx, jetstream.StreamConfig{Name: name, Subjects: []string{subject}}); err != nil {
+	for _, c := range []jetstream.StreamConfig{
+		{
+			Name: "TOLLGATE_RULES", Subjects: []string{"tollgate.rules"}, AllowDirect: true,
+			RePublish: &jetstream.RePublish{Source: "tollgate.rules", Destination: "tollgate.rules.stored"},
+		},
+		{Name: "TOLLGATE_SEGMENTS", Subjects: []string{"tollgate.segments.*"}},
+	} {
+		if _, err := f.js.CreateStream(ctx, c); err != nil {
 			return nil, err
 		}
 	}

@@ -134,12 +134,29 @@ func (c *Control) do(doing string, f func(ctx context.Context) error) {
 func (c *Control) MakeStreams() {
 	c.tb.Helper()
 	c.do("make the streams", func(ctx context.Context) error {
-		_, err1 := c.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: "TOLLGATE_RULES", Subjects: []string{"tollgate.rules"}, AllowDirect: true})
+		_, err1 := c.js.CreateOrUpdateStream(ctx, rulesStream(true))
 		_, err2 := c.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 			Name: "TOLLGATE_SEGMENTS", Subjects: []string{"tollgate.segments.*"}, Retention: jetstream.WorkQueuePolicy,
 		})
 		_, err3 := c.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: "TOLLGATE_SNAPSHOTS"})
 		return errors.Join(err1, err2, err3)
+	})
+}
+
+func rulesStream(told bool) jetstream.StreamConfig {
+	c := jetstream.StreamConfig{Name: "TOLLGATE_RULES", Subjects: []string{"tollgate.rules"}, AllowDirect: true}
+	if told {
+		c.RePublish = &jetstream.RePublish{Source: "tollgate.rules", Destination: "tollgate.rules.stored"}
+	}
+	return c
+}
+
+// Untold has nodes told of nothing more that is stored on the rules stream.
+func (c *Control) Untold() {
+	c.tb.Helper()
+	c.do("have nodes told of nothing", func(ctx context.Context) error {
+		_, err := c.js.UpdateStream(ctx, rulesStream(false))
+		return err
 	})
 }
 
