@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// What may wait for the disk at once. It bounds how long a batch takes, and with it how long a revocation waits that came while one was
-// written: twice that at most, for it goes with the next.
+// What may wait for the disk at once; one change set always may. It bounds how long a batch takes, and how far what is built is ahead of what is
+// enforced: a revocation that comes last is in force when the batch that is written then, and its own, are.
 const (
 	batchChanges = 128
 	batchBytes   = 1 << 20
@@ -21,9 +21,8 @@ type accepted struct {
 	history bool
 }
 
-// batch are the change sets that wait for the disk: those that come while it takes one batch are the next one, so a slow disk is asked less often, and
-// one that nothing waits for at once. The following goroutine adds and settles; who takes is a goroutine of its own that lives while
-// something waits.
+// batch are the change sets that wait for the disk. Those that come while it takes one batch are the next: a disk that is slow is asked the less often,
+// and one that is idle at once. The following goroutine adds and settles; who takes is a goroutine of its own, which lives while something waits.
 type batch struct {
 	mu sync.Mutex
 	// moved: what waits was taken, or has been dealt with.
