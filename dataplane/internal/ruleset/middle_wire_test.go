@@ -141,8 +141,8 @@ func (r *reader) FollowRules(ctx context.Context, again bool, deliver func(raw [
 // happen.
 type mortal struct {
 	*rulefile.Store
-	// begins is called before each operation.
-	begins func()
+	// begins is called before each operation, and stalls before each that has to be durable.
+	begins, stalls func()
 	mu     sync.Mutex
 	left   int // Operations until then; negative: none counts.
 	undone bool
@@ -191,6 +191,9 @@ func (m *mortal) Begin(at decision.Epoch) error {
 }
 
 func (m *mortal) Append(to decision.Epoch, raw []byte, durable bool) error {
+	if durable {
+		m.stalls()
+	}
 	return m.do(func() error { return m.Store.Append(to, raw, durable) })
 }
 
