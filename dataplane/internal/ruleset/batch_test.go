@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -207,8 +208,11 @@ func TestI6_AnyBatchIsAsOneByOne(t *testing.T) {
 // gate is a disk that stops ahead of its next durable change set until it is opened.
 type gate struct {
 	came, open chan struct{}
+	opened     sync.Once
 	fail       error
 }
+
+func (g *gate) leaveOpen() { g.opened.Do(func() { close(g.open) }) }
 
 func (g *gate) before(_ decision.Epoch, durable bool) error {
 	if !durable {
@@ -231,7 +235,8 @@ func gated(t *testing.T, waiting int, behind func(s *setup)) (s *setup, n *node,
 	n = s.nodeWith(&watchedDisk{s.open(dir), g.before})
 	n.Start()
 	t.Cleanup(n.Stop)
-	n.enforces(1, 1) // It was there before the node, and need not be durable.
+	t.Cleanup(g.leaveOpen) // Before that, whatever has failed.
+	n.enforces(1, 1)       // It was there before the node, and need not be durable.
 	s.publish(2, service("a", "2"))
 	<-g.came
 	behind(s)
@@ -253,7 +258,7 @@ func TestI6_ADiskThatFailsAtABatchLosesNothing(t *testing.T) {
 	g.open <- struct{}{}
 	<-g.came
 	g.fail = errors.New("no space left on device")
-	close(g.open)
+	g.leaveOpen()
 	n.enforces(1, 5)
 	n.has(map[string]string{"a": "5"})
 	if kept := n.family("tollgate_rules_kept")[0].GetGauge().GetValue(); kept != 0 {
@@ -286,7 +291,7 @@ func TestI6_AKillWithinABatchLosesNothing(t *testing.T) {
 	if enforced.Number != 2 {
 		t.Errorf("%v is enforced, and only 2 is durable", enforced)
 	}
-	close(g.open)
+	g.leaveOpen()
 	n.enforces(1, 5)
 	n.Stop()
 	s.down = true
@@ -306,7 +311,7 @@ func TestGuard_CountsWhatWaitsForTheDisk(t *testing.T) {
 	if refused := n.refused(); len(refused) != 0 {
 		t.Errorf("refused %v before what came first is in force", refused)
 	}
-	close(g.open)
+	g.leaveOpen()
 	n.enforces(1, 4)
 	n.refuses(map[string]float64{"guard": 1})
 	n.Stop()

@@ -143,10 +143,10 @@ type mortal struct {
 	*rulefile.Store
 	// begins is called before each operation, and stalls before each that has to be durable.
 	begins, stalls func()
-	mu     sync.Mutex
-	left   int // Operations until then; negative: none counts.
-	undone bool
-	dead   bool
+	mu             sync.Mutex
+	left           int // Operations until then; negative: none counts.
+	undone         bool
+	dead           bool
 }
 
 // die kills the process after so many more operations; 0: now. undone: the last of them does not happen any more.
