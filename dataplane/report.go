@@ -7,13 +7,18 @@ import (
 	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
 )
 
-const reportEvery = time.Second
+const (
+	reportEvery = time.Second
+	// reportGap is the least time between two reports. Where rules change by the hundred each second, each says what those left out would have; and all of
+	// a fleet's go to each control plane.
+	reportGap = 5 * time.Millisecond
+)
 
 // stateFrozen is reported instead of the state by age where the rules stay as they are.
 const stateFrozen = "frozen"
 
-// report tells the fleet how the node is: each second, and at once when it enforces another epoch. When ctx ends the node has drained, which is its
-// last word.
+// report tells the fleet how the node is: each second, and when it enforces another epoch, at once or reportGap after the last report. When ctx ends the
+// node has drained, which is its last word.
 func (n *node) report(ctx context.Context) {
 	enforced := n.rules.Enforced()
 	tick := time.NewTicker(reportEvery)
@@ -29,9 +34,18 @@ func (n *node) report(ctx context.Context) {
 		if status.Drained {
 			return
 		}
+		gap := time.NewTimer(reportGap)
 		select {
 		case <-ctx.Done():
 		case <-enforced:
+			select {
+			case <-ctx.Done():
+			case <-gap.C:
+			}
+			select {
+			case <-enforced: // This report says it.
+			default:
+			}
 		case now := <-tick.C:
 			rate.measure(n.front.Requests(), now)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"tollgate/dataplane/apikey"
 	"tollgate/dataplane/envelope"
@@ -67,4 +68,51 @@ func TestI7_ReportsBearProofAndTheLastSaysDrained(t *testing.T) {
 	})
 	r.stop()
 	until("drained", (*rulesv1.NodeStatus).GetDrained)
+}
+
+// Where changes come one upon another, reports keep a gap: each goes to all control planes. The last epoch is reported all the same.
+func TestI7_ReportsOfManyChangesAreFew(t *testing.T) {
+	t.Parallel()
+	l := newLand(t)
+	broker := bustest.Start(t)
+	control := broker.Control(t)
+	control.MakeStreams()
+	l.cfg.NATSURL = broker.URL
+	said := make(chan *rulesv1.NodeStatus, 4096)
+	_, err := control.NC.Subscribe("tollgate.fleet.*", func(m *nats.Msg) {
+		s := &rulesv1.NodeStatus{}
+		if err := proto.Unmarshal(m.Data, s); err != nil {
+			t.Errorf("report: %v", err)
+		}
+		said <- s
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.run()
+	began := time.Now()
+	var before []byte
+	const last = 300
+	for number := uint64(1); number <= last; number++ {
+		env := &rulesv1.Envelope{Fleet: fleet, Generation: 1, From: number - 1, To: number, PreviousHash: before, CreatedAt: timestamppb.Now()}
+		before = envelope.Hash(l.encode(env))
+		control.Rules(l.sign(envelope.UsageRules, envelope.KindEnvelope, env))
+	}
+	patience := time.After(bustest.Patience)
+	for reports := 1; ; reports++ {
+		select {
+		case s := <-said:
+			if s.GetNumber() < last {
+				continue
+			}
+			took := time.Since(began)
+			// One each 5 ms, and what is said each second and at the start.
+			if most := int(took/(5*time.Millisecond)) + int(took/time.Second) + 3; reports > most {
+				t.Errorf("%d reports within %s, at most %d are due", reports, took, most)
+			}
+			return
+		case <-patience:
+			t.Fatal("the last epoch was never reported")
+		}
+	}
 }

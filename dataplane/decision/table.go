@@ -232,13 +232,20 @@ func (p *page) end() {
 		}
 		off += h.n
 	}
-	for _, h := range o.heads {
+	for i := 0; i < len(o.heads); {
+		h := o.heads[i]
+		i++
 		if h.at&cameBit != 0 {
 			at := h.at &^ cameBit
 			_, _ = b.Write(o.came[at : at+h.n])
-		} else {
-			_, _ = b.WriteString(p.data[h.at : h.at+h.n])
+			continue
 		}
+		// Nearly all lie as they will: they are copied by the run.
+		end := h.at + h.n
+		for ; i < len(o.heads) && o.heads[i].at == end; i++ {
+			end += o.heads[i].n
+		}
+		_, _ = b.WriteString(p.data[h.at:end])
 	}
 	p.n, p.data, p.rare, p.open = len(o.heads), b.String(), rares, nil
 }

@@ -44,9 +44,11 @@ func (f *Follower) opened(kind envelope.Kind, raw []byte) (envelope.Opened, erro
 	return opened, err
 }
 
-// take deals with one message of the stream. It answers false where change sets before it are missing.
+// take deals with one message of the stream. It answers false where change sets before it are missing. A change set that it accepts may still wait for the
+// disk; whatever else it does, it does after all those before are in force.
 func (f *Follower) take(raw []byte, repeated, history bool) bool {
 	refuse := func(reason string, err error) {
+		f.batch.settle()
 		if !repeated {
 			f.refuse(reason, err)
 		}
@@ -77,23 +79,24 @@ func (f *Follower) take(raw []byte, repeated, history bool) bool {
 			refuse(refusedRollback, fmt.Errorf("it leads to %d.%d", env.GetGeneration(), env.GetTo()))
 		}
 	case forked:
+		f.batch.settle()
 		f.freeze(decision.Epoch{Generation: env.GetGeneration(), Number: env.GetTo()})
 	case gap, wrongHash:
+		f.batch.settle()
 		if f.current.Load() != nil && env.GetGeneration() == f.Epoch().Generation {
 			refuse(string(p), fmt.Errorf("it leads from %d to %d", env.GetFrom(), env.GetTo()))
 		}
 		return false
 	case next, whole:
-		reason, err := f.apply(env, opened.Payload, hash, p == whole, func(at decision.Epoch) { f.appendToDisk(at, raw, !history) })
+		to, reason, err := f.apply(env, opened.Payload, hash, p == whole)
 		if err != nil {
+			f.batch.settle()
 			f.refusing.Store(&reason)
 			refuse(reason, err)
 			// Another state than the one that was meant can only be mended by a snapshot.
 			return reason != refusedHash
 		}
-		if !history {
-			f.metrics.propagation.Observe(f.clock.Wall().Sub(env.GetCreatedAt().AsTime()).Seconds())
-		}
+		f.accept(accepted{to, raw, env.GetCreatedAt().AsTime(), history})
 	}
 	return true
 }
@@ -112,8 +115,7 @@ const (
 )
 
 func (f *Follower) place(env *rulesv1.Envelope, hash []byte) place {
-	e := f.current.Load()
-	at := e.epoch()
+	at := f.head().epoch()
 	switch {
 	case env.GetGeneration() < at.Generation:
 		return older
@@ -148,63 +150,63 @@ func (f *Follower) place(env *rulesv1.Envelope, hash []byte) place {
 	return next
 }
 
-// apply builds the next state aside, keeps what leads to it and brings it into force. Where it fails, nothing has changed.
-func (f *Follower) apply(env *rulesv1.Envelope, payload, hash []byte, whole bool, keep func(decision.Epoch)) (reason string, err error) {
+// apply builds the next state aside. Where it fails, nothing has changed.
+func (f *Follower) apply(env *rulesv1.Envelope, payload, hash []byte, whole bool) (to *enforced, reason string, err error) {
 	if err := f.unmet(env.GetNeeds()); err != nil {
-		return refusedNeeds, err
+		return nil, refusedNeeds, err
 	}
 	sums, err := digests(payload, envelopeRecords, len(env.GetRecords()))
 	if err != nil {
-		return refusedMalformed, err
+		return nil, refusedMalformed, err
 	}
 	var from *decision.State
-	if e := f.current.Load(); e != nil && !whole {
+	if e := f.head(); e != nil && !whole {
 		from = e.state
 	}
 	edit := decision.Edit(from)
 	for i, r := range env.GetRecords() {
 		if err := f.set(edit.Of(sums[i]), r); err != nil {
-			return reasonOf(err), fmt.Errorf("record %d: %w", i, err)
+			return nil, reasonOf(err), fmt.Errorf("record %d: %w", i, err)
 		}
 	}
 	state, err := edit.Build(decision.Epoch{Generation: env.GetGeneration(), Number: env.GetTo()})
 	if err != nil {
-		return refusedMalformed, err
+		return nil, refusedMalformed, err
 	}
 	if err := agrees(state, env.GetStateHash()); err != nil {
-		return refusedHash, err
+		return nil, refusedHash, err
 	}
 	change := transition{
 		from: from, to: state, changed: licensesOf(env.GetRecords()), confirmed: env.GetConfirmedAffected(), created: env.GetCreatedAt().AsTime(),
 	}
 	if err := f.guarded(change); err != nil {
-		return refusedGuard, err
+		return nil, refusedGuard, err
 	}
-	keep(state.Epoch())
-	f.enforce(state, hash)
-	return "", nil
+	return newEnforced(state, hash), "", nil
 }
 
 // remembered is how many epochs back a fork is still told from a replay.
 const remembered = 4096
 
-// enforce brings a state into force.
-func (f *Follower) enforce(state *decision.State, hash []byte) {
-	at := state.Epoch()
-	before := f.current.Load().epoch()
-	if at.Generation != before.Generation {
+// remember notes the hash of the newest epoch that was accepted.
+func (f *Follower) remember(at decision.Epoch, hash []byte) {
+	if at.Generation != f.head().epoch().Generation {
 		clear(f.known)
 	}
 	f.known[at.Number] = hash
 	delete(f.known, at.Number-remembered)
-	e := &enforced{state: state, hash: hash, ages: agesOf(state.Settings())}
+}
+
+// enforce brings a state into force. What waits was settled before, or is what calls it.
+func (f *Follower) enforce(e *enforced) {
+	at := e.epoch()
 	f.current.Store(e)
 	f.refusing.Store(nil)
 	if raw := f.fresh.enforced(at, e.ages); raw != nil {
 		f.disk.heard(raw)
 	}
 	f.metrics.epoch.Set(float64(at.Number))
-	f.broken(state)
+	f.broken(e.state)
 	f.log.Debug("enforcing an epoch", "generation", at.Generation, "number", at.Number)
 
 	f.mu.Lock()

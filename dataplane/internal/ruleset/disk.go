@@ -1,9 +1,11 @@
 package ruleset
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -191,11 +193,15 @@ func (f *Follower) resumeClock(floor time.Time) {
 	f.fresh.notBefore(floor)
 }
 
-// appendToDisk keeps a change set before it is enforced. Where that fails it is enforced all the same: a revocation must not wait for a disk.
-func (f *Follower) appendToDisk(to decision.Epoch, raw []byte, durable bool) {
-	if f.disk.disk != nil && !f.disk.restoring {
-		f.diskDid(f.disk.disk.Append(to, raw, durable))
+// appendToDisk keeps change sets before they are enforced: all of them, and then the disk is asked once to make them durable. Where that fails they are enforced
+// all the same: a revocation must not wait for a disk.
+func (f *Follower) appendToDisk(all []accepted) {
+	durable := slices.ContainsFunc(all, func(c accepted) bool { return !c.history })
+	var failed error
+	for i, c := range all {
+		failed = cmp.Or(failed, f.disk.disk.Append(c.state.Epoch(), c.raw, durable && i == len(all)-1))
 	}
+	f.diskDid(failed)
 }
 
 // diskDid notes how the disk does, and says so when that changes.

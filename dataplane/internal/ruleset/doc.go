@@ -2,10 +2,14 @@
 //
 // # Following
 //
-// One goroutine does it, so change sets are applied one at a time. A session begins with the newest snapshot that verifies, if one is
+// One goroutine does it, so change sets are verified and built one at a time, each on the one before. A session begins with the newest snapshot that verifies, if one is
 // newer than what is enforced and needed, and goes on with the rules stream. A change set is applied whole or not at all: it
 // is built aside, and one pointer is swapped. What cannot be applied is counted by its reason, and leaves the state as it is;
 // following goes on.
+//
+// What was built waits for the disk, while the next is built: all that waits when the disk is free becomes durable at once, and its last state
+// enforced, so that readers may pass epochs over, and see each whole. What waits is bounded, in number and bytes, and who builds waits then. Before anything is refused,
+// frozen or read from elsewhere, all that waits is in force; so it makes no difference, but for the time it takes, in which batches change sets come.
 //
 //	signature  it was not signed by a rules key of the newest key set, or cannot be read as a signed message at all
 //	fleet      it is another fleet's
@@ -42,7 +46,7 @@
 // # Restarts
 //
 // Where there is a Disk, a snapshot and each change set is durable before it is enforced, but for those of a stream's past, which are with the next
-// one. A new process begins with what is there, verified like anything else, and dropped whole where it does not fit together or ends before where
+// batch. A new process begins with what is there, verified like anything else, and dropped whole where it does not fit together or ends before where
 // the last process said that it left. The last heartbeat that counted is there, too, with its age: no older one counts again, and a clock that was set
 // back makes it no younger. After a process that
 // ended as it should, the rules are as old as it says, and the node serves by them as their age allows. After any other end it may be that more

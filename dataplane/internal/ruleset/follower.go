@@ -57,11 +57,13 @@ type Follower struct {
 	zones zones
 	// capabilities are the needs that this version meets. Not changed after Start.
 	capabilities map[string]bool
-	// known are the hashes of epochs that were enforced, of the generation in force. Only the following goroutine uses it.
+	// batch is what was accepted, and waits for the disk.
+	batch batch
+	// known are the hashes of epochs that were accepted, of the newest one's generation. Only the following goroutine uses it.
 	known map[uint64][]byte
 	// refused are names of snapshots that were counted as refused. Only the following goroutine uses it.
 	refused map[string]bool
-	// brokenTerms are the conditions that were logged as broken, by term. Only the following goroutine uses it.
+	// brokenTerms are the conditions that were logged as broken, by term. Only enforce uses it.
 	brokenTerms map[string]string
 
 	mu sync.Mutex
@@ -80,6 +82,10 @@ type enforced struct {
 	ages ages
 }
 
+func newEnforced(state *decision.State, hash []byte) *enforced {
+	return &enforced{state: state, hash: hash, ages: agesOf(state.Settings())}
+}
+
 func (e *enforced) epoch() decision.Epoch {
 	if e == nil {
 		return decision.Epoch{}
@@ -94,6 +100,7 @@ func New(cfg Config) (*Follower, error) {
 		wake: make(chan struct{}, 1), zones: zones{}, capabilities: capabilities, known: map[uint64][]byte{}, refused: map[string]bool{}, logged: map[string]time.Time{},
 	}
 	f.disk.early.over = cfg.Disk == nil
+	f.batch.moved.L = &f.batch.mu
 	f.fresh.start(cfg.Clock)
 	var err error
 	if f.metrics, err = newMetrics(cfg.Metrics, f); err != nil {
@@ -287,6 +294,7 @@ func (f *Follower) session(ctx context.Context, n need) (need, error) {
 	end.Stop()
 	cancel(nil)
 	waiting.Wait()
+	f.batch.settle()
 	switch {
 	case behind || errors.Is(context.Cause(ctx), errWoken):
 		return min(n+1, snapshot), nil

@@ -74,7 +74,7 @@ func (c *clockwork) bring(number uint64, s decision.Settings) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.enforce(state, []byte{byte(number)})
+	c.enforce(newEnforced(state, []byte{byte(number)}))
 }
 
 func (c *clockwork) beat(number uint64, at time.Time) []byte {

@@ -67,7 +67,11 @@ func (m *middle) begin() {
 		m.t.Fatal(err)
 	}
 	l.node = &node{f, c, m.t, reg}
-	l.disk.begins = func() { m.look(l) }
+	l.disk.begins, l.disk.stalls = func() { m.look(l) }, func() {}
+	if m.rng.IntN(2) == 0 { // Its disk is slow: change sets are enforced, and lost, in batches.
+		stalls := rand.New(rand.NewPCG(m.rng.Uint64(), 0))
+		l.disk.stalls = func() { m.pass(time.Duration(stalls.IntN(3000)) * time.Millisecond) }
+	}
 	m.node = l
 	floor := m.floor // No process runs.
 	l.Start()

@@ -141,12 +141,12 @@ func (r *reader) FollowRules(ctx context.Context, again bool, deliver func(raw [
 // happen.
 type mortal struct {
 	*rulefile.Store
-	// begins is called before each operation.
-	begins func()
-	mu     sync.Mutex
-	left   int // Operations until then; negative: none counts.
-	undone bool
-	dead   bool
+	// begins is called before each operation, and stalls before each that has to be durable.
+	begins, stalls func()
+	mu             sync.Mutex
+	left           int // Operations until then; negative: none counts.
+	undone         bool
+	dead           bool
 }
 
 // die kills the process after so many more operations; 0: now. undone: the last of them does not happen any more.
@@ -191,6 +191,9 @@ func (m *mortal) Begin(at decision.Epoch) error {
 }
 
 func (m *mortal) Append(to decision.Epoch, raw []byte, durable bool) error {
+	if durable {
+		m.stalls()
+	}
 	return m.do(func() error { return m.Store.Append(to, raw, durable) })
 }
 

@@ -238,7 +238,8 @@ func (f *Follower) takeSnapshot(ctx context.Context, from Snapshots, name string
 	}
 	// The hashes of what the snapshot skips are not known.
 	clear(f.known)
-	f.enforce(state, m.GetHeadHash())
+	f.remember(at, m.GetHeadHash())
+	f.enforce(newEnforced(state, m.GetHeadHash()))
 	licenses, credentials := state.Counts()
 	f.log.Info("took a snapshot", "generation", at.Generation, "number", at.Number, "licenses", licenses, "credentials", credentials)
 	return nil
