@@ -29,7 +29,7 @@ const (
 	defaultMaxConns = 16
 	// What a session does with a client that does not come back.
 	statementTimeout = "30s"
-	lockTimeout      = "10s"
+	lockTimeout      = 10 * time.Second
 	idleTimeout      = "10s"
 	connectTimeout   = 5 * time.Second
 	// A read of the API that takes longer is of no use to anyone.
@@ -42,6 +42,8 @@ type DB struct {
 	q    *query.Queries
 	// lists is q for statements whose best plan depends on their arguments.
 	lists *query.Queries
+	// writers is where writes of rules queue.
+	writers queue
 }
 
 // Open makes a pool, and fails where the server cannot be reached now. Later it may go and come back. The schema is
@@ -58,7 +60,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	pc.MaxConnIdleTime = 5 * time.Minute
 	pc.ConnConfig.ConnectTimeout = connectTimeout
 	for name, value := range map[string]string{
-		"statement_timeout": statementTimeout, "lock_timeout": lockTimeout,
+		"statement_timeout": statementTimeout, "lock_timeout": lockTimeout.String(),
 		"idle_in_transaction_session_timeout": idleTimeout, "application_name": "tollgate",
 	} {
 		if pc.ConnConfig.RuntimeParams[name] == "" {
@@ -73,7 +75,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		pool.Close()
 		return nil, fmt.Errorf("connect to the database: %w", err)
 	}
-	return &DB{pool: pool, q: query.New(pool), lists: query.New(planned{pool})}, nil
+	return &DB{pool: pool, q: query.New(pool), lists: query.New(planned{pool}), writers: make(queue, writers)}, nil
 }
 
 // redact keeps the reason and drops the text of the URL, which may hold a password.
