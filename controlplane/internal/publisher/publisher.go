@@ -200,8 +200,8 @@ func (p *Publisher) lead(ctx context.Context, wake <-chan struct{}) {
 			ticked = false
 		case m := <-p.made:
 			ticked = false
-			if err := p.ended(ctx, m); err != nil && ctx.Err() == nil {
-				p.log.Warn("no snapshot was made: trying again", "error", err)
+			if err := p.ended(m); err != nil && ctx.Err() == nil {
+				p.log.Warn("a snapshot was not made or is not tidied after: trying again", "error", err)
 			}
 		}
 	}
