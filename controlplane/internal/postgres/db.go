@@ -29,7 +29,7 @@ const (
 	defaultMaxConns = 16
 	// What a session does with a client that does not come back.
 	statementTimeout = "30s"
-	lockTimeout      = 10 * time.Second
+	lockTimeout      = "10s"
 	idleTimeout      = "10s"
 	connectTimeout   = 5 * time.Second
 	// A read of the API that takes longer is of no use to anyone.
@@ -60,7 +60,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	pc.MaxConnIdleTime = 5 * time.Minute
 	pc.ConnConfig.ConnectTimeout = connectTimeout
 	for name, value := range map[string]string{
-		"statement_timeout": statementTimeout, "lock_timeout": lockTimeout.String(),
+		"statement_timeout": statementTimeout, "lock_timeout": lockTimeout,
 		"idle_in_transaction_session_timeout": idleTimeout, "application_name": "tollgate",
 	} {
 		if pc.ConnConfig.RuntimeParams[name] == "" {

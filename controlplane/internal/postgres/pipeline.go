@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -37,18 +36,14 @@ func (p *pipeline) enter(ctx context.Context) error {
 	if p.queued || p.conn != nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, lockTimeout, errQueue)
-	defer cancel()
 	select {
 	case p.queue <- struct{}{}:
 		p.queued = true
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ctx.Err()
 	}
 }
-
-var errQueue = errors.New("too many writes are before this one")
 
 // waiting is a statement that was not sent yet.
 type waiting struct {
