@@ -60,7 +60,9 @@ func TestI6_ManyWritersKeepTheChainTheAuditAndTheStateHash(t *testing.T) {
 				}
 				// A refused write in between leaves nothing.
 				_, _, err = s.IssueLicense(t.Context(), licensing.License{Customer: customer, Plan: "none"})
-				wantCode(t, err, licensing.NotFound, "plan")
+				if licensing.CodeOf(err) != licensing.NotFound {
+					t.Errorf("a licence of no plan: %v", err)
+				}
 				_, epoch, err = s.SuspendLicense(t.Context(), l.ID)
 				took(epoch, err)
 				_, epoch, err = s.RevokeLicense(t.Context(), l.ID)
