@@ -3,10 +3,12 @@ package bus
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -56,29 +58,84 @@ func (b *Bus) RulesMessage(ctx context.Context, sequence uint64) (data []byte, o
 	return data, ok, nil
 }
 
-// PublishRules appends a signed envelope, if the stream's last sequence is still last. Otherwise conflict is true and
-// nothing was published: somebody else published meanwhile, or the stream was wiped.
-func (b *Bus) PublishRules(ctx context.Context, epoch string, data []byte, last uint64) (sequence uint64, conflict bool, err error) {
-	m := &nats.Msg{Subject: SubjectRules, Data: data, Header: nats.Header{headerEpoch: {epoch}}}
+// PublishRules appends signed envelopes, one after the other and nothing in between, if the stream's last sequence is still last. It says how many of
+// them it appended, from the first on. Otherwise conflict is true: somebody else published meanwhile, or the stream was wiped, and none of the rest was
+// appended. After an error nothing is known of those that it does not count.
+func (b *Bus) PublishRules(ctx context.Context, epochs []string, data [][]byte, last uint64) (appended int, conflict bool, err error) {
 	err = b.retry(ctx, func() error {
-		ack, err := b.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequence(last))
-		var api *jetstream.APIError
-		if errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
-			api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant) {
-			conflict = true
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		sequence = ack.Sequence
-		return nil
+		appended, conflict, err = b.appendRules(ctx, epochs, data, last)
+		return err
 	})
 	if err != nil {
-		return 0, false, fmt.Errorf("publish epoch %s: %w", epoch, err)
+		return appended, false, fmt.Errorf("publish epoch %s: %w", epochs[appended], err)
 	}
-	return sequence, conflict, nil
+	return appended, conflict, nil
 }
+
+// ackWithin is how long one acknowledgement is waited for.
+const ackWithin = 2 * time.Second
+
+// appendRules sends all messages before it waits for the first acknowledgement. A sequence alone would not keep them together: were the first refused
+// since somebody else's message took its place, the second would find that as many are on the stream as it expects. So each names the message before it,
+// too, by an id that no other ever has.
+func (b *Bus) appendRules(ctx context.Context, epochs []string, data [][]byte, last uint64) (appended int, conflict bool, err error) {
+	chain := rand.Text()
+	id := func(i int) string { return fmt.Sprintf("%s.%d", chain, i) }
+	sent := make([]jetstream.PubAckFuture, 0, len(data))
+	var failed error
+	for i := range data {
+		m := &nats.Msg{Subject: SubjectRules, Data: data[i], Header: nats.Header{headerEpoch: {epochs[i]}}}
+		options := []jetstream.PublishOpt{jetstream.WithExpectLastSequence(last + uint64(i)), jetstream.WithMsgID(id(i))}
+		if i > 0 {
+			options = append(options, jetstream.WithExpectLastMsgID(id(i-1)))
+		}
+		f, err := b.js.PublishMsgAsync(m, options...)
+		if err != nil {
+			failed = err
+			break
+		}
+		sent = append(sent, f)
+	}
+	for _, f := range sent {
+		switch err := acknowledged(ctx, f); {
+		case wrongLast(err):
+			return appended, true, nil
+		case err != nil:
+			return appended, false, err
+		}
+		appended++
+	}
+	return appended, false, failed
+}
+
+func acknowledged(ctx context.Context, f jetstream.PubAckFuture) error {
+	ctx, cancel := context.WithTimeout(ctx, ackWithin)
+	defer cancel()
+	select {
+	case <-f.Ok():
+		return nil
+	case err := <-f.Err():
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// wrongLast reports whether a message was refused as it did not follow on what it named.
+func wrongLast(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	if !ok {
+		return false
+	}
+	switch api.ErrorCode {
+	case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant, codeWrongLastID:
+		return true
+	}
+	return false
+}
+
+// codeWrongLastID is JSStreamWrongLastMsgIDErrF of the server, for which the client has no name.
+const codeWrongLastID jetstream.ErrorCode = 10070
 
 // PurgeRules removes the messages before a sequence.
 func (b *Bus) PurgeRules(ctx context.Context, before uint64) error {

@@ -23,7 +23,7 @@ func TestServe_AnswersAtNoSubjectButAnInbox(t *testing.T) {
 	}
 	defer b.Close()
 	<-b.Ready()
-	if _, _, err := b.PublishRules(t.Context(), "1.1", []byte("change"), 0); err != nil {
+	if _, _, err := b.PublishRules(t.Context(), []string{"1.1"}, [][]byte{[]byte("change")}, 0); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())

@@ -124,7 +124,7 @@ func (w *write) remember(ctx context.Context, result any) error {
 
 // answerBox encrypts all answers alike, so that no one has to say which of them hold a secret.
 func (w *write) answerBox(ctx context.Context) (cipher.AEAD, error) {
-	fleet, err := w.Fleet(ctx)
+	fleet, err := w.identity(ctx)
 	if err != nil {
 		return nil, err
 	}

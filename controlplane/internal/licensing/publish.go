@@ -39,7 +39,7 @@ func (w *write) publish(ctx context.Context) error {
 	if len(w.changes) == 0 {
 		return nil
 	}
-	fleet, err := w.Fleet(ctx)
+	fleet, err := w.identity(ctx)
 	if err != nil {
 		return err
 	}

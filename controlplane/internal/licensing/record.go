@@ -19,24 +19,33 @@ type recorder struct {
 	Tx
 	kind, id      string
 	before, after map[string]map[string]any
-	err           error
+	// locked are licences as they were when they were read to be changed, by id.
+	locked map[string]map[string]any
+	err    error
 }
 
 func (r *recorder) note(kind Kind, id string, before, after any) {
+	was, err := plain(before)
+	if err != nil {
+		r.err = err
+		return
+	}
+	r.differs(kind, id, was, after)
+}
+
+// differs is note where the object is plain already as it was before.
+func (r *recorder) differs(kind Kind, id string, was map[string]any, after any) {
 	if r.before == nil {
 		r.kind, r.id = string(kind), id
 		r.before, r.after = map[string]map[string]any{}, map[string]map[string]any{}
 	}
-	was, err := plain(before)
-	if err == nil {
-		var is map[string]any
-		if is, err = plain(after); err == nil {
-			name := string(kind) + "/" + id
-			r.before[name], r.after[name] = changed(r.before[name], was, is, r.after[name])
-			return
-		}
+	is, err := plain(after)
+	if err != nil {
+		r.err = err
+		return
 	}
-	r.err = err
+	name := string(kind) + "/" + id
+	r.before[name], r.after[name] = changed(r.before[name], was, is, r.after[name])
 }
 
 // size is how long that is which is noted of an object.

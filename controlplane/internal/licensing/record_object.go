@@ -128,14 +128,40 @@ const maxNoted = 64 << 10
 // has to stay a size that can be listed. Of licences, each has a licence event of its own; of customers, see maxNoted.
 const manyObjects = 10
 
+// LockLicense implements Tx. Who locks a licence is about to change it: it is kept as it was, so that it need not be read again.
+func (r *recorder) LockLicense(ctx context.Context, id string) (License, error) {
+	l, err := r.Tx.LockLicense(ctx, id)
+	if err != nil {
+		return l, err
+	}
+	if r.locked == nil {
+		r.locked = map[string]map[string]any{}
+	}
+	r.locked[id], err = plain(l)
+	return l, err
+}
+
+// wasLicense is a licence as it was before it is changed.
+func (r *recorder) wasLicense(ctx context.Context, id string) (map[string]any, error) {
+	if was, ok := r.locked[id]; ok {
+		delete(r.locked, id) // It is another now.
+		return was, nil
+	}
+	l, err := r.License(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return plain(l)
+}
+
 func (r *recorder) UpdateLicenses(ctx context.Context, all []License) ([]License, error) {
-	old := make([]License, len(all))
+	old := make([]map[string]any, len(all))
 	for i := range all {
 		if len(all) >= manyObjects {
 			break
 		}
 		var err error
-		if old[i], err = r.License(ctx, all[i].ID); err != nil {
+		if old[i], err = r.wasLicense(ctx, all[i].ID); err != nil {
 			return nil, err
 		}
 	}
@@ -148,7 +174,7 @@ func (r *recorder) UpdateLicenses(ctx context.Context, all []License) ([]License
 		return out, nil
 	}
 	for i := range out {
-		r.note(KindLicense, out[i].ID, old[i], out[i])
+		r.differs(KindLicense, out[i].ID, old[i], out[i])
 	}
 	return out, nil
 }

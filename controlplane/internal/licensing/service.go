@@ -33,8 +33,8 @@ type Service struct {
 	clock   func() time.Time
 	random  io.Reader
 	nodes   NodeIssuer
-	// pepper never changes once the fleet exists, and every call of the API needs it.
-	pepper atomic.Pointer[[]byte]
+	// founded has of the fleet what never changes once it exists, and every call of the API needs: ID and Pepper.
+	founded atomic.Pointer[Fleet]
 }
 
 // New makes a Service. Bootstrap comes before anything else.

@@ -112,14 +112,7 @@ func (s *Service) IssueLicense(ctx context.Context, l License) (License, Epoch, 
 		if err := out.Validate(); err != nil {
 			return err
 		}
-		c, err := w.Customer(ctx, out.Customer)
-		if err != nil {
-			return at("customer", err)
-		}
-		if err := at("customer", current(KindCustomer, c.ID, "", &c.Meta)); err != nil {
-			return err
-		}
-		v, err := w.sellable(ctx, out.Plan, out.PlanVersion)
+		c, v, err := w.offered(ctx, &out)
 		if err != nil {
 			return err
 		}

@@ -246,12 +246,11 @@ func (w *write) checkTerms(ctx context.Context, v *PlanVersion) (map[string]*Fea
 		return nil, err
 	}
 	v.normalize()
-	path := func(i int) string { return "entitlements[" + strconv.Itoa(i) + "]" }
 	keys := make([]string, len(v.Entitlements))
 	for i := range v.Entitlements {
 		keys[i] = v.Entitlements[i].Feature
 	}
-	features, err := w.features(ctx, keys, func(i int) string { return path(i) + ".feature" })
+	features, err := w.features(ctx, keys, func(i int) string { return "entitlements[" + strconv.Itoa(i) + "].feature" })
 	if err != nil {
 		return nil, err
 	}
@@ -259,22 +258,28 @@ func (w *write) checkTerms(ctx context.Context, v *PlanVersion) (map[string]*Fea
 	if err != nil {
 		return nil, err
 	}
+	return features, v.fits(features, meters)
+}
+
+// fits checks a version's entitlements against their features, which are all there, and their meters.
+func (v *PlanVersion) fits(features map[string]*Feature, meters map[string]*Meter) error {
 	counted := map[string]string{}
 	for i := range v.Entitlements {
 		e := &v.Entitlements[i]
 		f := features[e.Feature]
+		path := "entitlements[" + strconv.Itoa(i) + "]"
 		if err := e.fits(f, meters[f.Meter]); err != nil {
-			return nil, at(path(i), err)
+			return at(path, err)
 		}
 		if f.Type != Metered {
 			continue
 		}
 		if other, twice := counted[f.Meter]; twice {
-			return nil, invalid(path(i)+".feature", "the features %q and %q count on the same meter %q: grant one of them", other, e.Feature, f.Meter)
+			return invalid(path+".feature", "the features %q and %q count on the same meter %q: grant one of them", other, e.Feature, f.Meter)
 		}
 		counted[f.Meter] = e.Feature
 	}
-	return features, v.checkCards(features)
+	return v.checkCards(features)
 }
 
 // GetPlanVersion finds a version; 0 is the newest published one.

@@ -72,15 +72,23 @@ func (s *Service) keepToken(ctx context.Context, t Token, secret string) (Token,
 
 // pepperOnce reads the pepper the first time.
 func (s *Service) pepperOnce(ctx context.Context) ([]byte, error) {
-	if p := s.pepper.Load(); p != nil {
-		return *p, nil
+	if f := s.founded.Load(); f != nil {
+		return f.Pepper, nil
 	}
 	fleet, err := s.store.Fleet(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.pepper.Store(&fleet.Pepper)
+	s.founded.Store(&Fleet{ID: fleet.ID, Pepper: fleet.Pepper})
 	return fleet.Pepper, nil
+}
+
+// identity is the fleet, of which ID and Pepper are filled in for sure. It is not kept from here: the write that founds the fleet may fail yet.
+func (w *write) identity(ctx context.Context) (Fleet, error) {
+	if f := w.svc.founded.Load(); f != nil {
+		return *f, nil
+	}
+	return w.Fleet(ctx)
 }
 
 // ListTokens takes no filter. Revoked tokens are listed, too.

@@ -168,6 +168,9 @@ type Tx interface {
 	// InsertIssuer and UpdateIssuer answer Taken, too, where another issuer in use has the same URL.
 	InsertIssuer(ctx context.Context, i Issuer) (Issuer, error)
 	UpdateIssuer(ctx context.Context, i Issuer) (Issuer, error)
+	// Offer reads at once what a licence needs that is to be issued; version 0 is the newest published one that is in effect. False where something
+	// is not there.
+	Offer(ctx context.Context, customer, plan string, version uint32, now time.Time) (Offer, bool, error)
 	InsertLicenses(ctx context.Context, l []License) ([]License, error)
 	// LockLicense reads a licence that is about to be changed.
 	LockLicense(ctx context.Context, id string) (License, error)

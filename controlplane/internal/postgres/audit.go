@@ -65,24 +65,11 @@ func (t *licensingTx) LockAudit(ctx context.Context) (audit.Head, error) {
 }
 
 func (t *licensingTx) AppendAudit(ctx context.Context, e audit.Event) error {
-	err := t.q.InsertAuditEvent(ctx, query.InsertAuditEventParams{
-		Sequence: int64(e.Sequence), At: e.Time, Actor: e.Actor, ActorName: e.ActorName, Role: e.Role,
+	return t.p.later(fmt.Sprintf("store audit event %d", e.Sequence)).AppendAuditEvent(ctx, query.AppendAuditEventParams{
+		Sequence: int64(e.Sequence), Previous: int64(e.Sequence) - 1, At: e.Time, Actor: e.Actor, ActorName: e.ActorName, Role: e.Role,
 		Procedure: e.Procedure, Kind: e.Kind, Object: e.ID, Before: e.Before, After: e.After, RequestID: e.RequestID,
 		Generation: int64(e.Generation), Number: int64(e.Number), PreviousHash: filledBytes(e.Previous), Hash: e.Hash,
 	})
-	if err != nil {
-		return fmt.Errorf("store audit event %d: %w", e.Sequence, err)
-	}
-	n, err := t.q.AdvanceAuditHead(ctx, query.AdvanceAuditHeadParams{
-		Sequence: int64(e.Sequence), Hash: e.Hash, Previous: int64(e.Sequence) - 1,
-	})
-	if err == nil && n != 1 {
-		err = errors.New("the head is elsewhere")
-	}
-	if err != nil {
-		return fmt.Errorf("advance head of audit to %d: %w", e.Sequence, err)
-	}
-	return nil
 }
 
 // filledBytes: a column that is empty, not null.
@@ -110,19 +97,12 @@ func (t *licensingTx) Answer(ctx context.Context, k licensing.CallKey, after tim
 }
 
 func (t *licensingTx) InsertAnswer(ctx context.Context, a licensing.Answer) error {
-	err := t.q.InsertAdminCall(ctx, query.InsertAdminCallParams{
+	return t.p.later("store the answer of a call").InsertAdminCall(ctx, query.InsertAdminCallParams{
 		Actor: a.Actor, Procedure: a.Procedure, RequestID: a.RequestID, Fingerprint: a.Fingerprint, Answer: a.Sealed,
 		Generation: int64(a.Epoch.Generation), Number: int64(a.Epoch.Number), CreatedAt: a.CreateTime,
 	})
-	if err != nil {
-		return fmt.Errorf("store the answer of a call: %w", err)
-	}
-	return nil
 }
 
 func (t *licensingTx) ExpireAnswers(ctx context.Context, before time.Time, limit int) error {
-	if err := t.q.ExpireAdminCalls(ctx, query.ExpireAdminCallsParams{Before: before, RowLimit: int32(limit)}); err != nil {
-		return fmt.Errorf("expire answers of calls: %w", err)
-	}
-	return nil
+	return t.p.later("expire answers of calls").ExpireAdminCalls(ctx, query.ExpireAdminCallsParams{Before: before, RowLimit: int32(limit)})
 }

@@ -42,6 +42,8 @@ type DB struct {
 	q    *query.Queries
 	// lists is q for statements whose best plan depends on their arguments.
 	lists *query.Queries
+	// writers is where writes of rules queue.
+	writers queue
 }
 
 // Open makes a pool, and fails where the server cannot be reached now. Later it may go and come back. The schema is
@@ -73,7 +75,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		pool.Close()
 		return nil, fmt.Errorf("connect to the database: %w", err)
 	}
-	return &DB{pool: pool, q: query.New(pool), lists: query.New(planned{pool})}, nil
+	return &DB{pool: pool, q: query.New(pool), lists: query.New(planned{pool}), writers: make(queue, writers)}, nil
 }
 
 // redact keeps the reason and drops the text of the URL, which may hold a password.

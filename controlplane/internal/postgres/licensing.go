@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
-
 	"tollgate/controlplane/internal/licensing"
 	"tollgate/controlplane/internal/postgres/query"
 )
@@ -26,13 +24,13 @@ func (db *DB) Licensing() *Licensing {
 // Update implements licensing.Store. Statements of a READ COMMITTED transaction see what was committed when they begin, so
 // whatever is read after LockHead is what the former writer left.
 func (s *Licensing) Update(ctx context.Context, f func(licensing.Tx) error) error {
-	return s.db.inTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		q := s.db.q.WithTx(tx)
-		by := func(q *query.Queries) func(context.Context, func(context.Context, *query.Queries) error) error {
-			return func(ctx context.Context, f func(context.Context, *query.Queries) error) error { return f(ctx, q) }
+	return again(ctx, func() (retry bool, err error) {
+		p := &pipeline{pool: s.db.pool, queue: s.db.writers}
+		defer p.end(ctx)
+		if err := f(newLicensingTx(p)); err != nil {
+			return conflicted(err) || lost(err), err
 		}
-		lists := query.New(planned{tx})
-		return f(&licensingTx{reader: reader{run: by(q), runList: by(lists)}, q: q, lists: lists})
+		return p.commit(ctx)
 	})
 }
 

@@ -139,11 +139,7 @@ func (t *licensingTx) SetDue(ctx context.Context, all []licensing.License) error
 
 // AppendLicenseEvents implements licensing.Tx.
 func (t *licensingTx) AppendLicenseEvents(ctx context.Context, events []licensing.LicenseEvent, now time.Time) error {
-	last, err := t.q.TakeEventNumbers(ctx, int64(len(events)))
-	if err != nil {
-		return fmt.Errorf("number licence events: %w", err)
-	}
-	p := query.InsertLicenseEventsParams{RecordedAt: now}
+	p := query.AppendLicenseEventsParams{RecordedAt: now}
 	for i := range events {
 		e := &events[i]
 		detail := map[string]string{"status": string(e.Status)}
@@ -154,14 +150,10 @@ func (t *licensingTx) AppendLicenseEvents(ctx context.Context, events []licensin
 		if err != nil {
 			return fmt.Errorf("encode a licence event: %w", err)
 		}
-		p.Numbers = append(p.Numbers, last-int64(len(events)-1-i))
 		p.Licenses, p.Times = append(p.Licenses, e.License), append(p.Times, e.Time)
 		p.Kinds, p.Details = append(p.Kinds, string(e.Kind)), append(p.Details, string(b))
 	}
-	if err := t.q.InsertLicenseEvents(ctx, p); err != nil {
-		return fmt.Errorf("write licence events: %w", err)
-	}
-	return nil
+	return t.p.later("write licence events").AppendLicenseEvents(ctx, p)
 }
 
 // LicenseEvents implements licensing.Reader.

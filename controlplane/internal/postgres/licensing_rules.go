@@ -13,6 +13,9 @@ import (
 )
 
 func (t *licensingTx) LockHead(ctx context.Context) (licensing.Head, error) {
+	if err := t.p.enter(ctx); err != nil {
+		return licensing.Head{}, fmt.Errorf("wait for the head of rules: %w", err)
+	}
 	row, err := t.q.LockHead(ctx)
 	if err != nil {
 		return licensing.Head{}, fmt.Errorf("lock head of rules: %w", err)
@@ -22,22 +25,9 @@ func (t *licensingTx) LockHead(ctx context.Context) (licensing.Head, error) {
 
 func (t *licensingTx) AppendEnvelope(ctx context.Context, e licensing.Envelope) error {
 	generation, number := int64(e.Epoch.Generation), int64(e.Epoch.Number)
-	err := t.q.InsertEnvelope(ctx, query.InsertEnvelopeParams{
-		Generation: generation, Number: number, Payload: e.Payload, Hash: e.Hash, CreatedAt: e.CreateTime,
+	return t.p.later(fmt.Sprintf("store change set %d.%d", generation, number)).AppendEnvelope(ctx, query.AppendEnvelopeParams{
+		Generation: generation, Number: number, Previous: number - 1, Payload: e.Payload, Hash: e.Hash, StateHash: digestBytes(e.StateHash), CreatedAt: e.CreateTime,
 	})
-	if err != nil {
-		return fmt.Errorf("store change set %d.%d: %w", generation, number, err)
-	}
-	n, err := t.q.AdvanceHead(ctx, query.AdvanceHeadParams{
-		Generation: generation, Number: number, Previous: number - 1, Hash: e.Hash, StateHash: digestBytes(e.StateHash),
-	})
-	if err == nil && n != 1 {
-		err = fmt.Errorf("the head is not at %d", number-1)
-	}
-	if err != nil {
-		return fmt.Errorf("advance head of rules to %d.%d: %w", generation, number, err)
-	}
-	return nil
 }
 
 // digestBytes are a digest's; nil stays nil.
@@ -50,23 +40,20 @@ func digestBytes(d *decision.Digest) []byte {
 
 func (t *licensingTx) ReplaceDigests(ctx context.Context, digests map[string]*decision.Digest) (decision.Digest, error) {
 	var sum decision.Digest
-	var keys []string
-	p := query.AddRuleRecordsParams{}
+	p := query.ReplaceRuleRecordsParams{Keys: []string{}, Removed: []string{}, Digests: [][]byte{}}
 	for key, d := range digests {
-		keys = append(keys, key)
 		if d != nil {
 			p.Keys, p.Digests = append(p.Keys, key), append(p.Digests, d[:])
+		} else {
+			p.Removed = append(p.Removed, key)
 		}
 	}
-	rows, err := t.q.DropRuleRecords(ctx, keys)
-	if err == nil {
-		for _, r := range rows {
-			sum = sum.Plus(decision.Digest(r))
-		}
-		err = t.q.AddRuleRecords(ctx, p)
-	}
+	rows, err := t.q.ReplaceRuleRecords(ctx, p)
 	if err != nil {
 		return sum, fmt.Errorf("note digests of rules: %w", err)
+	}
+	for _, r := range rows {
+		sum = sum.Plus(decision.Digest(r))
 	}
 	return sum, nil
 }

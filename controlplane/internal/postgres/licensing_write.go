@@ -15,7 +15,16 @@ import (
 // licensingTx implements licensing.Tx.
 type licensingTx struct {
 	reader
+	p        *pipeline
 	q, lists *query.Queries // As those of DB.
+}
+
+func newLicensingTx(p *pipeline) *licensingTx {
+	by := func(q *query.Queries) func(context.Context, func(context.Context, *query.Queries) error) error {
+		return func(ctx context.Context, f func(context.Context, *query.Queries) error) error { return f(ctx, q) }
+	}
+	q, lists := query.New(p), query.New(planned{p})
+	return &licensingTx{reader: reader{run: by(q), runList: by(lists)}, p: p, q: q, lists: lists}
 }
 
 var _ licensing.Tx = (*licensingTx)(nil)

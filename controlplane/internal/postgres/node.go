@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,27 +19,37 @@ type Nodes struct{ db *DB }
 // Nodes is the port of the fleet service.
 func (db *DB) Nodes() *Nodes { return &Nodes{db} }
 
-// SaveNodes takes reports.
+// SaveNodes takes reports. They come many times a second while rules change, beside the writes that change them, and each node reports again within a
+// second: only a node's last word is waited for until it is on disk.
 func (s *Nodes) SaveNodes(ctx context.Context, all []fleet.Node) error {
-	// In one order, so that two control planes never wait for each other.
-	all = slices.SortedFunc(slices.Values(all), func(a, b fleet.Node) int { return strings.Compare(a.Name, b.Name) })
-	params := make([]query.SaveNodesParams, len(all))
-	for i, n := range all {
-		params[i] = query.SaveNodesParams{
-			Name: n.Name, Boot: n.Boot, Version: n.Version,
-			EpochGeneration: int64(n.Epoch.Generation), EpochNumber: int64(n.Epoch.Number), State: n.State,
-			LagMs: n.Lag.Milliseconds(), SpoolBytes: n.SpoolBytes, ProxyRps: n.ProxyRPS, Report: int64(n.Report), Refuses: n.Refuses,
-			ProvenGeneration: int64(n.Proven.Generation), ProvenNumber: int64(n.Proven.Number), ProvenHash: filledBytes(n.ProvenHash), Drained: n.Drained,
-		}
+	var r query.SaveNodesParams
+	last := false
+	for _, n := range all {
+		r.Names, r.Boots, r.Versions = append(r.Names, n.Name), append(r.Boots, n.Boot), append(r.Versions, n.Version)
+		r.EpochGenerations, r.EpochNumbers = append(r.EpochGenerations, int64(n.Epoch.Generation)), append(r.EpochNumbers, int64(n.Epoch.Number))
+		r.States, r.LagsMs, r.Refusals = append(r.States, n.State), append(r.LagsMs, n.Lag.Milliseconds()), append(r.Refusals, n.Refuses)
+		r.SpoolsBytes, r.ProxiesRps, r.Reports = append(r.SpoolsBytes, n.SpoolBytes), append(r.ProxiesRps, n.ProxyRPS), append(r.Reports, int64(n.Report))
+		r.ProvenGenerations, r.ProvenNumbers = append(r.ProvenGenerations, int64(n.Proven.Generation)), append(r.ProvenNumbers, int64(n.Proven.Number))
+		r.ProvenHashes, r.Drained = append(r.ProvenHashes, filledBytes(n.ProvenHash)), append(r.Drained, n.Drained)
+		last = last || n.Drained
 	}
-	// A report is worth nothing a second later: it is not tried again.
-	var failed error
-	s.db.q.SaveNodes(ctx, params).Exec(func(i int, err error) {
-		if err != nil && failed == nil {
-			failed = fmt.Errorf("save the report of node %s: %w", all[i].Name, err)
-		}
-	})
-	return failed
+	if len(all) == 0 {
+		return nil
+	}
+	p := &pipeline{pool: s.db.pool}
+	defer p.end(ctx)
+	var err error
+	if !last {
+		err = p.later("save reports of nodes").CommitWithoutSync(ctx)
+	}
+	if err == nil {
+		err = p.later("save reports of nodes").SaveNodes(ctx, r)
+	}
+	if err == nil {
+		// A report is worth nothing a second later: it is not tried again.
+		_, err = p.commit(ctx)
+	}
+	return err
 }
 
 // Nodes are all nodes by name, and how long ago each was seen.

@@ -6,7 +6,8 @@
 //
 // What was published last stands in the stream itself: the last message there that verifies. A Publisher reads it once and
 // remembers it. Every append names the stream's last sequence and fails if that has moved, so two publishers never both
-// append an epoch; whoever loses reads the stream again. The advisory lock behind Store.Lead merely saves the work of trying. Messages that do not
+// append an epoch; whoever loses reads the stream again. Change sets that wait are sent together, each naming the one before it as well, so that none gets
+// in behind a message that is not it. The advisory lock behind Store.Lead merely saves the work of trying. Messages that do not
 // verify (anybody who can reach the broker may write some) are stepped over.
 //
 // If the stream is empty, for it was wiped, nothing is lost: the Publisher makes a snapshot of the newest state, appends the newest
@@ -20,5 +21,5 @@
 // A node that change sets lead to another state than the one that was meant cannot go on from there: where one reports that, a snapshot is made before
 // it is due.
 //
-// One goroutine does all of it: Run, which has another one make snapshots. Heads may be called beside it.
+// One goroutine does all of it: Run, which has another one make snapshots and remove what they have made needless. Heads may be called beside it.
 package publisher

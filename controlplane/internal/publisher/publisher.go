@@ -58,8 +58,9 @@ type Stream interface {
 	// RulesBounds are the sequences of the first and last message; first = last + 1 where there is none.
 	RulesBounds(ctx context.Context) (first, last uint64, err error)
 	RulesMessage(ctx context.Context, sequence uint64) (data []byte, ok bool, err error)
-	// PublishRules appends if the last sequence is still last; otherwise conflict is true.
-	PublishRules(ctx context.Context, epoch string, data []byte, last uint64) (sequence uint64, conflict bool, err error)
+	// PublishRules appends messages, with nothing in between, if the last sequence is still last, and says how many, from the first on. Where conflict is
+	// true others have appended, and none of the rest was; where it fails nothing is known of the rest.
+	PublishRules(ctx context.Context, epochs []string, data [][]byte, last uint64) (appended int, conflict bool, err error)
 	PurgeRules(ctx context.Context, before uint64) error
 	PutSnapshot(ctx context.Context, name string, data []byte) error
 	Snapshot(ctx context.Context, name string) (data []byte, ok bool, err error)
@@ -199,8 +200,8 @@ func (p *Publisher) lead(ctx context.Context, wake <-chan struct{}) {
 			ticked = false
 		case m := <-p.made:
 			ticked = false
-			if err := p.ended(ctx, m); err != nil && ctx.Err() == nil {
-				p.log.Warn("no snapshot was made: trying again", "error", err)
+			if err := p.ended(m); err != nil && ctx.Err() == nil {
+				p.log.Warn("a snapshot was not made or is not tidied after: trying again", "error", err)
 			}
 		}
 	}
@@ -275,17 +276,22 @@ func (p *Publisher) publish(ctx context.Context) error {
 			return err
 		}
 	}
-	for {
-		n := 0
+	for more := true; more; {
+		var waiting []unpublished
 		err := p.store.Envelopes(ctx, p.tail.epoch, batch, func(at decision.Epoch, payload []byte, created time.Time) error {
-			n++
-			return p.append(ctx, at, payload, created)
+			waiting = append(waiting, unpublished{at, payload, created})
+			return nil
 		})
 		if err != nil {
 			return err
 		}
-		if n < batch {
-			break
+		more = len(waiting) == batch
+		for len(waiting) > 0 {
+			n := atOnce(waiting)
+			if err := p.append(ctx, waiting[:n]); err != nil {
+				return err
+			}
+			waiting = waiting[n:]
 		}
 	}
 	if p.tail.epoch.Generation != p.tail.snapshot.Generation || p.tail.epoch.Number >= p.tail.snapshot.Number+p.every {
@@ -294,21 +300,47 @@ func (p *Publisher) publish(ctx context.Context) error {
 	return nil
 }
 
-func (p *Publisher) append(ctx context.Context, at decision.Epoch, payload []byte, created time.Time) error {
-	raw, err := p.signer.Sign(envelope.KindEnvelope, payload)
-	if err != nil {
-		return fmt.Errorf("sign epoch %s: %w", label(at), err)
+// unpublished is an envelope that is not on the stream yet.
+type unpublished struct {
+	at      decision.Epoch
+	payload []byte
+	created time.Time
+}
+
+// inFlight bounds the bytes that are sent before the first of them are acknowledged.
+const inFlight = 4 << 20
+
+// atOnce is how many of them go together: one, however large.
+func atOnce(all []unpublished) int {
+	size := 0
+	for i := range all {
+		if size += len(all[i].payload); i > 0 && size > inFlight {
+			return i
+		}
 	}
-	sequence, conflict, err := p.stream.PublishRules(ctx, label(at), raw, p.tail.sequence)
-	if err != nil {
-		return err
+	return len(all)
+}
+
+// append appends all of them, which follow on the tail, and moves it along.
+func (p *Publisher) append(ctx context.Context, all []unpublished) error {
+	epochs, raw := make([]string, len(all)), make([][]byte, len(all))
+	for i, u := range all {
+		var err error
+		if raw[i], err = p.signer.Sign(envelope.KindEnvelope, u.payload); err != nil {
+			return fmt.Errorf("sign epoch %s: %w", label(u.at), err)
+		}
+		epochs[i] = label(u.at)
 	}
-	if conflict {
-		return errConflict
+	appended, conflict, err := p.stream.PublishRules(ctx, epochs, raw, p.tail.sequence)
+	for _, u := range all[:appended] {
+		p.tail.sequence++
+		p.tail.epoch, p.tail.hash = u.at, envelope.Hash(u.payload)
+		p.metrics.published(u.at, time.Since(u.created))
 	}
-	p.tail.sequence, p.tail.epoch, p.tail.hash = sequence, at, envelope.Hash(payload)
-	p.metrics.published(at, time.Since(created))
-	return nil
+	if err == nil && conflict {
+		err = errConflict
+	}
+	return err
 }
 
 func label(e decision.Epoch) string { return fmt.Sprintf("%d.%d", e.Generation, e.Number) }

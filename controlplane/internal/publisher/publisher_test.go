@@ -177,7 +177,7 @@ func TestPublisher_StepsOverForeignMessages(t *testing.T) {
 	forged := bytes.Clone(raw)
 	forged[len(forged)/3] ^= 1
 	for i, junk := range [][]byte{forged, []byte("junk")} {
-		if _, conflict, err := p.bus.PublishRules(t.Context(), "1.999", junk, last+uint64(i)); err != nil || conflict {
+		if _, conflict, err := p.bus.PublishRules(t.Context(), []string{"1.999"}, [][]byte{junk}, last+uint64(i)); err != nil || conflict {
 			t.Fatalf("publish junk: %v, conflict %v", err, conflict)
 		}
 	}

@@ -63,39 +63,53 @@ func (p *Publisher) leadBack(ctx context.Context, now time.Time) error {
 
 // made is how the making of a snapshot ended.
 type made struct {
-	at  decision.Epoch
+	at decision.Epoch
+	// key signed the newest snapshot.
+	key ed25519.PublicKey
 	err error
+	// untrimmed is why older ones did not go.
+	untrimmed error
 }
 
-// snapshot begins to make a snapshot, if one is due and none is being made. A large rule state takes its time, and change sets and heartbeats go on
-// meanwhile.
+// snapshot begins to make a snapshot, if one is due and none is being made, and to remove what is needless then. A large rule state takes its time, as
+// does looking through what is stored, and change sets and heartbeats go on meanwhile.
 func (p *Publisher) snapshot(ctx context.Context) {
 	if !p.due || p.making {
 		return
 	}
 	p.making = true
-	p.working.Go(func() {
-		at, err := p.make(ctx)
-		p.made <- made{at, err}
-	})
+	end := p.tail
+	p.working.Go(func() { p.made <- p.renew(ctx, end) })
 }
 
-// ended takes up a snapshot that was made: what is older may go.
-func (p *Publisher) ended(ctx context.Context, m made) error {
-	p.making = false
-	if m.err != nil {
-		return m.err
+// renew makes a snapshot: what is older may go. end is where the stream ended before.
+func (p *Publisher) renew(ctx context.Context, end tail) made {
+	at, err := p.make(ctx)
+	if err != nil {
+		return made{err: err}
 	}
 	newest, err := p.newestSnapshot(ctx)
-	if err != nil {
-		return err
+	if err == nil && newest.epoch.Compare(at) < 0 {
+		err = fmt.Errorf("the snapshot of epoch %s is gone again", label(at))
 	}
-	if newest.epoch.Compare(m.at) < 0 {
-		return fmt.Errorf("the snapshot of epoch %s is gone again", label(m.at))
+	if err != nil {
+		return made{err: err}
+	}
+	return made{at: at, key: newest.key, untrimmed: p.trim(ctx, end)}
+}
+
+// ended takes up a snapshot that was made.
+func (p *Publisher) ended(m made) error {
+	p.making = false
+	if m.err != nil {
+		return fmt.Errorf("make a snapshot: %w", m.err)
 	}
 	// Signed by the key before this one, it will not do for long.
-	p.tail.snapshot, p.due = m.at, !newest.key.Equal(p.key)
-	return p.trim(ctx)
+	p.tail.snapshot, p.due = m.at, !m.key.Equal(p.key)
+	if m.untrimmed != nil {
+		return fmt.Errorf("remove what is older than a snapshot: %w", m.untrimmed)
+	}
+	return nil
 }
 
 // errResynced: nodes were told something else than the rule state, and are told now. A snapshot comes after that.
@@ -251,7 +265,7 @@ func (p *Publisher) newestSnapshot(ctx context.Context) (snapshotHead, error) {
 }
 
 // trim removes all but the newest snapshots, those of former generations with them, and the messages that even the oldest of these has made needless.
-func (p *Publisher) trim(ctx context.Context) error {
+func (p *Publisher) trim(ctx context.Context, end tail) error {
 	heads, names, err := p.stored(ctx)
 	if err != nil || len(heads) == 0 {
 		return err
@@ -271,17 +285,22 @@ func (p *Publisher) trim(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.purge(ctx, kept[0])
+	return p.purge(ctx, kept[0], end)
 }
 
-// purge removes the messages up to an epoch, but never the last one: it says where the stream ends.
-func (p *Publisher) purge(ctx context.Context, upTo decision.Epoch) error {
+// purge removes the messages up to an epoch, but none from end on: a stream that holds none does not say where it ends.
+func (p *Publisher) purge(ctx context.Context, upTo decision.Epoch, end tail) error {
 	first, _, err := p.stream.RulesBounds(ctx)
 	if err != nil {
 		return err
 	}
 	seq := first
-	for ; seq < p.tail.sequence; seq++ {
+	if skip, err := p.before(ctx, upTo, end); err != nil {
+		return err
+	} else if skip > seq {
+		seq = skip
+	}
+	for ; seq < end.sequence; seq++ {
 		env, _, err := p.message(ctx, seq)
 		if err != nil {
 			return err
@@ -294,4 +313,17 @@ func (p *Publisher) purge(ctx context.Context, upTo decision.Epoch) error {
 		return nil
 	}
 	return p.stream.PurgeRules(ctx, seq)
+}
+
+// before is the sequence of an epoch where nothing foreign lies between it and end, as then each number has a sequence of its own. 0: it is not known.
+func (p *Publisher) before(ctx context.Context, at decision.Epoch, end tail) (uint64, error) {
+	ahead := end.epoch.Number - at.Number
+	if at.Generation != end.epoch.Generation || at.Number > end.epoch.Number || ahead >= end.sequence {
+		return 0, nil
+	}
+	env, _, err := p.message(ctx, end.sequence-ahead)
+	if err != nil || env == nil || env.GetGeneration() != at.Generation || env.GetTo() != at.Number {
+		return 0, err
+	}
+	return end.sequence - ahead, nil
 }

@@ -27,13 +27,14 @@ SELECT sequence, hash FROM audit_head FOR UPDATE;
 -- name: AuditHead :one
 SELECT sequence, hash FROM audit_head;
 
--- name: AdvanceAuditHead :execrows
-UPDATE audit_head SET sequence = @sequence, hash = @hash WHERE sequence = @previous;
-
--- name: InsertAuditEvent :exec
+-- name: AppendAuditEvent :exec
+-- The condition holds under the lock. Should the lock ever be forgotten there is no sequence, which the table refuses.
+WITH head AS (
+    UPDATE audit_head h SET sequence = @sequence, hash = @hash WHERE h.sequence = @previous RETURNING h.sequence
+)
 INSERT INTO audit_event (sequence, at, actor, actor_name, role, procedure, kind, object, before, after, request_id,
                          generation, number, previous_hash, hash)
-VALUES (@sequence, @at, @actor, @actor_name, @role, @procedure, @kind, @object, @before, @after, @request_id,
+VALUES ((SELECT head.sequence FROM head), @at, @actor, @actor_name, @role, @procedure, @kind, @object, @before, @after, @request_id,
         @generation, @number, @previous_hash, @hash);
 
 -- name: AuditEvents :many

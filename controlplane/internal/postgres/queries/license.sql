@@ -93,14 +93,17 @@ UPDATE license
 SET plan = @plan, plan_version = @plan_version, counter_generation = @counter_generation, due_at = @due_at
 WHERE id = @id;
 
--- name: TakeEventNumbers :one
--- The lock is kept to the end of the transaction: numbers are seen in their order.
-UPDATE license_event_head SET number = number + @count::bigint RETURNING number;
-
--- name: InsertLicenseEvents :exec
+-- name: AppendLicenseEvents :exec
+-- The head's lock is kept to the end of the transaction: numbers are seen in their order.
+WITH head AS (
+    UPDATE license_event_head SET number = number + cardinality(@licenses::text[]) RETURNING number - cardinality(@licenses::text[]) AS last
+)
 INSERT INTO license_event (number, license, time, recorded_at, kind, detail)
-SELECT unnest(@numbers::bigint[]), unnest(@licenses::text[]), unnest(@times::timestamptz[]), @recorded_at::timestamptz,
-       unnest(@kinds::text[]), unnest(@details::text[])::jsonb;
+SELECT head.last + e.n, e.license, e.time, @recorded_at::timestamptz, e.kind, e.detail::jsonb
+FROM head, (
+    SELECT unnest(@licenses::text[]) AS license, unnest(@times::timestamptz[]) AS time, unnest(@kinds::text[]) AS kind,
+           unnest(@details::text[]) AS detail, generate_subscripts(@licenses::text[], 1) AS n
+) e;
 
 -- name: LicenseEvents :many
 SELECT * FROM license_event

@@ -33,27 +33,33 @@ SELECT generation, number, hash, state_hash FROM rule_head;
 -- name: LockHead :one
 SELECT generation, number, hash, state_hash FROM rule_head FOR UPDATE;
 
--- name: AdvanceHead :execrows
--- The condition holds under the lock, and fails should the lock ever be forgotten.
-UPDATE rule_head
-SET number = @number, hash = @hash, state_hash = @state_hash
-WHERE generation = @generation AND number = @previous;
-
 -- name: SetStateHash :exec
 UPDATE rule_head SET state_hash = @state_hash;
 
--- name: DropRuleRecords :many
-DELETE FROM rule_record WHERE key = ANY(@keys::text[]) RETURNING digest;
-
--- name: AddRuleRecords :exec
-INSERT INTO rule_record (key, digest) SELECT unnest(@keys::text[]), unnest(@digests::bytea[]);
+-- name: ReplaceRuleRecords :many
+-- It answers the digests that were there before.
+WITH old AS (
+    SELECT digest FROM rule_record WHERE key = ANY(@keys::text[] || @removed::text[])
+), removed AS (
+    DELETE FROM rule_record WHERE key = ANY(@removed)
+), noted AS (
+    INSERT INTO rule_record (key, digest) SELECT unnest(@keys), unnest(@digests::bytea[])
+    ON CONFLICT (key) DO UPDATE SET digest = excluded.digest
+)
+SELECT digest FROM old;
 
 -- name: RuleRecords :many
 SELECT key, digest FROM rule_record WHERE key > @after ORDER BY key LIMIT @page_size;
 
--- name: InsertEnvelope :exec
+-- name: AppendEnvelope :exec
+-- The condition holds under the lock. Should the lock ever be forgotten there is no number, which the table refuses.
+WITH head AS (
+    UPDATE rule_head h SET number = @number, hash = @hash, state_hash = @state_hash
+    WHERE h.generation = @generation AND h.number = @previous
+    RETURNING h.number
+)
 INSERT INTO rule_envelope (generation, number, payload, hash, created_at)
-VALUES (@generation, @number, @payload, @hash, @created_at);
+VALUES (@generation, (SELECT head.number FROM head), @payload, @hash, @created_at);
 
 -- name: RuleUpstreams :many
 SELECT * FROM service WHERE archived_at IS NULL ORDER BY key;

@@ -43,22 +43,56 @@ func (q *Queries) AdminCall(ctx context.Context, arg AdminCallParams) (AdminCall
 	return i, err
 }
 
-const advanceAuditHead = `-- name: AdvanceAuditHead :execrows
-UPDATE audit_head SET sequence = $1, hash = $2 WHERE sequence = $3
+const appendAuditEvent = `-- name: AppendAuditEvent :exec
+WITH head AS (
+    UPDATE audit_head h SET sequence = $15, hash = $14 WHERE h.sequence = $16 RETURNING h.sequence
+)
+INSERT INTO audit_event (sequence, at, actor, actor_name, role, procedure, kind, object, before, after, request_id,
+                         generation, number, previous_hash, hash)
+VALUES ((SELECT head.sequence FROM head), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+        $11, $12, $13, $14)
 `
 
-type AdvanceAuditHeadParams struct {
-	Sequence int64
-	Hash     []byte
-	Previous int64
+type AppendAuditEventParams struct {
+	At           time.Time
+	Actor        string
+	ActorName    string
+	Role         string
+	Procedure    string
+	Kind         string
+	Object       string
+	Before       string
+	After        string
+	RequestID    string
+	Generation   int64
+	Number       int64
+	PreviousHash []byte
+	Hash         []byte
+	Sequence     int64
+	Previous     int64
 }
 
-func (q *Queries) AdvanceAuditHead(ctx context.Context, arg AdvanceAuditHeadParams) (int64, error) {
-	result, err := q.db.Exec(ctx, advanceAuditHead, arg.Sequence, arg.Hash, arg.Previous)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+// The condition holds under the lock. Should the lock ever be forgotten there is no sequence, which the table refuses.
+func (q *Queries) AppendAuditEvent(ctx context.Context, arg AppendAuditEventParams) error {
+	_, err := q.db.Exec(ctx, appendAuditEvent,
+		arg.At,
+		arg.Actor,
+		arg.ActorName,
+		arg.Role,
+		arg.Procedure,
+		arg.Kind,
+		arg.Object,
+		arg.Before,
+		arg.After,
+		arg.RequestID,
+		arg.Generation,
+		arg.Number,
+		arg.PreviousHash,
+		arg.Hash,
+		arg.Sequence,
+		arg.Previous,
+	)
+	return err
 }
 
 const auditEvents = `-- name: AuditEvents :many
@@ -195,52 +229,6 @@ func (q *Queries) InsertAdminCall(ctx context.Context, arg InsertAdminCallParams
 		arg.Number,
 		arg.Answer,
 		arg.CreatedAt,
-	)
-	return err
-}
-
-const insertAuditEvent = `-- name: InsertAuditEvent :exec
-INSERT INTO audit_event (sequence, at, actor, actor_name, role, procedure, kind, object, before, after, request_id,
-                         generation, number, previous_hash, hash)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-        $12, $13, $14, $15)
-`
-
-type InsertAuditEventParams struct {
-	Sequence     int64
-	At           time.Time
-	Actor        string
-	ActorName    string
-	Role         string
-	Procedure    string
-	Kind         string
-	Object       string
-	Before       string
-	After        string
-	RequestID    string
-	Generation   int64
-	Number       int64
-	PreviousHash []byte
-	Hash         []byte
-}
-
-func (q *Queries) InsertAuditEvent(ctx context.Context, arg InsertAuditEventParams) error {
-	_, err := q.db.Exec(ctx, insertAuditEvent,
-		arg.Sequence,
-		arg.At,
-		arg.Actor,
-		arg.ActorName,
-		arg.Role,
-		arg.Procedure,
-		arg.Kind,
-		arg.Object,
-		arg.Before,
-		arg.After,
-		arg.RequestID,
-		arg.Generation,
-		arg.Number,
-		arg.PreviousHash,
-		arg.Hash,
 	)
 	return err
 }

@@ -10,6 +10,38 @@ import (
 	"time"
 )
 
+const appendLicenseEvents = `-- name: AppendLicenseEvents :exec
+WITH head AS (
+    UPDATE license_event_head SET number = number + cardinality($2::text[]) RETURNING number - cardinality($2::text[]) AS last
+)
+INSERT INTO license_event (number, license, time, recorded_at, kind, detail)
+SELECT head.last + e.n, e.license, e.time, $1::timestamptz, e.kind, e.detail::jsonb
+FROM head, (
+    SELECT unnest($2::text[]) AS license, unnest($3::timestamptz[]) AS time, unnest($4::text[]) AS kind,
+           unnest($5::text[]) AS detail, generate_subscripts($2::text[], 1) AS n
+) e
+`
+
+type AppendLicenseEventsParams struct {
+	RecordedAt time.Time
+	Licenses   []string
+	Times      []time.Time
+	Kinds      []string
+	Details    []string
+}
+
+// The head's lock is kept to the end of the transaction: numbers are seen in their order.
+func (q *Queries) AppendLicenseEvents(ctx context.Context, arg AppendLicenseEventsParams) error {
+	_, err := q.db.Exec(ctx, appendLicenseEvents,
+		arg.RecordedAt,
+		arg.Licenses,
+		arg.Times,
+		arg.Kinds,
+		arg.Details,
+	)
+	return err
+}
+
 const countLiveLicenses = `-- name: CountLiveLicenses :one
 SELECT count(*) FROM license l
 WHERE l.status IN ('active', 'suspended') AND (l.ends_at IS NULL OR l.ends_at > $1::timestamptz)
@@ -52,33 +84,6 @@ func (q *Queries) CountMovingLicenses(ctx context.Context, arg CountMovingLicens
 	var count int64
 	err := row.Scan(&count)
 	return count, err
-}
-
-const insertLicenseEvents = `-- name: InsertLicenseEvents :exec
-INSERT INTO license_event (number, license, time, recorded_at, kind, detail)
-SELECT unnest($1::bigint[]), unnest($2::text[]), unnest($3::timestamptz[]), $4::timestamptz,
-       unnest($5::text[]), unnest($6::text[])::jsonb
-`
-
-type InsertLicenseEventsParams struct {
-	Numbers    []int64
-	Licenses   []string
-	Times      []time.Time
-	RecordedAt time.Time
-	Kinds      []string
-	Details    []string
-}
-
-func (q *Queries) InsertLicenseEvents(ctx context.Context, arg InsertLicenseEventsParams) error {
-	_, err := q.db.Exec(ctx, insertLicenseEvents,
-		arg.Numbers,
-		arg.Licenses,
-		arg.Times,
-		arg.RecordedAt,
-		arg.Kinds,
-		arg.Details,
-	)
-	return err
 }
 
 const insertMigration = `-- name: InsertMigration :exec
@@ -549,18 +554,6 @@ func (q *Queries) OpenMigration(ctx context.Context) (PlanMigration, error) {
 		&i.UpdatedAt,
 	)
 	return i, err
-}
-
-const takeEventNumbers = `-- name: TakeEventNumbers :one
-UPDATE license_event_head SET number = number + $1::bigint RETURNING number
-`
-
-// The lock is kept to the end of the transaction: numbers are seen in their order.
-func (q *Queries) TakeEventNumbers(ctx context.Context, count int64) (int64, error) {
-	row := q.db.QueryRow(ctx, takeEventNumbers, count)
-	var number int64
-	err := row.Scan(&number)
-	return number, err
 }
 
 const updateMigration = `-- name: UpdateMigration :exec

@@ -9,6 +9,16 @@ import (
 	"context"
 )
 
+const commitWithoutSync = `-- name: CommitWithoutSync :exec
+SELECT set_config('synchronous_commit', 'off', true)
+`
+
+// This transaction does not wait until it is on disk.
+func (q *Queries) CommitWithoutSync(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, commitWithoutSync)
+	return err
+}
+
 const enforcingNodes = `-- name: EnforcingNodes :one
 SELECT count(*) AS total,
     count(*) FILTER (WHERE (epoch_generation, epoch_number) >= ($1::bigint, $2::bigint)) AS enforced
@@ -80,4 +90,67 @@ func (q *Queries) Nodes(ctx context.Context) ([]NodesRow, error) {
 		return nil, err
 	}
 	return items, nil
+}
+
+const saveNodes = `-- name: SaveNodes :exec
+INSERT INTO node AS n (name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, refuses, last_seen,
+    proven_generation, proven_number, proven_hash, drained_at)
+SELECT r.name, r.boot, r.version, r.epoch_generation, r.epoch_number, r.state, r.lag_ms, r.spool_bytes, r.proxy_rps, r.report, r.refuses, now(),
+    r.proven_generation, r.proven_number, r.proven_hash, CASE WHEN r.drained THEN now() END
+FROM (
+    SELECT unnest($1::text[]) AS name, unnest($2::text[]) AS boot, unnest($3::text[]) AS version,
+        unnest($4::bigint[]) AS epoch_generation, unnest($5::bigint[]) AS epoch_number,
+        unnest($6::text[]) AS state, unnest($7::bigint[]) AS lag_ms, unnest($8::bigint[]) AS spool_bytes,
+        unnest($9::double precision[]) AS proxy_rps, unnest($10::bigint[]) AS report, unnest($11::text[]) AS refuses,
+        unnest($12::bigint[]) AS proven_generation, unnest($13::bigint[]) AS proven_number,
+        unnest($14::bytea[]) AS proven_hash, unnest($15::boolean[]) AS drained
+) r
+ORDER BY r.name
+ON CONFLICT (name) DO UPDATE
+SET boot = excluded.boot, version = excluded.version, epoch_generation = excluded.epoch_generation,
+    epoch_number = excluded.epoch_number, state = excluded.state, lag_ms = excluded.lag_ms,
+    spool_bytes = excluded.spool_bytes, proxy_rps = excluded.proxy_rps, report = excluded.report, refuses = excluded.refuses,
+    last_seen = excluded.last_seen, proven_generation = excluded.proven_generation, proven_number = excluded.proven_number,
+    proven_hash = excluded.proven_hash, drained_at = excluded.drained_at
+WHERE n.boot <> excluded.boot OR n.report < excluded.report
+`
+
+type SaveNodesParams struct {
+	Names             []string
+	Boots             []string
+	Versions          []string
+	EpochGenerations  []int64
+	EpochNumbers      []int64
+	States            []string
+	LagsMs            []int64
+	SpoolsBytes       []int64
+	ProxiesRps        []float64
+	Reports           []int64
+	Refusals          []string
+	ProvenGenerations []int64
+	ProvenNumbers     []int64
+	ProvenHashes      [][]byte
+	Drained           []bool
+}
+
+// In order of name, so that two control planes never wait for each other. A node that reports is back, unless it says that it has drained.
+func (q *Queries) SaveNodes(ctx context.Context, arg SaveNodesParams) error {
+	_, err := q.db.Exec(ctx, saveNodes,
+		arg.Names,
+		arg.Boots,
+		arg.Versions,
+		arg.EpochGenerations,
+		arg.EpochNumbers,
+		arg.States,
+		arg.LagsMs,
+		arg.SpoolsBytes,
+		arg.ProxiesRps,
+		arg.Reports,
+		arg.Refusals,
+		arg.ProvenGenerations,
+		arg.ProvenNumbers,
+		arg.ProvenHashes,
+		arg.Drained,
+	)
+	return err
 }

@@ -10,47 +10,38 @@ import (
 	"time"
 )
 
-const addRuleRecords = `-- name: AddRuleRecords :exec
-INSERT INTO rule_record (key, digest) SELECT unnest($1::text[]), unnest($2::bytea[])
+const appendEnvelope = `-- name: AppendEnvelope :exec
+WITH head AS (
+    UPDATE rule_head h SET number = $5, hash = $3, state_hash = $6
+    WHERE h.generation = $1 AND h.number = $7
+    RETURNING h.number
+)
+INSERT INTO rule_envelope (generation, number, payload, hash, created_at)
+VALUES ($1, (SELECT head.number FROM head), $2, $3, $4)
 `
 
-type AddRuleRecordsParams struct {
-	Keys    []string
-	Digests [][]byte
-}
-
-func (q *Queries) AddRuleRecords(ctx context.Context, arg AddRuleRecordsParams) error {
-	_, err := q.db.Exec(ctx, addRuleRecords, arg.Keys, arg.Digests)
-	return err
-}
-
-const advanceHead = `-- name: AdvanceHead :execrows
-UPDATE rule_head
-SET number = $1, hash = $2, state_hash = $3
-WHERE generation = $4 AND number = $5
-`
-
-type AdvanceHeadParams struct {
-	Number     int64
-	Hash       []byte
-	StateHash  []byte
+type AppendEnvelopeParams struct {
 	Generation int64
+	Payload    []byte
+	Hash       []byte
+	CreatedAt  time.Time
+	Number     int64
+	StateHash  []byte
 	Previous   int64
 }
 
-// The condition holds under the lock, and fails should the lock ever be forgotten.
-func (q *Queries) AdvanceHead(ctx context.Context, arg AdvanceHeadParams) (int64, error) {
-	result, err := q.db.Exec(ctx, advanceHead,
-		arg.Number,
-		arg.Hash,
-		arg.StateHash,
+// The condition holds under the lock. Should the lock ever be forgotten there is no number, which the table refuses.
+func (q *Queries) AppendEnvelope(ctx context.Context, arg AppendEnvelopeParams) error {
+	_, err := q.db.Exec(ctx, appendEnvelope,
 		arg.Generation,
+		arg.Payload,
+		arg.Hash,
+		arg.CreatedAt,
+		arg.Number,
+		arg.StateHash,
 		arg.Previous,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	return err
 }
 
 const createFleet = `-- name: CreateFleet :execrows
@@ -100,30 +91,6 @@ ON CONFLICT (singleton) DO NOTHING
 func (q *Queries) CreateHead(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, createHead)
 	return err
-}
-
-const dropRuleRecords = `-- name: DropRuleRecords :many
-DELETE FROM rule_record WHERE key = ANY($1::text[]) RETURNING digest
-`
-
-func (q *Queries) DropRuleRecords(ctx context.Context, keys []string) ([][]byte, error) {
-	rows, err := q.db.Query(ctx, dropRuleRecords, keys)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items [][]byte
-	for rows.Next() {
-		var digest []byte
-		if err := rows.Scan(&digest); err != nil {
-			return nil, err
-		}
-		items = append(items, digest)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const fleet = `-- name: Fleet :one
@@ -188,30 +155,6 @@ func (q *Queries) Head(ctx context.Context) (HeadRow, error) {
 	return i, err
 }
 
-const insertEnvelope = `-- name: InsertEnvelope :exec
-INSERT INTO rule_envelope (generation, number, payload, hash, created_at)
-VALUES ($1, $2, $3, $4, $5)
-`
-
-type InsertEnvelopeParams struct {
-	Generation int64
-	Number     int64
-	Payload    []byte
-	Hash       []byte
-	CreatedAt  time.Time
-}
-
-func (q *Queries) InsertEnvelope(ctx context.Context, arg InsertEnvelopeParams) error {
-	_, err := q.db.Exec(ctx, insertEnvelope,
-		arg.Generation,
-		arg.Number,
-		arg.Payload,
-		arg.Hash,
-		arg.CreatedAt,
-	)
-	return err
-}
-
 const lockHead = `-- name: LockHead :one
 SELECT generation, number, hash, state_hash FROM rule_head FOR UPDATE
 `
@@ -233,6 +176,45 @@ func (q *Queries) LockHead(ctx context.Context) (LockHeadRow, error) {
 		&i.StateHash,
 	)
 	return i, err
+}
+
+const replaceRuleRecords = `-- name: ReplaceRuleRecords :many
+WITH old AS (
+    SELECT digest FROM rule_record WHERE key = ANY($1::text[] || $2::text[])
+), removed AS (
+    DELETE FROM rule_record WHERE key = ANY($2)
+), noted AS (
+    INSERT INTO rule_record (key, digest) SELECT unnest($1), unnest($3::bytea[])
+    ON CONFLICT (key) DO UPDATE SET digest = excluded.digest
+)
+SELECT digest FROM old
+`
+
+type ReplaceRuleRecordsParams struct {
+	Keys    []string
+	Removed []string
+	Digests [][]byte
+}
+
+// It answers the digests that were there before.
+func (q *Queries) ReplaceRuleRecords(ctx context.Context, arg ReplaceRuleRecordsParams) ([][]byte, error) {
+	rows, err := q.db.Query(ctx, replaceRuleRecords, arg.Keys, arg.Removed, arg.Digests)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items [][]byte
+	for rows.Next() {
+		var digest []byte
+		if err := rows.Scan(&digest); err != nil {
+			return nil, err
+		}
+		items = append(items, digest)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const ruleAPIKeys = `-- name: RuleAPIKeys :many
