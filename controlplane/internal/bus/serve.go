@@ -11,9 +11,18 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+// Request is a message that Serve got.
+type Request struct {
+	// Suffix is what stood at the subject's final wildcard.
+	Suffix string
+	// Listener is the node whose inbox the answer goes to: nobody else hears it. Empty: it is not a node's.
+	Listener string
+	Data     []byte
+}
+
 // Serve answers the messages of a subject in a queue group, workers at a time, until ctx ends; then it waits for
-// those in progress. handle returns nil to stay silent. suffix is what stood at the subject's final wildcard.
-func (b *Bus) Serve(ctx context.Context, subject, group string, workers int, handle func(ctx context.Context, suffix string, data []byte) []byte) error {
+// those in progress. handle returns nil to stay silent.
+func (b *Bus) Serve(ctx context.Context, subject, group string, workers int, handle func(ctx context.Context, r Request) []byte) error {
 	messages := make(chan *nats.Msg, 4*workers)
 	sub, err := b.nc.ChanQueueSubscribe(subject, group, messages)
 	if err != nil {
@@ -28,7 +37,7 @@ func (b *Bus) Serve(ctx context.Context, subject, group string, workers int, han
 				case <-ctx.Done():
 					return
 				case m := <-messages:
-					b.answer(ctx, m, handle(ctx, strings.TrimPrefix(m.Subject, prefix), m.Data))
+					b.answer(ctx, m, handle(ctx, Request{Suffix: strings.TrimPrefix(m.Subject, prefix), Listener: listener(m.Reply), Data: m.Data}))
 				}
 			}
 		})
@@ -42,6 +51,19 @@ func (b *Bus) Serve(ctx context.Context, subject, group string, workers int, han
 
 // inboxes are where answers may go: nothing but whoever asked listens there.
 const inboxes = "_INBOX."
+
+// listener is whose inbox a subject is.
+func listener(reply string) string {
+	inbox, ok := strings.CutPrefix(reply, inboxes)
+	if !ok {
+		return ""
+	}
+	node, _, ok := strings.Cut(inbox, ".")
+	if !ok {
+		return ""
+	}
+	return node
+}
 
 // answer goes nowhere but to an inbox. NATS doesn't ask whether a node may publish at the subject that it names for its answer, and this process may
 // at all of them: an answer at $JS.API would delete a stream in the control plane's name.

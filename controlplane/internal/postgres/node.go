@@ -62,7 +62,7 @@ func (s *Nodes) Nodes(ctx context.Context) ([]fleet.Node, []time.Duration, error
 			State: r.Node.State, Lag: time.Duration(r.Node.LagMs) * time.Millisecond, SpoolBytes: r.Node.SpoolBytes,
 			ProxyRPS: r.Node.ProxyRps, Report: uint64(r.Node.Report), Refuses: r.Node.Refuses, LastSeen: r.Node.LastSeen.UTC(), Drained: r.Node.DrainedAt != nil,
 			Proven:     decision.Epoch{Generation: uint64(r.Node.ProvenGeneration), Number: uint64(r.Node.ProvenNumber)},
-			ProvenHash: r.Node.ProvenHash,
+			ProvenHash: r.Node.ProvenHash, BlockReason: r.BlockReason, BlockTime: instant(r.BlockedAt), NATSUser: r.NatsUser,
 		}
 		ages[i] = time.Duration(r.Age * float64(time.Second))
 	}

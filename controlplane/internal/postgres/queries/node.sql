@@ -13,12 +13,15 @@ SET boot = excluded.boot, version = excluded.version, epoch_generation = exclude
 WHERE n.boot <> excluded.boot OR n.report < excluded.report;
 
 -- name: Nodes :many
-SELECT sqlc.embed(node), extract(epoch FROM now() - last_seen)::double precision AS age
-FROM node ORDER BY name;
+SELECT sqlc.embed(node), extract(epoch FROM now() - last_seen)::double precision AS age,
+    coalesce(b.reason, '')::text AS block_reason, b.blocked_at, coalesce(b.nats_user, '')::text AS nats_user
+FROM node LEFT JOIN blocked_node b ON b.node = node.name
+ORDER BY name;
 
 -- name: EnforcingNodes :one
--- Who has been silent for longer than rules may be old blocks by itself, and serves nothing any more.
+-- Who has been silent for longer than rules may be old blocks by itself, and serves nothing any more. The word of a blocked node counts for nothing.
 SELECT count(*) AS total,
     count(*) FILTER (WHERE (epoch_generation, epoch_number) >= (@generation::bigint, @number::bigint)) AS enforced
 FROM node
-WHERE drained_at IS NULL AND last_seen > now() - coalesce((SELECT block_after FROM fleet), '24 hours');
+WHERE drained_at IS NULL AND last_seen > now() - coalesce((SELECT block_after FROM fleet), '24 hours')
+    AND NOT EXISTS (SELECT FROM blocked_node b WHERE b.node = name);

@@ -7,6 +7,7 @@ package query
 
 import (
 	"context"
+	"time"
 )
 
 const enforcingNodes = `-- name: EnforcingNodes :one
@@ -14,6 +15,7 @@ SELECT count(*) AS total,
     count(*) FILTER (WHERE (epoch_generation, epoch_number) >= ($1::bigint, $2::bigint)) AS enforced
 FROM node
 WHERE drained_at IS NULL AND last_seen > now() - coalesce((SELECT block_after FROM fleet), '24 hours')
+    AND NOT EXISTS (SELECT FROM blocked_node b WHERE b.node = name)
 `
 
 type EnforcingNodesParams struct {
@@ -26,7 +28,7 @@ type EnforcingNodesRow struct {
 	Enforced int64
 }
 
-// Who has been silent for longer than rules may be old blocks by itself, and serves nothing any more.
+// Who has been silent for longer than rules may be old blocks by itself, and serves nothing any more. The word of a blocked node counts for nothing.
 func (q *Queries) EnforcingNodes(ctx context.Context, arg EnforcingNodesParams) (EnforcingNodesRow, error) {
 	row := q.db.QueryRow(ctx, enforcingNodes, arg.Generation, arg.Number)
 	var i EnforcingNodesRow
@@ -35,13 +37,18 @@ func (q *Queries) EnforcingNodes(ctx context.Context, arg EnforcingNodesParams) 
 }
 
 const nodes = `-- name: Nodes :many
-SELECT node.name, node.boot, node.version, node.epoch_generation, node.epoch_number, node.state, node.lag_ms, node.spool_bytes, node.proxy_rps, node.report, node.last_seen, node.proven_generation, node.proven_number, node.proven_hash, node.drained_at, node.refuses, extract(epoch FROM now() - last_seen)::double precision AS age
-FROM node ORDER BY name
+SELECT node.name, node.boot, node.version, node.epoch_generation, node.epoch_number, node.state, node.lag_ms, node.spool_bytes, node.proxy_rps, node.report, node.last_seen, node.proven_generation, node.proven_number, node.proven_hash, node.drained_at, node.refuses, extract(epoch FROM now() - last_seen)::double precision AS age,
+    coalesce(b.reason, '')::text AS block_reason, b.blocked_at, coalesce(b.nats_user, '')::text AS nats_user
+FROM node LEFT JOIN blocked_node b ON b.node = node.name
+ORDER BY name
 `
 
 type NodesRow struct {
-	Node Node
-	Age  float64
+	Node        Node
+	Age         float64
+	BlockReason string
+	BlockedAt   *time.Time
+	NatsUser    string
 }
 
 func (q *Queries) Nodes(ctx context.Context) ([]NodesRow, error) {
@@ -71,6 +78,9 @@ func (q *Queries) Nodes(ctx context.Context) ([]NodesRow, error) {
 			&i.Node.DrainedAt,
 			&i.Node.Refuses,
 			&i.Age,
+			&i.BlockReason,
+			&i.BlockedAt,
+			&i.NatsUser,
 		); err != nil {
 			return nil, err
 		}
