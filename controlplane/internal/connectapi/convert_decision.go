@@ -30,6 +30,6 @@ func toNode(n *fleet.Node) *adminv1.Node {
 	return &adminv1.Node{
 		Name: n.Name, Version: n.Version, Boot: n.Boot, Epoch: toEpoch(n.Epoch), State: n.Shown(), LagMs: n.Lag.Milliseconds(),
 		SpoolBytes: n.SpoolBytes, ProxyRps: n.ProxyRPS, Refuses: n.Refuses, LastSeen: toTime(n.LastSeen),
-		BlockReason: n.BlockReason, BlockTime: toTime(n.BlockTime), NatsUser: n.NATSUser,
+		BlockReason: n.BlockReason, BlockTime: toTime(n.BlockTime), NatsUser: n.NATSUser, KeySetVersion: n.KeySet,
 	}
 }

@@ -49,6 +49,8 @@ type Node struct {
 	ProxyRPS   float64
 	// Refuses is why it does not enforce rules that it was sent; empty where it has none left to take.
 	Refuses string
+	// KeySet is the version of the key set that it goes by; 0: it has none, or does not say.
+	KeySet uint64
 	// Report orders the reports of one boot.
 	Report   uint64
 	LastSeen time.Time

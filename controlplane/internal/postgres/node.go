@@ -31,7 +31,7 @@ func (s *Nodes) SaveNodes(ctx context.Context, all []fleet.Node) error {
 			Name: n.Name, Boot: n.Boot, Version: n.Version,
 			EpochGeneration: int64(n.Epoch.Generation), EpochNumber: int64(n.Epoch.Number), State: n.State,
 			LagMs: n.Lag.Milliseconds(), SpoolBytes: n.SpoolBytes, ProxyRps: n.ProxyRPS, Report: int64(n.Report), Refuses: n.Refuses,
-			ProvenGeneration: int64(n.Proven.Generation), ProvenNumber: int64(n.Proven.Number), ProvenHash: filledBytes(n.ProvenHash), Drained: n.Drained,
+			ProvenGeneration: int64(n.Proven.Generation), ProvenNumber: int64(n.Proven.Number), ProvenHash: filledBytes(n.ProvenHash), Drained: n.Drained, KeySet: int64(n.KeySet),
 		}
 	}
 	// A report is worth nothing a second later: it is not tried again.
@@ -62,7 +62,7 @@ func (s *Nodes) Nodes(ctx context.Context) ([]fleet.Node, []time.Duration, error
 			State: r.Node.State, Lag: time.Duration(r.Node.LagMs) * time.Millisecond, SpoolBytes: r.Node.SpoolBytes,
 			ProxyRPS: r.Node.ProxyRps, Report: uint64(r.Node.Report), Refuses: r.Node.Refuses, LastSeen: r.Node.LastSeen.UTC(), Drained: r.Node.DrainedAt != nil,
 			Proven:     decision.Epoch{Generation: uint64(r.Node.ProvenGeneration), Number: uint64(r.Node.ProvenNumber)},
-			ProvenHash: r.Node.ProvenHash, BlockReason: r.BlockReason, BlockTime: instant(r.BlockedAt), NATSUser: r.NatsUser,
+			ProvenHash: r.Node.ProvenHash, BlockReason: r.BlockReason, BlockTime: instant(r.BlockedAt), NATSUser: r.NatsUser, KeySet: uint64(r.Node.KeySet),
 		}
 		ages[i] = time.Duration(r.Age * float64(time.Second))
 	}

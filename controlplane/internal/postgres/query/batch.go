@@ -270,15 +270,15 @@ func (b *InsertLicensesBatchResults) Close() error {
 
 const saveNodes = `-- name: SaveNodes :batchexec
 INSERT INTO node AS n (name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, refuses, last_seen,
-    proven_generation, proven_number, proven_hash, drained_at)
+    proven_generation, proven_number, proven_hash, drained_at, key_set)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now(),
-    $12, $13, $14, CASE WHEN $15::boolean THEN now() END)
+    $12, $13, $14, CASE WHEN $15::boolean THEN now() END, $16)
 ON CONFLICT (name) DO UPDATE
 SET boot = excluded.boot, version = excluded.version, epoch_generation = excluded.epoch_generation,
     epoch_number = excluded.epoch_number, state = excluded.state, lag_ms = excluded.lag_ms,
     spool_bytes = excluded.spool_bytes, proxy_rps = excluded.proxy_rps, report = excluded.report, refuses = excluded.refuses,
     last_seen = excluded.last_seen, proven_generation = excluded.proven_generation, proven_number = excluded.proven_number,
-    proven_hash = excluded.proven_hash, drained_at = excluded.drained_at
+    proven_hash = excluded.proven_hash, drained_at = excluded.drained_at, key_set = excluded.key_set
 WHERE n.boot <> excluded.boot OR n.report < excluded.report
 `
 
@@ -304,6 +304,7 @@ type SaveNodesParams struct {
 	ProvenNumber     int64
 	ProvenHash       []byte
 	Drained          bool
+	KeySet           int64
 }
 
 // A node that reports is back, unless it says that it has drained.
@@ -326,6 +327,7 @@ func (q *Queries) SaveNodes(ctx context.Context, arg []SaveNodesParams) *SaveNod
 			a.ProvenNumber,
 			a.ProvenHash,
 			a.Drained,
+			a.KeySet,
 		}
 		batch.Queue(saveNodes, vals...)
 	}

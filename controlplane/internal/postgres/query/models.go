@@ -286,6 +286,7 @@ type Node struct {
 	ProvenHash       []byte
 	DrainedAt        *time.Time
 	Refuses          string
+	KeySet           int64
 }
 
 type NodeBlock struct {

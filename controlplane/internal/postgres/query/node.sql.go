@@ -37,7 +37,7 @@ func (q *Queries) EnforcingNodes(ctx context.Context, arg EnforcingNodesParams) 
 }
 
 const nodes = `-- name: Nodes :many
-SELECT node.name, node.boot, node.version, node.epoch_generation, node.epoch_number, node.state, node.lag_ms, node.spool_bytes, node.proxy_rps, node.report, node.last_seen, node.proven_generation, node.proven_number, node.proven_hash, node.drained_at, node.refuses, extract(epoch FROM now() - last_seen)::double precision AS age,
+SELECT node.name, node.boot, node.version, node.epoch_generation, node.epoch_number, node.state, node.lag_ms, node.spool_bytes, node.proxy_rps, node.report, node.last_seen, node.proven_generation, node.proven_number, node.proven_hash, node.drained_at, node.refuses, node.key_set, extract(epoch FROM now() - last_seen)::double precision AS age,
     coalesce(b.reason, '')::text AS block_reason, b.blocked_at, coalesce(b.nats_user, '')::text AS nats_user
 FROM node LEFT JOIN blocked_node b ON b.node = node.name
 ORDER BY name
@@ -77,6 +77,7 @@ func (q *Queries) Nodes(ctx context.Context) ([]NodesRow, error) {
 			&i.Node.ProvenHash,
 			&i.Node.DrainedAt,
 			&i.Node.Refuses,
+			&i.Node.KeySet,
 			&i.Age,
 			&i.BlockReason,
 			&i.BlockedAt,

@@ -100,7 +100,7 @@ SELECT coalesce(n.proven_generation, 0)::bigint AS generation, coalesce(n.proven
     ) AS nodes
 FROM (VALUES (true)) AS one(row)
 LEFT JOIN LATERAL (
-    SELECT name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, last_seen, proven_generation, proven_number, proven_hash, drained_at, refuses FROM node
+    SELECT name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, last_seen, proven_generation, proven_number, proven_hash, drained_at, refuses, key_set FROM node
     WHERE NOT EXISTS (SELECT FROM blocked_node b WHERE b.node = node.name)
     ORDER BY node.proven_generation DESC, node.proven_number DESC LIMIT 1
 ) n ON true

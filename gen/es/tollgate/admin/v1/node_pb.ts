@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/node.proto.
  */
 export const file_tollgate_admin_v1_node: GenFile = /*@__PURE__*/
-  fileDesc("Chx0b2xsZ2F0ZS9hZG1pbi92MS9ub2RlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSK8AgoETm9kZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEYm9vdBgDIAEoCRInCgVlcG9jaBgEIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEg0KBXN0YXRlGAUgASgJEg4KBmxhZ19tcxgGIAEoAxITCgtzcG9vbF9ieXRlcxgHIAEoAxIRCglwcm94eV9ycHMYCCABKAESLQoJbGFzdF9zZWVuGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdyZWZ1c2VzGBQgASgJEhQKDGJsb2NrX3JlYXNvbhgVIAEoCRIuCgpibG9ja190aW1lGBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgluYXRzX3VzZXIYFyABKAlCswEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUIJTm9kZVByb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9hZG1pbi92MTthZG1pbnYxogIDVEFYqgIRVG9sbGdhdGUuQWRtaW4uVjHKAhFUb2xsZ2F0ZVxBZG1pblxWMeICHVRvbGxnYXRlXEFkbWluXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OkFkbWluOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp, file_tollgate_admin_v1_epoch]);
+  fileDesc("Chx0b2xsZ2F0ZS9hZG1pbi92MS9ub2RlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLVAgoETm9kZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEYm9vdBgDIAEoCRInCgVlcG9jaBgEIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEg0KBXN0YXRlGAUgASgJEg4KBmxhZ19tcxgGIAEoAxITCgtzcG9vbF9ieXRlcxgHIAEoAxIRCglwcm94eV9ycHMYCCABKAESLQoJbGFzdF9zZWVuGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdyZWZ1c2VzGBQgASgJEhQKDGJsb2NrX3JlYXNvbhgVIAEoCRIuCgpibG9ja190aW1lGBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgluYXRzX3VzZXIYFyABKAkSFwoPa2V5X3NldF92ZXJzaW9uGBggASgEQrMBChVjb20udG9sbGdhdGUuYWRtaW4udjFCCU5vZGVQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_tollgate_admin_v1_epoch]);
 
 /**
  * Node is a data-plane proxy as it last reported itself.
@@ -104,6 +104,14 @@ export type Node = Message<"tollgate.admin.v1.Node"> & {
    * @generated from field: string nats_user = 23;
    */
   natsUser: string;
+
+  /**
+   * The version of the key set that it goes by; 0 where it has none, or its release does
+   * not say.
+   *
+   * @generated from field: uint64 key_set_version = 24;
+   */
+  keySetVersion: bigint;
 };
 
 /**

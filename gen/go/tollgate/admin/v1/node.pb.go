@@ -48,7 +48,10 @@ type Node struct {
 	BlockTime   *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=block_time,json=blockTime,proto3" json:"block_time,omitempty"`
 	// Of a blocked node that joined by a token: its user in NATS, `U…`, which is to be
 	// revoked there.
-	NatsUser      string `protobuf:"bytes,23,opt,name=nats_user,json=natsUser,proto3" json:"nats_user,omitempty"`
+	NatsUser string `protobuf:"bytes,23,opt,name=nats_user,json=natsUser,proto3" json:"nats_user,omitempty"`
+	// The version of the key set that it goes by; 0 where it has none, or its release does
+	// not say.
+	KeySetVersion uint64 `protobuf:"varint,24,opt,name=key_set_version,json=keySetVersion,proto3" json:"key_set_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -174,11 +177,18 @@ func (x *Node) GetNatsUser() string {
 	return ""
 }
 
+func (x *Node) GetKeySetVersion() uint64 {
+	if x != nil {
+		return x.KeySetVersion
+	}
+	return 0
+}
+
 var File_tollgate_admin_v1_node_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_node_proto_rawDesc = "" +
 	"\n" +
-	"\x1ctollgate/admin/v1/node.proto\x12\x11tollgate.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtollgate/admin/v1/epoch.proto\"\xb1\x03\n" +
+	"\x1ctollgate/admin/v1/node.proto\x12\x11tollgate.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtollgate/admin/v1/epoch.proto\"\xd9\x03\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -194,7 +204,8 @@ const file_tollgate_admin_v1_node_proto_rawDesc = "" +
 	"\fblock_reason\x18\x15 \x01(\tR\vblockReason\x129\n" +
 	"\n" +
 	"block_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\tblockTime\x12\x1b\n" +
-	"\tnats_user\x18\x17 \x01(\tR\bnatsUserB\xb3\x01\n" +
+	"\tnats_user\x18\x17 \x01(\tR\bnatsUser\x12&\n" +
+	"\x0fkey_set_version\x18\x18 \x01(\x04R\rkeySetVersionB\xb3\x01\n" +
 	"\x15com.tollgate.admin.v1B\tNodeProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (
