@@ -179,13 +179,13 @@ type rules struct {
 }
 
 // RuleState calls yield for every record of the rule state, and returns where its head is.
-func (r rules) RuleState(ctx context.Context, yield func(record []byte) error) (publisher.Head, error) {
-	head, err := r.db.RuleState(ctx, func(c licensing.Change) error {
+func (r rules) RuleState(ctx context.Context, yield func(at publisher.Head, record []byte) error) (publisher.Head, error) {
+	head, err := r.db.RuleState(ctx, func(at licensing.Head, c licensing.Change) error {
 		record, err := rulefeed.Encoder{}.Record(c)
 		if err != nil {
 			return err
 		}
-		return yield(record)
+		return yield(publisher.Head(at), record)
 	})
 	return publisher.Head(head), err
 }
