@@ -33,7 +33,10 @@ func TestI4_ABlockedNodesUsageWaitsAndIsExactAfterwards(t *testing.T) {
 		}
 		served += 2 * each
 	}
-	used := func(want func() error) { t.Helper(); system.Eventually(t, time.Minute, "usage is as it should be", want) }
+	used := func(want func() error) {
+		t.Helper()
+		system.Eventually(t, time.Minute, "usage is as it should be", want)
+	}
 	exactly := func() error {
 		if got := usage(t, c, lic); got != served {
 			return fmt.Errorf("usage %d, served %d", got, served)
