@@ -89,7 +89,7 @@ func (r *reports) take(node string, data []byte, now time.Time) error {
 		Epoch: decision.Epoch{Generation: s.GetGeneration(), Number: s.GetNumber()},
 		State: s.GetState(), Lag: time.Duration(s.GetLagMs()) * time.Millisecond,
 		SpoolBytes: s.GetSpoolBytes(), ProxyRPS: s.GetProxyRps(), Report: s.GetReport(), Refuses: s.GetRefuses(),
-		Proven: shown.at, ProvenHash: shown.hash, Drained: s.GetDrained(),
+		Proven: shown.at, ProvenHash: shown.hash, Drained: s.GetDrained(), KeySet: s.GetKeySet(),
 	}
 	switch {
 	case n.Boot == "":

@@ -114,19 +114,19 @@ func startWorkers(g *group, k *keyring.Ring, db *postgres.DB, b *bus.Bus, pub *p
 	})
 	g.run(func(ctx context.Context) error { ing.Run(ctx); return nil })
 	g.run(func(ctx context.Context) error {
-		return b.Serve(ctx, bus.SubjectLend, "lender", renewWorkers, func(ctx context.Context, _ string, data []byte) []byte {
-			return lend.Renew(ctx, data)
+		return b.Serve(ctx, bus.SubjectLend, "lender", renewWorkers, func(ctx context.Context, r bus.Request) []byte {
+			return lend.Renew(ctx, r.Listener, r.Data)
 		})
 	})
 	g.run(func(ctx context.Context) error {
-		return b.Serve(ctx, bus.SubjectLendCold, "lender", coldWorkers, func(ctx context.Context, _ string, data []byte) []byte {
-			return lend.Cold(ctx, data)
+		return b.Serve(ctx, bus.SubjectLendCold, "lender", coldWorkers, func(ctx context.Context, r bus.Request) []byte {
+			return lend.Cold(ctx, r.Listener, r.Data)
 		})
 	})
 	g.run(func(ctx context.Context) error {
-		return b.Serve(ctx, bus.SubjectFleet, "fleet", fleetWorkers, func(ctx context.Context, node string, data []byte) []byte {
-			if err := nodes.take(node, data, time.Now()); err != nil && ctx.Err() == nil {
-				logger.Warn("cannot take a node's report", "node", node, "error", err)
+		return b.Serve(ctx, bus.SubjectFleet, "fleet", fleetWorkers, func(ctx context.Context, r bus.Request) []byte {
+			if err := nodes.take(r.Suffix, r.Data, time.Now()); err != nil && ctx.Err() == nil {
+				logger.Warn("cannot take a node's report", "node", r.Suffix, "error", err)
 			}
 			return nil
 		})
@@ -179,13 +179,13 @@ type rules struct {
 }
 
 // RuleState calls yield for every record of the rule state, and returns where its head is.
-func (r rules) RuleState(ctx context.Context, yield func(record []byte) error) (publisher.Head, error) {
-	head, err := r.db.RuleState(ctx, func(c licensing.Change) error {
+func (r rules) RuleState(ctx context.Context, yield func(at publisher.Head, record []byte) error) (publisher.Head, error) {
+	head, err := r.db.RuleState(ctx, func(at licensing.Head, c licensing.Change) error {
 		record, err := rulefeed.Encoder{}.Record(c)
 		if err != nil {
 			return err
 		}
-		return yield(record)
+		return yield(publisher.Head(at), record)
 	})
 	return publisher.Head(head), err
 }

@@ -67,7 +67,7 @@ func (n *node) status(number uint64, perSecond float64) *rulesv1.NodeStatus {
 		Node: n.settings.NodeName, Boot: n.boot, Version: n.settings.Version,
 		Generation: e.Generation, Number: e.Number, State: state, LagMs: lag,
 		SpoolBytes: bytes, ProxyRps: perSecond, Report: number, Refuses: n.rules.Refuses(),
-		Proof: n.rules.Vouched(),
+		Proof: n.rules.Vouched(), KeySet: n.rules.KeySet(),
 	}
 }
 

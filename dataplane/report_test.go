@@ -64,6 +64,9 @@ func TestI7_ReportsBearProofAndTheLastSaysDrained(t *testing.T) {
 		if s.GetDrained() {
 			t.Error("it says drained while it serves")
 		}
+		if s.GetKeySet() == 0 {
+			t.Error("it does not say which key set it goes by")
+		}
 		return s.GetNumber() == 1 && bytes.Equal(s.GetProof(), beat)
 	})
 	r.stop()

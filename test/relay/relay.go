@@ -2,6 +2,8 @@ package relay
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -163,18 +165,38 @@ func (r *Relay) followSnapshots(ctx context.Context) error {
 	return nil
 }
 
-// ask passes on what a node says, and the answer if it wants one.
+// ask passes on what a node says, and the answer if it wants one. A request for loans has to come from where the node's answers are heard.
 func (r *Relay) ask(m *nats.Msg) {
 	if m.Reply == "" {
 		_ = r.control.Publish(m.Subject, m.Data) // It is said again.
 		return
 	}
 	go func() {
-		answer, err := r.control.RequestMsg(&nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}, 2*time.Second)
+		answer, err := r.request(m)
 		if err == nil {
 			_ = m.RespondMsg(&nats.Msg{Header: answer.Header, Data: answer.Data}) // Who hears no answer asks again.
 		}
 	}()
+}
+
+func (r *Relay) request(m *nats.Msg) (*nats.Msg, error) {
+	var of struct {
+		Node string `json:"name_tag"`
+	}
+	// What the nodes' server says of who asked, where they are in another account than the relay.
+	if err := json.Unmarshal([]byte(m.Header.Get("Nats-Request-Info")), &of); err != nil || of.Node == "" {
+		return r.control.RequestMsg(&nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}, 2*time.Second)
+	}
+	inbox := "_INBOX." + of.Node + "." + rand.Text()
+	answers, err := r.control.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answers.Unsubscribe() }()
+	if err := r.control.PublishMsg(&nats.Msg{Subject: m.Subject, Reply: inbox, Data: m.Data}); err != nil {
+		return nil, err
+	}
+	return answers.NextMsg(2 * time.Second)
 }
 
 // relay records a message and sends what its treatment makes of it.

@@ -9,9 +9,6 @@ import (
 // at a time.
 type Treatment func(Message) []Message
 
-// Pass passes everything.
-func Pass(m Message) []Message { return []Message{m} }
-
 // Drop loses everything.
 func Drop(Message) []Message { return nil }
 

@@ -2,8 +2,8 @@ package bus
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,9 +12,18 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+// Request is a message that Serve got.
+type Request struct {
+	// Suffix is what stood at the subject's final wildcard.
+	Suffix string
+	// Listener is the node whose inbox the answer goes to: nobody else hears it. Empty: it is not a node's.
+	Listener string
+	Data     []byte
+}
+
 // Serve answers the messages of a subject in a queue group, workers at a time, until ctx ends; then it waits for
-// those in progress. handle returns nil to stay silent. suffix is what stood at the subject's final wildcard.
-func (b *Bus) Serve(ctx context.Context, subject, group string, workers int, handle func(ctx context.Context, suffix string, data []byte) []byte) error {
+// those in progress. handle returns nil to stay silent.
+func (b *Bus) Serve(ctx context.Context, subject, group string, workers int, handle func(ctx context.Context, r Request) []byte) error {
 	messages := make(chan *nats.Msg, 4*workers)
 	sub, err := b.nc.ChanQueueSubscribe(subject, group, messages)
 	if err != nil {
@@ -29,7 +38,7 @@ func (b *Bus) Serve(ctx context.Context, subject, group string, workers int, han
 				case <-ctx.Done():
 					return
 				case m := <-messages:
-					b.answer(ctx, m, handle(ctx, strings.TrimPrefix(m.Subject, prefix), m.Data))
+					b.answer(ctx, m, handle(ctx, Request{Suffix: strings.TrimPrefix(m.Subject, prefix), Listener: listener(m), Data: m.Data}))
 				}
 			}
 		})
@@ -41,9 +50,36 @@ func (b *Bus) Serve(ctx context.Context, subject, group string, workers int, han
 	return nil
 }
 
-// inboxes are where answers may go: nothing but whoever asked listens there. Those of nodes, whose account is another, NATS names itself: no client
-// may ask for its answer at such a subject.
-var inboxes = []string{"_INBOX.", "_R_."}
+// Where answers may go: nothing but whoever asked listens there.
+const (
+	inboxes = "_INBOX."
+	// mapped is where answers go to a node, whose account is another: the server names it, and no client may ask for its answer there.
+	mapped = "_R_."
+	// asker is the header in which the server says who asked, where it maps the answer.
+	asker = "Nats-Request-Info"
+)
+
+// listener is the node that hears the answer at a message's reply subject, and nobody else.
+func listener(m *nats.Msg) string {
+	if strings.HasPrefix(m.Reply, mapped) {
+		var of struct {
+			Name string `json:"name_tag"`
+		}
+		if err := json.Unmarshal([]byte(m.Header.Get(asker)), &of); err != nil {
+			return ""
+		}
+		return of.Name
+	}
+	inbox, ok := strings.CutPrefix(m.Reply, inboxes)
+	if !ok {
+		return ""
+	}
+	node, _, ok := strings.Cut(inbox, ".")
+	if !ok {
+		return ""
+	}
+	return node
+}
 
 // answer goes nowhere but to an inbox. NATS doesn't ask whether a node may publish at the subject that it names for its answer, and this process may
 // at all of them: an answer at $JS.API would delete a stream in the control plane's name.
@@ -51,7 +87,7 @@ func (b *Bus) answer(ctx context.Context, m *nats.Msg, reply []byte) {
 	if reply == nil || m.Reply == "" {
 		return
 	}
-	if !slices.ContainsFunc(inboxes, func(prefix string) bool { return strings.HasPrefix(m.Reply, prefix) }) {
+	if !strings.HasPrefix(m.Reply, inboxes) && !strings.HasPrefix(m.Reply, mapped) {
 		b.log.Warn("a request wants its answer at another's subject: it gets none", "subject", m.Subject, "reply", m.Reply)
 		return
 	}

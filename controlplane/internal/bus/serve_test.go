@@ -29,7 +29,7 @@ func TestServe_AnswersAtNoSubjectButAnInbox(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() {
-		served <- b.Serve(ctx, bus.SubjectLend, "lender", 1, func(context.Context, string, []byte) []byte { return []byte{} })
+		served <- b.Serve(ctx, bus.SubjectLend, "lender", 1, func(context.Context, bus.Request) []byte { return []byte{} })
 	}()
 	node, err := nats.Connect(server.URL)
 	if err != nil {

@@ -162,7 +162,7 @@ func report(t *testing.T, nodes *fleet.Service) {
 		defer tick.Stop()
 		for n := uint64(1); ; n++ {
 			err := nodes.Report(t.Context(), fleet.Node{
-				Name: "node-1", Boot: "b1", Version: "v1", Epoch: decision.Epoch{Generation: 1, Number: 1_000_000}, State: "fresh", Report: n,
+				Name: "node-1", Boot: "b1", Version: "v1", Epoch: decision.Epoch{Generation: 1, Number: 1_000_000}, State: "fresh", Report: n, KeySet: 1,
 			})
 			if n == 1 {
 				said <- err

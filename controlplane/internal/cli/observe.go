@@ -105,7 +105,7 @@ func fleetCommand() *cobra.Command {
 	}
 	// The noun alone lists, too.
 	fleet := nodes("fleet", "  tollgate fleet list\n  tollgate fleet settings\n  tollgate fleet join-token create --node node-3")
-	fleet.AddCommand(nodes("list", "  tollgate fleet list\n  tollgate fleet list --filter 'state = \"silent\"' -o json"), fleetSettingsCommand(), joinTokenCommand(), joinTokensCommand(), drainCommand())
+	fleet.AddCommand(nodes("list", "  tollgate fleet list\n  tollgate fleet list --filter 'state = \"silent\"' -o json"), fleetSettingsCommand(), joinTokenCommand(), joinTokensCommand(), drainCommand(), blockCommand(), unblockCommand())
 	return fleet
 }
 

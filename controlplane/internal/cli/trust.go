@@ -183,7 +183,7 @@ func trustSendCommand() *cobra.Command {
 
 func trustShowCommand() *cobra.Command {
 	return verb{
-		use: "show", short: "Show the root, the keys that count, and which set the control plane has",
+		use: "show", short: "Show the root, the keys that count, and which set control plane and nodes have",
 		example: "  tollgate trust show\n  tollgate trust show --root",
 		flags: func(cmd *cobra.Command) {
 			cmd.Flags().Bool("root", false, "print the root's public key alone, which nodes and control planes are configured with")
@@ -197,7 +197,10 @@ func trustShowCommand() *cobra.Command {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), a.Root())
 			return err
 		}
-		return showTrust(cmd, a, atControlPlane(cmd), time.Now())
+		if err := showTrust(cmd, a, atControlPlane(cmd), time.Now()); err != nil {
+			return err
+		}
+		return showHolders(cmd, a)
 	})
 }
 

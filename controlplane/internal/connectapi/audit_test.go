@@ -73,6 +73,8 @@ var writes = []struct{ call, body, as, path string }{
 	{"FleetService/SetKeySet", `{"signed": "$trust"}`, "", ""},
 	{"FleetService/RecoverRules", `{"force": true}`, "", ""},
 	{"FleetService/DrainNode", `{"name": "gone"}`, "", ""},
+	{"FleetService/BlockNode", `{"name": "gone", "reason": "stolen"}`, "", ""},
+	{"FleetService/UnblockNode", `{"name": "gone"}`, "", ""},
 	{"AccessService/CreateToken", `{"token": {"role": "ROLE_VIEWER"}}`, "token", "id"},
 	{"AccessService/RevokeToken", `{"id": "$token"}`, "", ""},
 	{"TrafficService/ArchiveTerm", `{"key": "t"}`, "", ""},

@@ -28,7 +28,8 @@ func toUsageRow(r *metering.UsageRow) *adminv1.UsageRow {
 
 func toNode(n *fleet.Node) *adminv1.Node {
 	return &adminv1.Node{
-		Name: n.Name, Version: n.Version, Boot: n.Boot, Epoch: toEpoch(n.Epoch), State: n.State, LagMs: n.Lag.Milliseconds(),
+		Name: n.Name, Version: n.Version, Boot: n.Boot, Epoch: toEpoch(n.Epoch), State: n.Shown(), LagMs: n.Lag.Milliseconds(),
 		SpoolBytes: n.SpoolBytes, ProxyRps: n.ProxyRPS, Refuses: n.Refuses, LastSeen: toTime(n.LastSeen),
+		BlockReason: n.BlockReason, BlockTime: toTime(n.BlockTime), NatsUser: n.NATSUser, KeySetVersion: n.KeySet,
 	}
 }

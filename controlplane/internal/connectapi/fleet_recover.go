@@ -3,6 +3,7 @@ package connectapi
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -71,4 +72,31 @@ func (s fleetService) DrainNode(ctx context.Context, req *adminv1.DrainNodeReque
 		}
 	}
 	return nil, licensing.Missing(licensing.KindNode, drained.Name)
+}
+
+// BlockNode answers the node as it is, or, where it was only checked, would be.
+func (s fleetService) BlockNode(ctx context.Context, req *adminv1.BlockNodeRequest) (*adminv1.BlockNodeResponse, error) {
+	b, err := s.licensing.BlockNode(ctx, req.GetName(), req.GetReason())
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.fleet.Node(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	n.BlockReason, n.BlockTime, n.NATSUser = b.Reason, b.BlockTime, b.NATSUser
+	return &adminv1.BlockNodeResponse{Node: toNode(&n)}, nil
+}
+
+// UnblockNode answers the node as BlockNode does.
+func (s fleetService) UnblockNode(ctx context.Context, req *adminv1.UnblockNodeRequest) (*adminv1.UnblockNodeResponse, error) {
+	if err := s.licensing.UnblockNode(ctx, req.GetName()); err != nil {
+		return nil, err
+	}
+	n, err := s.fleet.Node(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	n.BlockReason, n.BlockTime, n.NATSUser = "", time.Time{}, ""
+	return &adminv1.UnblockNodeResponse{Node: toNode(&n)}, nil
 }

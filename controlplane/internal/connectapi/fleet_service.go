@@ -51,7 +51,7 @@ func (s fleetService) page(ctx context.Context, l licensing.List) (licensing.Pag
 	}
 	state, filtered := f["state"]
 	nodes = slices.DeleteFunc(nodes, func(n fleet.Node) bool {
-		return n.Name <= l.After || filtered && n.State != state
+		return n.Name <= l.After || filtered && n.Shown() != state
 	})
 	slices.SortFunc(nodes, func(a, b fleet.Node) int { return strings.Compare(a.Name, b.Name) })
 	size := pageSize(l.PageSize)

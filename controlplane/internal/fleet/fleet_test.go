@@ -35,7 +35,7 @@ func (w world) report(name, boot string, report, number uint64) {
 	w.t.Helper()
 	must(w.t, w.nodes.Report(w.t.Context(), fleet.Node{
 		Name: name, Boot: boot, Report: report, State: "fresh", Epoch: epoch(number),
-		Lag: 20 * time.Millisecond, SpoolBytes: 7, ProxyRPS: 1.5, Version: "v1",
+		Lag: 20 * time.Millisecond, SpoolBytes: 7, ProxyRPS: 1.5, KeySet: 3, Version: "v1",
 	}))
 }
 
@@ -58,7 +58,7 @@ func TestList_ShowsWhatNodesLastSaid(t *testing.T) {
 	if len(list) != 2 || list[0].Name != "node-1" || list[0].Epoch != epoch(5) || list[1].Name != "node-2" {
 		t.Fatalf("%+v", list)
 	}
-	if n := list[0]; n.State != "fresh" || n.Lag != 20*time.Millisecond || n.SpoolBytes != 7 || n.ProxyRPS != 1.5 || n.Version != "v1" || n.Boot != "a" {
+	if n := list[0]; n.State != "fresh" || n.Lag != 20*time.Millisecond || n.SpoolBytes != 7 || n.KeySet != 3 || n.ProxyRPS != 1.5 || n.Version != "v1" || n.Boot != "a" {
 		t.Errorf("%+v", n)
 	}
 	w.report("node-1", "new", 1, 6) // Another boot counts its reports anew.

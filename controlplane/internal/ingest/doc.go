@@ -9,10 +9,12 @@
 //	gap        asked for again a few times, for an earlier segment may be in another control plane's hands; then a receipt
 //	           that names the head, from which the node sends again
 //	fork       it contradicts what is in: quarantined
+//	blocked    its node, or the key that signed it, is blocked: quarantined, and the node is told
 //	invalid    it does not verify or cannot be read: quarantined
 //
-// Quarantined messages are counted and logged, answered with nothing and acknowledged: the node keeps the segment, and
-// a person has to look. Where Postgres is away, messages go back to NATS for a while; if NATS loses them, nodes send them again.
+// Quarantined messages are counted and logged, answered with no receipt and acknowledged: the node keeps the segment, and
+// a person has to look. Whether a node is blocked is asked in the transaction, under a lock that whoever blocks one waits for: no segment is
+// committed after its node's block is. Once the node is unblocked it sends again what has no receipt. Where Postgres is away, messages go back to NATS for a while; if NATS loses them, nodes send them again.
 //
 // One goroutine per control plane does all of it: Run. Any number of control planes share the work.
 package ingest

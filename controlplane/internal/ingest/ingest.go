@@ -180,6 +180,12 @@ func (i *Ingest) answer(d delivery, a metering.Answer) {
 	case metering.Fork:
 		i.quarantine(d.Message, a.Admission.String(), errors.New("the segment contradicts what is committed"))
 		return
+	case metering.Blocked:
+		if err := i.send(place, &ledgerv1.Receipt{Blocked: a.Reason}); err != nil {
+			i.log.Warn("cannot tell a node that it is blocked", "node", place.Node, "error", err)
+		}
+		i.quarantine(d.Message, a.Admission.String(), fmt.Errorf("the node is blocked: %s", a.Reason))
+		return
 	case metering.Gap:
 		i.metrics.segments.WithLabelValues(a.Admission.String()).Inc()
 		if d.Deliveries() <= gapTries {
@@ -199,9 +205,13 @@ func (i *Ingest) answer(d delivery, a metering.Answer) {
 }
 
 func (i *Ingest) receipt(place metering.Place, head metering.Head) error {
-	payload, err := proto.Marshal(&ledgerv1.Receipt{
-		Fleet: i.verifier.Fleet(), Node: place.Node, Boot: place.Boot, Number: head.Number, Hash: head.Hash,
-	})
+	return i.send(place, &ledgerv1.Receipt{Number: head.Number, Hash: head.Hash})
+}
+
+// send signs what a receipt says, and sends it to the node whose segment is at place.
+func (i *Ingest) send(place metering.Place, r *ledgerv1.Receipt) error {
+	r.Fleet, r.Node, r.Boot = i.verifier.Fleet(), place.Node, place.Boot
+	payload, err := proto.Marshal(r)
 	if err != nil {
 		return err
 	}

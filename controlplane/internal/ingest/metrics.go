@@ -23,7 +23,7 @@ func newMetrics(r Registerer) *metrics {
 			Name: "tollgate_quarantined_segments", Help: "Segments that were put aside since this process started: someone has to look.",
 		}),
 	}
-	for _, result := range []string{"committed", "duplicate", "gap", "fork", "invalid"} {
+	for _, result := range []string{"committed", "duplicate", "gap", "fork", "blocked", "invalid"} {
 		m.segments.WithLabelValues(result)
 	}
 	r.MustRegister(m.segments, m.lag, m.quarantined)

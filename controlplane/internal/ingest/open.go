@@ -51,7 +51,7 @@ func (i *Ingest) open(m Message, now time.Time) (metering.Segment, error) {
 	}
 	return metering.Segment{
 		Place: metering.Place{
-			Node: h.GetNode(), Boot: h.GetBoot(), Number: h.GetNumber(),
+			Node: h.GetNode(), Boot: h.GetBoot(), Signer: opened.Signer.PublicKey, Number: h.GetNumber(),
 			Hash: envelope.Hash(opened.Payload), Previous: h.GetPreviousHash(),
 			SealedAt: h.GetSealedAt().AsTime(), Final: h.GetFinal(),
 		},

@@ -144,6 +144,7 @@ type node struct {
 
 	mu      sync.Mutex
 	receipt *ledgerv1.Receipt
+	blocked string // Why the control plane says that it takes nothing.
 	heard   chan struct{}
 }
 
@@ -167,6 +168,7 @@ func (p *plane) node(t *testing.T, name, boot string) *node {
 			return
 		}
 		n.mu.Lock()
+		n.blocked = r.GetBlocked()
 		if n.receipt == nil || r.GetNumber() >= n.receipt.GetNumber() {
 			n.receipt = &r
 		}

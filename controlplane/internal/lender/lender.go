@@ -20,6 +20,8 @@ type Store interface {
 	Terms(ctx context.Context, licenses []string) (map[string]lending.Terms, error)
 	// Lend answers asks in order, in one transaction that is committed when it returns. nodes is how many share what is left.
 	Lend(ctx context.Context, boot string, nodes int, asks []lending.Ask) ([]lending.Loan, error)
+	// Blocked is why a node gets nothing; empty: it is not blocked.
+	Blocked(ctx context.Context, node string) (reason string, err error)
 	// LiveNodes counts the nodes that have reported within a few seconds.
 	LiveNodes(ctx context.Context) (int, error)
 }
@@ -54,20 +56,24 @@ func New(cfg Config) *Lender {
 	}
 }
 
-// Renew answers a request for which nobody waits: a renewal or a report.
-func (l *Lender) Renew(ctx context.Context, data []byte) []byte { return l.answer(ctx, data, false) }
+// Renew answers a request for which nobody waits: a renewal or a report. node is who hears the answer: a request in another's name is malformed.
+func (l *Lender) Renew(ctx context.Context, node string, data []byte) []byte {
+	return l.answer(ctx, node, data, false)
+}
 
 // Cold answers a request for which clients wait. It may take as long as a recall does.
-func (l *Lender) Cold(ctx context.Context, data []byte) []byte { return l.answer(ctx, data, true) }
+func (l *Lender) Cold(ctx context.Context, node string, data []byte) []byte {
+	return l.answer(ctx, node, data, true)
+}
 
 // maxAsks bounds the asks of one request: a transaction holds the locks of all its pools.
 const maxAsks = 1024
 
-func (l *Lender) answer(ctx context.Context, data []byte, cold bool) []byte {
+func (l *Lender) answer(ctx context.Context, node string, data []byte, cold bool) []byte {
 	var req lendv1.LendRequest
-	if err := proto.Unmarshal(data, &req); err != nil || req.GetBoot() == "" || len(req.GetAsks()) > maxAsks {
+	if err := proto.Unmarshal(data, &req); err != nil || req.GetBoot() == "" || req.GetNode() != node || len(req.GetAsks()) > maxAsks {
 		l.metrics.requests.WithLabelValues("malformed").Inc()
-		l.log.Warn("malformed lend request", "node", req.GetNode(), "asks", len(req.GetAsks()), "error", err)
+		l.log.Warn("malformed lend request", "node", node, "names", req.GetNode(), "asks", len(req.GetAsks()), "error", err)
 		return nil
 	}
 	res, err := l.lend(ctx, &req, cold, time.Now())
@@ -88,6 +94,12 @@ func (l *Lender) answer(ctx context.Context, data []byte, cold bool) []byte {
 
 // lend answers every ask that can be answered by the store in one transaction; the others are unknown.
 func (l *Lender) lend(ctx context.Context, req *lendv1.LendRequest, cold bool, now time.Time) (*lendv1.LendResponse, error) {
+	if why, err := l.store.Blocked(ctx, req.GetNode()); err != nil || why != "" {
+		if why != "" {
+			l.metrics.requests.WithLabelValues("blocked").Inc()
+		}
+		return &lendv1.LendResponse{Blocked: why}, err
+	}
 	var licenses []string
 	for _, a := range req.GetAsks() {
 		licenses = append(licenses, a.GetKey().GetLicense())

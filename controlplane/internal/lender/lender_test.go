@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"tollgate/controlplane/internal/licensing"
 	"tollgate/dataplane/decision"
 	lendv1 "tollgate/gen/go/tollgate/lend/v1"
@@ -187,8 +189,40 @@ func TestLender_StaysSilentOnWhatItCannotRead(t *testing.T) {
 	t.Parallel()
 	l := setup(t, monthly(10)).lender()
 	for _, raw := range [][]byte{nil, []byte("junk"), {0x0a, 0x01, 'n'}} {
-		if reply := l.Cold(t.Context(), raw); reply != nil {
+		if reply := l.Cold(t.Context(), "n", raw); reply != nil {
 			t.Errorf("%q was answered", raw)
 		}
+	}
+}
+
+func TestLender_LendsABlockedNodeNothing(t *testing.T) {
+	t.Parallel()
+	w := setup(t, monthly(10))
+	l := w.lender()
+	block := licensing.NodeBlock{Node: "n", Reason: "stolen", BlockTime: time.Now()}
+	change := func(f func(tx licensing.Tx) error) { t.Helper(); must(t, w.db.Licensing().Update(t.Context(), f)) }
+	change(func(tx licensing.Tx) error { return tx.InsertNodeBlock(t.Context(), block) })
+	answer := func(listener string) *lendv1.LendResponse {
+		t.Helper()
+		raw, err := proto.Marshal(&lendv1.LendRequest{Node: "n", Boot: bootID("a"), Asks: []*lendv1.Ask{ask(w.key(month(t)), 1, 5)}})
+		must(t, err)
+		reply := l.Cold(t.Context(), listener, raw)
+		if reply == nil {
+			return nil
+		}
+		res := &lendv1.LendResponse{}
+		must(t, proto.Unmarshal(reply, res))
+		return res
+	}
+	if res := answer("n"); res.GetBlocked() != "stolen" || len(res.GetLoans()) != 0 {
+		t.Errorf("blocked: %v", res)
+	}
+	change(func(tx licensing.Tx) error { return tx.DeleteNodeBlock(t.Context(), block) })
+	if res := answer("n"); res.GetBlocked() != "" || res.GetLoans()[0].GetGrant() == 0 {
+		t.Errorf("unblocked: %v", res)
+	}
+	// By another's name it would go on: whose inbox the answer goes to says who asks.
+	if res := answer("thief"); res != nil {
+		t.Errorf("another node's request in its name: %v", res)
 	}
 }

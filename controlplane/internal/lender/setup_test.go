@@ -104,14 +104,14 @@ func loanKey(k *lendv1.LoanKey) metering.LoanKey {
 	return metering.LoanKey{License: k.GetLicense(), Meter: k.GetLimit(), PeriodStart: k.GetPeriodStart(), PeriodEnd: k.GetPeriodEnd(), Generation: k.GetCounterGeneration()}
 }
 
-type answerFunc func(ctx context.Context, data []byte) []byte
+type answerFunc func(ctx context.Context, node string, data []byte) []byte
 
 // lend sends asks of a boot and returns the loans.
 func lend(t *testing.T, answer answerFunc, boot string, asks ...*lendv1.Ask) []*lendv1.Loan {
 	t.Helper()
 	raw, err := proto.Marshal(&lendv1.LendRequest{Node: "n", Boot: boot, Asks: asks})
 	must(t, err)
-	reply := answer(t.Context(), raw)
+	reply := answer(t.Context(), "n", raw)
 	if reply == nil {
 		t.Fatal("no answer")
 	}

@@ -185,7 +185,7 @@ func TestI6_RuleStateEqualsWhatChangeSetsAddUpTo(t *testing.T) {
 func (f *fixture) ruleState() map[string]string {
 	f.t.Helper()
 	got := map[string]string{}
-	head, err := f.db.RuleState(f.t.Context(), func(c licensing.Change) error {
+	head, err := f.db.RuleState(f.t.Context(), func(_ licensing.Head, c licensing.Change) error {
 		r, err := rulefeed.Record(c)
 		if err == nil {
 			fold(got, r)

@@ -109,6 +109,9 @@ func (s *Service) Join(ctx context.Context, j Joining) (NodeIdentity, error) {
 		if err != nil {
 			return err
 		}
+		if err := w.unblocked(ctx, j.PublicKey, j.NATSUser, "public_key"); err != nil {
+			return err
+		}
 		old, err := w.NodeIdentity(ctx, node)
 		held := err == nil
 		if err != nil && CodeOf(err) != NotFound {
@@ -166,6 +169,9 @@ func (s *Service) RenewNode(ctx context.Context, node string, publicKey []byte, 
 		}
 		if !hmac.Equal(old.PublicKey, publicKey) {
 			return &Error{Code: PermissionDenied, Field: "certificate", Message: "another key holds the name of node " + node + " by now: join with a new token"}
+		}
+		if err := w.unblocked(ctx, publicKey, natsUser, "certificate"); err != nil {
+			return err
 		}
 		if err := w.unshared(ctx, node, publicKey, natsUser); err != nil {
 			return err

@@ -106,6 +106,9 @@ type Reader interface {
 	NodeReported(ctx context.Context, node string) (bool, error)
 	// NodeKeysShared says whether a node of another name has one of these keys.
 	NodeKeysShared(ctx context.Context, node string, publicKey []byte, natsUser string) (bool, error)
+	// NodeBlock is that of the key that holds a node's name, and KeysBlock that of either key under any name; NotFound where there is none.
+	NodeBlock(ctx context.Context, node string) (NodeBlock, error)
+	KeysBlock(ctx context.Context, publicKey []byte, natsUser string) (NodeBlock, error)
 	// SignedKeySet is the one that was inserted last; nil where none was.
 	SignedKeySet(ctx context.Context) ([]byte, error)
 }
@@ -196,6 +199,9 @@ type Tx interface {
 	UseJoinToken(ctx context.Context, id string, now time.Time) (JoinToken, error)
 	// SaveNodeIdentity replaces whoever held the name.
 	SaveNodeIdentity(ctx context.Context, n NodeIdentity) error
+	// InsertNodeBlock and DeleteNodeBlock wait until the segments that are being committed are, and hold for all that come after.
+	InsertNodeBlock(ctx context.Context, b NodeBlock) error
+	DeleteNodeBlock(ctx context.Context, b NodeBlock) error
 	InsertKeySet(ctx context.Context, k KeySet) error
 
 	// InsertUsageEvents stores events, which come in order of source and id, and returns which are new. Another transaction that stores one of

@@ -18,7 +18,9 @@ type Head struct {
 // Place says which piece of which boot's log a segment is.
 type Place struct {
 	Node, Boot string
-	Number     uint64
+	// Signer is the public key that signed it.
+	Signer []byte
+	Number uint64
 	// Hash is the SHA-256 of the segment's header, Previous that of the one before it.
 	Hash, Previous []byte
 	SealedAt       time.Time
@@ -35,11 +37,12 @@ const (
 	Duplicate           // It is in already.
 	Gap                 // One before it is missing.
 	Fork                // It contradicts what is in.
+	Blocked             // Its node is blocked: it is not taken until that has ended.
 )
 
 // String is the metric's label.
 func (a Admission) String() string {
-	return [...]string{"", "committed", "duplicate", "gap", "fork"}[a]
+	return [...]string{"", "committed", "duplicate", "gap", "fork", "blocked"}[a]
 }
 
 // ErrCorrupt says that a segment can never be taken, however often it is tried.
@@ -55,6 +58,8 @@ type Segment struct {
 type Answer struct {
 	Admission Admission
 	Head      Head
+	// Reason is why the node is blocked.
+	Reason string
 }
 
 // Charge is units of one meter that a decision took.

@@ -1,6 +1,10 @@
 package natsserver
 
-import "github.com/nats-io/jwt/v2"
+import (
+	"slices"
+
+	"github.com/nats-io/jwt/v2"
+)
 
 // What passes between the two accounts. The streams are in the control plane's, and nodes have no JetStream at all: not even one that is taken
 // over has a subject on which it could change a stream, and what it gets as an answer can go to no subject of the control plane's account, whatever
@@ -14,6 +18,8 @@ var (
 		// that the account has no JetStream.
 		"$JS.API.INFO",
 	}
+	// lent are those to lenders.
+	lent = []string{"tollgate.lend", "tollgate.lend.cold"}
 	// told is what nodes hear.
 	told = []string{"tollgate.rules.stored", "tollgate.heartbeat", "tollgate.trust", "tollgate.recall", "tollgate.receipts.*"}
 )
@@ -48,7 +54,9 @@ func nodesAccount(id, control string) *jwt.AccountClaims {
 	c := jwt.NewAccountClaims(id)
 	c.Name = "TOLLGATE_NODES"
 	for _, subject := range asked {
-		c.Imports.Add(&jwt.Import{Name: subject, Subject: jwt.Subject(subject), Account: control, Type: jwt.Service})
+		// A lender has to know who asks: what a node says of itself does not count, what the server says of its user does.
+		share := slices.Contains(lent, subject)
+		c.Imports.Add(&jwt.Import{Name: subject, Subject: jwt.Subject(subject), Account: control, Type: jwt.Service, Share: share})
 	}
 	for _, subject := range told {
 		c.Imports.Add(&jwt.Import{Name: subject, Subject: jwt.Subject(subject), Account: control, Type: jwt.Stream})

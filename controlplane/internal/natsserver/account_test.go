@@ -98,7 +98,13 @@ func attacked(t *testing.T) *fleetUnderAttack {
 	must(t, err)
 	_, err = f.js.Publish(t.Context(), "tollgate.rules", []byte("change"))
 	must(t, err)
-	_, err = f.control.QueueSubscribe("tollgate.lend", "lender", func(m *nats.Msg) { _ = m.Respond(nil) }) // An empty answer is the worst one.
+	_, err = f.control.QueueSubscribe("tollgate.lend", "lender", func(m *nats.Msg) {
+		var of struct {
+			Name string `json:"name_tag"`
+		}
+		_ = json.Unmarshal([]byte(m.Header.Get("Nats-Request-Info")), &of)
+		_ = m.RespondMsg(&nats.Msg{Header: nats.Header{"Asker": {of.Name}}}) // An empty answer is the worst one.
+	})
 	must(t, err)
 	must(t, f.control.Flush())
 	f.node = connect(t, s, creds, nats.CustomInboxPrefix("_INBOX.node-1"), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
@@ -149,8 +155,15 @@ func TestNodeAccount_ANodeDoesAllThatItHasTo(t *testing.T) {
 	if _, err := js.Publish(t.Context(), "tollgate.segments.node-1", []byte("segment")); err != nil {
 		t.Errorf("segment: %v", err)
 	}
-	if _, err := f.node.Request("tollgate.lend", nil, 20*time.Second); err != nil {
-		t.Errorf("lend: %v", err)
+	// The lender is told who asks, whatever the node says of itself.
+	lied := &nats.Msg{Subject: "tollgate.lend", Header: nats.Header{"Nats-Request-Info": {`{"name_tag":"node-2"}`}}}
+	for range 2 {
+		m, err := f.node.RequestMsg(lied, 20*time.Second)
+		must(t, err)
+		if got := m.Header.Get("Asker"); got != "node-1" {
+			t.Errorf("the lender is asked by %q", got)
+		}
+		lied = &nats.Msg{Subject: "tollgate.lend"}
 	}
 	// Without a lender the answer is at once that there is none.
 	if _, err := f.node.Request("tollgate.lend.cold", nil, 20*time.Second); !errors.Is(err, nats.ErrNoResponders) {

@@ -21,13 +21,16 @@ type Ledger struct{ db *DB }
 // Ledger is the port of ingest.
 func (db *DB) Ledger() *Ledger { return &Ledger{db} }
 
-// Commit takes segments in one transaction. Locks are taken in this order: boots that end, heads, counters of boots that
+// Commit takes segments in one transaction. Locks are taken in this order: blocks of nodes, boots that end, heads, counters of boots that
 // end, pools, loans; each kind in its own order. Lenders lock boots, then counters, pools, loans.
 func (l *Ledger) Commit(ctx context.Context, segments []metering.Segment) ([]metering.Answer, error) {
 	var answers []metering.Answer
 	err := l.db.inTx(ctx, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		c := commit{ctx: ctx, tx: tx, q: query.New(tx), loans: map[bootLoan]int64{}, usage: map[metering.UsageKey]int64{}, free: map[metering.UsageKey]int64{}}
 		answers = answers[:0]
+		if err := c.findBlocked(segments); err != nil {
+			return err
+		}
 		if err := c.lockBoots(segments); err != nil {
 			return err
 		}
@@ -66,6 +69,39 @@ type commit struct {
 	free  map[metering.UsageKey]int64
 	loans map[bootLoan]int64
 	ended []string
+	// blocked is why signers are.
+	blocked map[signer]string
+}
+
+// signer is who signed a segment.
+type signer struct{ node, key string }
+
+func signerOf(p *metering.Place) signer { return signer{p.Node, string(p.Signer)} }
+
+// findBlocked looks which signers are blocked, and keeps that as it is until the transaction ends. The lock is asked for by itself: what is read by
+// the statement after it is what those have left who held it.
+func (c *commit) findBlocked(segments []metering.Segment) error {
+	if err := c.q.HoldBlocks(c.ctx); err != nil {
+		return fmt.Errorf("hold the blocks of nodes: %w", err)
+	}
+	asked := map[signer]bool{}
+	var p query.BlocksOfSignersParams
+	for i := range segments {
+		place := &segments[i].Place
+		if s := signerOf(place); !asked[s] {
+			asked[s] = true
+			p.Nodes, p.PublicKeys = append(p.Nodes, place.Node), append(p.PublicKeys, filledBytes(place.Signer))
+		}
+	}
+	rows, err := c.q.BlocksOfSigners(c.ctx, p)
+	if err != nil {
+		return fmt.Errorf("look for blocked nodes: %w", err)
+	}
+	c.blocked = make(map[signer]string, len(rows))
+	for _, r := range rows {
+		c.blocked[signer{r.Node, string(r.PublicKey)}] = r.Reason
+	}
+	return nil
 }
 
 type bootLoan struct {
@@ -92,6 +128,9 @@ func (c *commit) lockBoots(segments []metering.Segment) error {
 
 // take moves a boot's head to a segment, and writes its decisions. Usage and loans are written at the end.
 func (c *commit) take(s *metering.Segment) (metering.Answer, error) {
+	if why, blocked := c.blocked[signerOf(&s.Place)]; blocked {
+		return metering.Answer{Admission: metering.Blocked, Reason: why}, nil
+	}
 	moved, err := c.move(&s.Place)
 	if err != nil {
 		return metering.Answer{}, fmt.Errorf("move the head: %w", err)

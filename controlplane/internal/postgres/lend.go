@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -287,6 +288,19 @@ func lendRate(ctx context.Context, q *query.Queries, boot string, nodes int, a *
 		return lending.Loan{}, fmt.Errorf("rate limit %s of licence %s: %w", a.Key.Limit, a.Key.License, err)
 	}
 	return lending.Loan{Granted: r.Granted, Grant: r.Added, RetryAfter: time.Duration(r.RetryAfter * float64(time.Second))}, nil
+}
+
+// Blocked is why a node gets no loans; empty: it is not blocked.
+func (s *Lending) Blocked(ctx context.Context, node string) (string, error) {
+	var row query.BlockedNode
+	err := s.db.read(ctx, func(ctx context.Context, q *query.Queries) (err error) {
+		row, err = q.NodeBlock(ctx, node)
+		return err
+	})
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return "", fmt.Errorf("look whether node %s is blocked: %w", node, err)
+	}
+	return row.Reason, nil
 }
 
 // LiveNodes counts the nodes that have reported within five seconds.

@@ -177,7 +177,7 @@ const rulePage = 1000
 // RuleState calls yield for every object of the rules, as they are at the head that it returns: the settings first, what
 // others refer to before what refers to it. It reads in one transaction that sees one state. An error of yield ends it.
 // The objects are yield's to keep. It runs once, and is not tried again.
-func (db *DB) RuleState(ctx context.Context, yield func(licensing.Change) error) (licensing.Head, error) {
+func (db *DB) RuleState(ctx context.Context, yield func(licensing.Head, licensing.Change) error) (licensing.Head, error) {
 	var head licensing.Head
 	o := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, db.pool, o, func(tx pgx.Tx) error {
@@ -188,7 +188,7 @@ func (db *DB) RuleState(ctx context.Context, yield func(licensing.Change) error)
 			return err
 		}
 		head = toHead(row)
-		return ruleState(ctx, q, yield)
+		return ruleState(ctx, q, func(c licensing.Change) error { return yield(head, c) })
 	})
 	if err != nil {
 		return licensing.Head{}, fmt.Errorf("read rule state: %w", err)

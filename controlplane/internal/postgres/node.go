@@ -31,6 +31,7 @@ func (s *Nodes) SaveNodes(ctx context.Context, all []fleet.Node) error {
 		r.SpoolsBytes, r.ProxiesRps, r.Reports = append(r.SpoolsBytes, n.SpoolBytes), append(r.ProxiesRps, n.ProxyRPS), append(r.Reports, int64(n.Report))
 		r.ProvenGenerations, r.ProvenNumbers = append(r.ProvenGenerations, int64(n.Proven.Generation)), append(r.ProvenNumbers, int64(n.Proven.Number))
 		r.ProvenHashes, r.Drained = append(r.ProvenHashes, filledBytes(n.ProvenHash)), append(r.Drained, n.Drained)
+		r.KeySets = append(r.KeySets, int64(n.KeySet))
 		last = last || n.Drained
 	}
 	if len(all) == 0 {
@@ -70,7 +71,7 @@ func (s *Nodes) Nodes(ctx context.Context) ([]fleet.Node, []time.Duration, error
 			State: r.Node.State, Lag: time.Duration(r.Node.LagMs) * time.Millisecond, SpoolBytes: r.Node.SpoolBytes,
 			ProxyRPS: r.Node.ProxyRps, Report: uint64(r.Node.Report), Refuses: r.Node.Refuses, LastSeen: r.Node.LastSeen.UTC(), Drained: r.Node.DrainedAt != nil,
 			Proven:     decision.Epoch{Generation: uint64(r.Node.ProvenGeneration), Number: uint64(r.Node.ProvenNumber)},
-			ProvenHash: r.Node.ProvenHash,
+			ProvenHash: r.Node.ProvenHash, BlockReason: r.BlockReason, BlockTime: instant(r.BlockedAt), NATSUser: r.NatsUser, KeySet: uint64(r.Node.KeySet),
 		}
 		ages[i] = time.Duration(r.Age * float64(time.Second))
 	}

@@ -246,7 +246,7 @@ func TestI6_RuleStateIsOfOneHead(t *testing.T) {
 	var newest uint64
 	for range 20 {
 		var records uint64
-		head, err := db.RuleState(t.Context(), func(licensing.Change) error { records++; return nil })
+		head, err := db.RuleState(t.Context(), func(licensing.Head, licensing.Change) error { records++; return nil })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -259,7 +259,7 @@ func TestI6_RuleStateIsOfOneHead(t *testing.T) {
 	stop()
 	wg.Wait()
 	boom := errors.New("boom")
-	if _, err := db.RuleState(t.Context(), func(licensing.Change) error { return boom }); !errors.Is(err, boom) {
+	if _, err := db.RuleState(t.Context(), func(licensing.Head, licensing.Change) error { return boom }); !errors.Is(err, boom) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -285,7 +285,7 @@ func TestRuleState_ReadsLargeTablesInPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]int{}
-	_, err = db.RuleState(t.Context(), func(c licensing.Change) error {
+	_, err = db.RuleState(t.Context(), func(_ licensing.Head, c licensing.Change) error {
 		if c, ok := c.(*licensing.Customer); ok {
 			seen[c.ID]++
 		}

@@ -38,8 +38,9 @@ type Store interface {
 	Instance(ctx context.Context) (now, kept string, err error)
 	// KeepState keeps why nothing is published, empty where it is, and the instance that was published from.
 	KeepState(ctx context.Context, stopped, instance string) error
-	// RuleState calls yield for every record, encoded, of the rule state at the head that it returns, read in one transaction.
-	RuleState(ctx context.Context, yield func(record []byte) error) (Head, error)
+	// RuleState calls yield for every record, encoded, of the rule state at the head that it returns, read in one transaction: it is open for as long
+	// as yield takes. There is at least one record.
+	RuleState(ctx context.Context, yield func(at Head, record []byte) error) (Head, error)
 	// Resync makes change sets of what differs between the rule state and what nodes were told, and returns how many changes there were. Where
 	// what they were told is not known, the rule state is noted as that.
 	Resync(ctx context.Context) (changes int, err error)
@@ -99,6 +100,8 @@ type Publisher struct {
 	making  bool
 	made    chan made
 	working sync.WaitGroup
+	// rest is until when none is made after failures.
+	rest rest
 	// ledBack is when a snapshot was last made due because a node had gone astray.
 	ledBack time.Time
 	// led is since when this publisher leads.
@@ -170,6 +173,7 @@ func (p *Publisher) lead(ctx context.Context, wake <-chan struct{}) {
 	// While another led, the stream has moved.
 	p.tail, p.starting, p.due = tail{}, true, false
 	p.led, p.ledBack, p.instance, p.stateKept = time.Now(), time.Time{}, "", false
+	p.rest = rest{}
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
 		cancel()
@@ -200,9 +204,7 @@ func (p *Publisher) lead(ctx context.Context, wake <-chan struct{}) {
 			ticked = false
 		case m := <-p.made:
 			ticked = false
-			if err := p.ended(m); err != nil && ctx.Err() == nil {
-				p.log.Warn("a snapshot was not made or is not tidied after: trying again", "error", err)
-			}
+			p.ended(ctx, m)
 		}
 	}
 }

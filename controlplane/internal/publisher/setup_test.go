@@ -46,6 +46,10 @@ type plane struct {
 	root     ed25519.PrivateKey
 	every    uint64
 	reading  func()
+	// state, if set, replaces the database's rule state, and stored is told of each object that a publisher is about to store: it may refuse.
+	state  func(ctx context.Context, at publisher.Head, yield func(publisher.Head, []byte) error) (publisher.Head, error)
+	stored func(name string, data []byte) error
+	log    slog.Handler
 }
 
 func setup(t *testing.T) *plane { t.Helper(); return setupOn(t, pgtest.Database(t)) }
@@ -86,6 +90,22 @@ type store struct {
 	forced bool
 	// reading is called before a rule state is read.
 	reading func()
+	state   func(ctx context.Context, at publisher.Head, yield func(publisher.Head, []byte) error) (publisher.Head, error)
+}
+
+// stream is publisher.Stream.
+type stream struct {
+	*bus.Bus
+	stored func(name string, data []byte) error
+}
+
+func (s stream) PutSnapshot(ctx context.Context, name string, data []byte) error {
+	if s.stored != nil {
+		if err := s.stored(name, data); err != nil {
+			return err
+		}
+	}
+	return s.Bus.PutSnapshot(ctx, name, data)
 }
 
 func (s store) Lead(ctx context.Context, f func(ctx context.Context, wake <-chan struct{})) error {
@@ -105,16 +125,23 @@ func (s store) Lead(ctx context.Context, f func(ctx context.Context, wake <-chan
 	return ctx.Err()
 }
 
-func (s store) RuleState(ctx context.Context, yield func(record []byte) error) (publisher.Head, error) {
+func (s store) RuleState(ctx context.Context, yield func(at publisher.Head, record []byte) error) (publisher.Head, error) {
 	if s.reading != nil {
 		s.reading()
 	}
-	head, err := s.db.RuleState(ctx, func(c licensing.Change) error {
+	if s.state != nil {
+		at, err := s.db.RuleState(ctx, func(licensing.Head, licensing.Change) error { return nil })
+		if err != nil {
+			return publisher.Head{}, err
+		}
+		return s.state(ctx, publisher.Head(at), yield)
+	}
+	head, err := s.db.RuleState(ctx, func(at licensing.Head, c licensing.Change) error {
 		r, err := rulefeed.Encoder{}.Record(c)
 		if err != nil {
 			return err
 		}
-		return yield(r)
+		return yield(publisher.Head(at), r)
 	})
 	return publisher.Head(head), err
 }
@@ -131,9 +158,13 @@ func (p *plane) run(t *testing.T, forced bool) (stop func()) {
 // start is run, for a publisher that is asked something.
 func (p *plane) start(t *testing.T, forced bool) (pub *publisher.Publisher, stop func()) {
 	t.Helper()
+	log := p.log
+	if log == nil {
+		log = slog.DiscardHandler
+	}
 	pub = publisher.New(publisher.Config{
-		Store: store{p.db.Outbox(), p.db, p.api, forced, p.reading}, Stream: p.bus, Signer: p.signer, Verifier: p.verifier,
-		SnapshotEvery: p.every, Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		Store: store{p.db.Outbox(), p.db, p.api, forced, p.reading, p.state}, Stream: stream{p.bus, p.stored}, Signer: p.signer, Verifier: p.verifier,
+		SnapshotEvery: p.every, Logger: slog.New(log), Metrics: prometheus.NewRegistry(),
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup

@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -74,7 +75,7 @@ type made struct {
 // snapshot begins to make a snapshot, if one is due and none is being made, and to remove what is needless then. A large rule state takes its time, as
 // does looking through what is stored, and change sets and heartbeats go on meanwhile.
 func (p *Publisher) snapshot(ctx context.Context) {
-	if !p.due || p.making {
+	if !p.due || p.making || time.Now().Before(p.rest.until) {
 		return
 	}
 	p.making = true
@@ -98,18 +99,42 @@ func (p *Publisher) renew(ctx context.Context, end tail) made {
 	return made{at: at, key: newest.key, untrimmed: p.trim(ctx, end)}
 }
 
-// ended takes up a snapshot that was made.
-func (p *Publisher) ended(m made) error {
+// longestRest is how long it is waited at most before a snapshot that cannot be made is tried again: each attempt reads the whole rule state.
+const longestRest = time.Minute
+
+// rest is the pause after attempts that failed, each twice as long as the one before.
+type rest struct {
+	until time.Time
+	pause time.Duration
+	// reason is why the last one failed.
+	reason string
+}
+
+// after is the pause after an attempt that failed for a reason, which is new where that is to be said.
+func (r rest) after(reason string, now time.Time) (next rest, isNew bool) {
+	pause := min(max(2*r.pause, beat), longestRest)
+	return rest{until: now.Add(pause), pause: pause, reason: reason}, reason != r.reason
+}
+
+// ended takes up a snapshot that was made, or that was not.
+func (p *Publisher) ended(ctx context.Context, m made) {
 	p.making = false
-	if m.err != nil {
-		return fmt.Errorf("make a snapshot: %w", m.err)
+	if ctx.Err() != nil {
+		return
 	}
+	if m.err != nil {
+		var isNew bool
+		if p.rest, isNew = p.rest.after(m.err.Error(), time.Now()); isNew {
+			p.log.Warn("no snapshot was made: it is tried again, after longer and longer pauses", "pause", p.rest.pause, "error", m.err)
+		}
+		return
+	}
+	p.rest = rest{}
 	// Signed by the key before this one, it will not do for long.
 	p.tail.snapshot, p.due = m.at, !m.key.Equal(p.key)
 	if m.untrimmed != nil {
-		return fmt.Errorf("remove what is older than a snapshot: %w", m.untrimmed)
+		p.log.Warn("cannot remove what the newest snapshot has made needless: the next one has it removed", "error", m.untrimmed)
 	}
-	return nil
 }
 
 // errResynced: nodes were told something else than the rule state, and are told now. A snapshot comes after that.
@@ -118,19 +143,20 @@ var errResynced = errors.New("what nodes were told differed from the rule state:
 // make stores the newest rule state, its manifest last: a manifest that is there is whole.
 //
 // A rule state that is not what change sets add up to is brought in line first: nodes that took one and nodes that took the other would enforce
-// different rules.
+// different rules. What was stored of it has no manifest, and is removed.
 func (p *Publisher) make(ctx context.Context) (decision.Epoch, error) {
-	head, chunks, sum, err := p.state(ctx)
+	head, manifest, err := p.state(ctx)
 	if err == nil && head.StateHash == nil {
 		// A database of a release that knew no state hash.
 		if _, err = p.store.Resync(ctx); err == nil {
-			head, chunks, sum, err = p.state(ctx)
+			head, manifest, err = p.state(ctx)
 		}
 	}
 	if err != nil {
 		return decision.Epoch{}, err
 	}
-	if head.StateHash == nil || *head.StateHash != sum {
+	if head.StateHash == nil || !bytes.Equal(head.StateHash[:], manifest.GetStateHash()) {
+		p.discard(ctx, head.Epoch, len(manifest.GetChunkSha256()))
 		changes, err := p.store.Resync(ctx)
 		if err != nil {
 			return decision.Epoch{}, fmt.Errorf("publish what nodes were not told: %w", err)
@@ -138,45 +164,71 @@ func (p *Publisher) make(ctx context.Context) (decision.Epoch, error) {
 		p.metrics.resynced.Add(float64(changes))
 		return decision.Epoch{}, fmt.Errorf("%w: %d changes at epoch %s", errResynced, changes, label(head.Epoch))
 	}
-	return head.Epoch, p.put(ctx, head, chunks)
+	if err := p.put(ctx, manifest); err != nil {
+		p.discard(ctx, head.Epoch, len(manifest.GetChunkSha256()))
+		return decision.Epoch{}, err
+	}
+	return head.Epoch, nil
 }
 
-// state is the rule state in encoded chunks, with the sum of its records' digests.
-func (p *Publisher) state(ctx context.Context) (head Head, chunks [][]byte, sum decision.Digest, err error) {
+// state stores the rule state in chunks, each as soon as it is full: one alone is held, however large the state is. The manifest that it returns names
+// them, and the sum of their records' digests.
+func (p *Publisher) state(ctx context.Context) (Head, *rulesv1.SnapshotManifest, error) {
+	manifest := &rulesv1.SnapshotManifest{Fleet: p.verifier.Fleet()}
+	var sum decision.Digest
 	var chunk []byte
-	head, err = p.store.RuleState(ctx, func(record []byte) error {
+	var at decision.Epoch
+	store := func() error {
+		hash := sha256.Sum256(chunk)
+		// It counts before it is stored: a part of it may be.
+		manifest.ChunkSha256 = append(manifest.ChunkSha256, hash[:])
+		err := p.stream.PutSnapshot(ctx, chunkName(at, len(manifest.GetChunkSha256())-1), chunk)
+		chunk = chunk[:0]
+		return err
+	}
+	head, err := p.store.RuleState(ctx, func(head Head, record []byte) error {
+		at = head.Epoch
 		sum = sum.Plus(decision.DigestOf(record))
 		if len(chunk) > 0 && len(chunk)+len(record) > maxChunk {
-			chunks, chunk = append(chunks, chunk), nil
+			if err := store(); err != nil {
+				return err
+			}
 		}
 		chunk = protowire.AppendBytes(protowire.AppendTag(chunk, recordsField, protowire.BytesType), record)
 		return nil
 	})
+	if err == nil {
+		err = store()
+	}
 	if err != nil {
-		return head, nil, sum, fmt.Errorf("read the rule state: %w", err)
+		p.discard(ctx, at, len(manifest.GetChunkSha256()))
+		return head, nil, fmt.Errorf("read and store the rule state: %w", err)
 	}
-	if len(chunk) > 0 {
-		chunks = append(chunks, chunk)
+	manifest.Generation, manifest.Number, manifest.HeadHash = at.Generation, at.Number, head.Hash
+	manifest.StateHash = sum[:]
+	return head, manifest, nil
+}
+
+// discard removes the first chunks of a snapshot that was not finished: a store that is full would be filled up by each attempt. Where there is a manifest
+// of that epoch they are its own, too, and stay.
+func (p *Publisher) discard(ctx context.Context, at decision.Epoch, chunks int) {
+	if _, there, err := p.stream.Snapshot(ctx, manifestName(at)); there || err != nil {
+		return // The next snapshot has them removed.
 	}
-	return head, chunks, sum, nil
+	for i := range chunks {
+		if err := p.stream.DeleteSnapshot(ctx, chunkName(at, i)); err != nil {
+			return
+		}
+	}
 }
 
 // recordsField is SnapshotChunk.records.
 var recordsField = (&rulesv1.SnapshotChunk{}).ProtoReflect().Descriptor().Fields().ByName("records").Number()
 
-func (p *Publisher) put(ctx context.Context, head Head, chunks [][]byte) error {
-	at := head.Epoch
-	manifest := &rulesv1.SnapshotManifest{
-		Fleet: p.verifier.Fleet(), Generation: at.Generation, Number: at.Number, HeadHash: head.Hash,
-		CreatedAt: timestamppb.Now(), StateHash: head.StateHash[:],
-	}
-	for i, c := range chunks {
-		sum := sha256.Sum256(c)
-		manifest.ChunkSha256 = append(manifest.ChunkSha256, sum[:])
-		if err := p.stream.PutSnapshot(ctx, chunkName(at, i), c); err != nil {
-			return err
-		}
-	}
+// put stores a manifest.
+func (p *Publisher) put(ctx context.Context, manifest *rulesv1.SnapshotManifest) error {
+	at := decision.Epoch{Generation: manifest.GetGeneration(), Number: manifest.GetNumber()}
+	manifest.CreatedAt = timestamppb.Now()
 	payload, err := proto.Marshal(manifest)
 	if err != nil {
 		return fmt.Errorf("encode snapshot manifest: %w", err)
@@ -189,7 +241,7 @@ func (p *Publisher) put(ctx context.Context, head Head, chunks [][]byte) error {
 		return err
 	}
 	p.metrics.snapshots.Inc()
-	p.log.Info("stored a snapshot", "epoch", label(at), "chunks", len(chunks))
+	p.log.Info("stored a snapshot", "epoch", label(at), "chunks", len(manifest.GetChunkSha256()))
 	return nil
 }
 

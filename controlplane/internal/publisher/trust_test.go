@@ -63,7 +63,7 @@ func (p *plane) runWith(t *testing.T, s *envelope.Signer) (key *changing, stop f
 	key = &changing{verifier: p.verifier}
 	key.Store(s)
 	pub := publisher.New(publisher.Config{
-		Store: store{p.db.Outbox(), p.db, p.api, false, nil}, Stream: p.bus, Signer: key, Verifier: p.verifier,
+		Store: store{p.db.Outbox(), p.db, p.api, false, nil, nil}, Stream: p.bus, Signer: key, Verifier: p.verifier,
 		Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))

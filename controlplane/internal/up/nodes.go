@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -53,6 +54,8 @@ func (s *system) startNodes(ctx context.Context) error {
 			if err := s.runNode(ctx, n, nil); err != nil {
 				return err
 			}
+		} else if err := s.certifies(); err != nil {
+			return fmt.Errorf("%s cannot join: %w", n.name, err)
 		}
 	}
 	return nil
@@ -86,6 +89,20 @@ func (s *system) joined(n *node) (bool, error) {
 		return false, nil
 	}
 	return true, nil
+}
+
+// certifies says why control planes can let no node in. A key that was revoked and has no successor is not replaced here: somebody has said that
+// none should count.
+func (s *system) certifies() error {
+	dir := s.dir.join("controlplane")
+	certificate, err := envelope.ReadCertificate(filepath.Join(dir, "issuer.cert"))
+	if err != nil {
+		return err
+	}
+	if !s.authority.Counts(certificate, time.Now()) {
+		return fmt.Errorf("the issuer's key in %s counts no longer, and there is no other: make one by `tollgate trust rotate issuer --out set.pem`, and start again", dir)
+	}
+	return nil
 }
 
 // runNode starts a node; by is nil where it has joined.

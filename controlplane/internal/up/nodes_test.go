@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,7 @@ func TestJoined_IsANodeWhoseCertificateCounts(t *testing.T) {
 		}
 	}
 	says(false)
+	must(s.certifies())
 
 	key, err := envelope.ReadKey(filepath.Join(keys, "issuer.key"))
 	must(err)
@@ -59,4 +61,13 @@ func TestJoined_IsANodeWhoseCertificateCounts(t *testing.T) {
 	must(err)
 	must(authority.Learn(signed))
 	says(false)
+	// Nor does it get one, until there is a key again.
+	if err := s.certifies(); err == nil || !strings.Contains(err.Error(), "tollgate trust rotate issuer") {
+		t.Errorf("%v, want to be told that no issuer counts, and what to do", err)
+	}
+	pair, signed, err := authority.Rotate("issuer", time.Now())
+	must(err)
+	must(authority.Learn(signed))
+	must(pair.Install(keys))
+	must(s.certifies())
 }

@@ -19,6 +19,9 @@ func (b *Borrower) lend(ctx context.Context, cold bool, asks []decision.Ask) ([]
 	defer cancel()
 	resp, err := b.cfg.Lender.Lend(ctx, cold, req)
 	if err == nil {
+		err = b.admitted(resp)
+	}
+	if err == nil {
 		err = fits(req, resp)
 	}
 	if err != nil {
@@ -33,6 +36,22 @@ func (b *Borrower) lend(ctx context.Context, cold bool, asks []decision.Ask) ([]
 		}
 	}
 	return resp.GetLoans(), nil
+}
+
+// admitted fails where the answer says that the node is blocked: it decides with what it has.
+func (b *Borrower) admitted(resp *lendv1.LendResponse) error {
+	why := resp.GetBlocked()
+	if why == "" {
+		if b.saidBlocked.Swap(false) {
+			b.log.Info("the lender lends to this node again")
+		}
+		return nil
+	}
+	if !b.saidBlocked.Swap(true) {
+		b.log.Error("this node is blocked: the lender lends it nothing, and what it was lent before is all that it has. `tollgate fleet unblock` ends that",
+			"node", b.cfg.Node, "reason", why)
+	}
+	return fmt.Errorf("%w: %s", ErrBlocked, why)
 }
 
 func fits(req *lendv1.LendRequest, resp *lendv1.LendResponse) error {

@@ -60,6 +60,7 @@ const (
 var (
 	ErrStopped = errors.New("borrowing has stopped")
 	ErrClosed  = errors.New("the lender has closed this boot")
+	ErrBlocked = errors.New("this node is blocked")
 	errAnswer  = errors.New("the lender's answer does not fit the request")
 )
 
@@ -79,6 +80,8 @@ type Borrower struct {
 	shards  [shards]shard
 
 	closed atomic.Bool
+	// saidBlocked is whether it was logged that the node is blocked, since it last was not.
+	saidBlocked atomic.Bool
 	// pausedUntil is when renewals may be asked for again: a tick, in nanoseconds.
 	pausedUntil atomic.Int64
 

@@ -3,6 +3,7 @@ package borrow_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -256,4 +257,22 @@ func TestI2_ManyNodesAtOnceNeverPassTheLimit(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestBlocked_FailsAndIsNoEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		l := newLender(10, 0)
+		l.blocked = "stolen"
+		n := newNode(t, l, "boot", rules{limit: 10}.state(t, 1))
+		defer n.stop()
+		n.decide(0)
+		if err := n.Wait(t.Context(), license(0), 1); !errors.Is(err, borrow.ErrBlocked) || !strings.Contains(err.Error(), "stolen") {
+			t.Errorf("%v, want to be told that the node is blocked, and why", err)
+		}
+		l.set(func(l *lender) { l.blocked = "" })
+		n.serve(0)
+		if len(n.fatal) != 0 {
+			t.Errorf("fatal %d times", len(n.fatal))
+		}
+	})
 }

@@ -29,7 +29,9 @@ type lender struct {
 	tokens int64 // Of each rate.
 	state  lendv1.LoanState
 	pools  map[string]*pool
-	seen   []call
+	// blocked is why the node gets nothing.
+	blocked string
+	seen    []call
 	// way is what a message meets on its way: it may wait, and fail. Nil: nothing.
 	way func(ctx context.Context, c call) error
 	// back is the same for the answer.
@@ -79,6 +81,9 @@ func (l *lender) serve(c call) *lendv1.LendResponse {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seen = append(l.seen, c)
+	if l.blocked != "" {
+		return &lendv1.LendResponse{Blocked: l.blocked}
+	}
 	resp := &lendv1.LendResponse{}
 	for _, ask := range c.req.GetAsks() {
 		resp.Loans = append(resp.Loans, l.lend(c.req.GetBoot(), ask))

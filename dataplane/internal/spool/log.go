@@ -101,6 +101,7 @@ type Log struct {
 	shipper *shipper
 
 	refusals seldom
+	blocks   seldom
 
 	start, closing sync.Once
 	closed         error

@@ -23,7 +23,20 @@ func (l *Log) Receipt(raw []byte) {
 		}
 		return
 	}
+	if why := r.GetBlocked(); why != "" {
+		l.blocked(why)
+		return
+	}
 	l.shipper.receipt(r)
+}
+
+// blocked takes the control plane's word that this node is blocked. Nothing is lost by that: segments stay here, and are sent again now and then,
+// as any that have no receipt.
+func (l *Log) blocked(why string) {
+	if l.blocks.now() {
+		l.cfg.Logger.Error("this node is blocked: its log is kept here and not taken. `tollgate fleet unblock` lets it send again; a node with new keys can take "+
+			"its name over by a join token that says replace", "node", l.cfg.Node, "reason", why)
+	}
 }
 
 func (l *Log) openReceipt(raw []byte) (*ledgerv1.Receipt, error) {

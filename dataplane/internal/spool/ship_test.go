@@ -282,3 +282,30 @@ func TestReceipt_ForkHoldsTheBootAndKeepsItsFiles(t *testing.T) {
 		})
 	}
 }
+
+// A node that is told that it is blocked keeps what it has, sends it again now and then, and says so once in a while.
+func TestI4_ABlockedNodeKeepsItsSegmentsAndSendsThemLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := setup(t)
+		l := h.open(t, nil)
+		l.Start(t.Context())
+		notice := h.plane.sign(&ledgerv1.Receipt{Fleet: testFleet, Node: testNode, Boot: boot(1), Blocked: "stolen"})
+		h.wire.set(func([]byte) error { l.Receipt(notice); return nil }, nil)
+		eachSecond(t, l, 3)
+		before := h.wire.sent()
+		pass(time.Minute)
+		if again := h.wire.sent() - before; again < 5 || again > 20 {
+			t.Errorf("sent %d times in a minute, want it to be tried every few seconds", again)
+		}
+		if _, pending := l.Stats(); pending < 3 {
+			t.Errorf("%d segments wait, want all", pending)
+		}
+		if l.counts.refusedReceipts.Load() != 0 {
+			t.Error("the word that it is blocked is refused")
+		}
+		h.wire.set(nil, nil)
+		closeIn(t, l, time.Minute)
+		h.plane.check(t)
+	})
+}

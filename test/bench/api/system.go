@@ -3,43 +3,29 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"tollgate/gen/go/tollgate/admin/v1/adminv1connect"
+	running "tollgate/test/bench/internal/system"
 )
 
 // system is a Postgres and a control plane, as `up` starts them. Its node is stopped before anything is measured: what nodes do with many
 // licences is not the API's time.
 type system struct {
+	up       *running.System
 	licenses int
 	revoked  int // How many, from the last on.
 	database *url.URL
-	cmd      *exec.Cmd
-	done     chan struct{}
 
 	catalog   adminv1connect.CatalogServiceClient
 	customers adminv1connect.CustomerServiceClient
 	license   adminv1connect.LicenseServiceClient
 	keys      adminv1connect.CredentialServiceClient
-}
-
-type readyFile struct {
-	AdminURL    string `json:"admin_url"`
-	AdminToken  string `json:"admin_token"`
-	DatabaseURL string `json:"database_url"`
-	Nodes       []struct {
-		PID int `json:"pid"`
-	} `json:"nodes"`
 }
 
 // start brings a system up. It can be stopped even where that failed.
@@ -53,41 +39,15 @@ func start(ctx context.Context, bin, dir string, licenses int) (*system, error) 
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return s, err
 	}
-	path := filepath.Join(dir, "ready.json")
-	cmd := exec.Command(bin, "up", "--data-dir", filepath.Join(dir, "data"), "--nodes", "1", "--no-respawn",
-		"--proxy-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--ready-file", path)
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	// A Postgres of its own, whatever this shell is set up for.
-	cmd.Env = append(os.Environ(), "TOLLGATE_DATABASE_URL=")
-	if err := cmd.Start(); err != nil {
-		return s, fmt.Errorf("start %s: %w", bin, err)
+	var err error
+	if s.up, err = running.Start(ctx, bin, dir, "--nodes", "1", "--no-respawn"); err != nil {
+		return s, err
 	}
-	s.cmd, s.done = cmd, make(chan struct{})
-	go func() {
-		defer close(s.done)
-		_ = cmd.Wait() // It ends with its node's end, or by a signal.
-	}()
-	for {
-		b, err := os.ReadFile(path)
-		if err == nil {
-			return s, s.connect(b)
-		}
-		select {
-		case <-ctx.Done():
-			return s, ctx.Err()
-		case <-s.done:
-			return s, fmt.Errorf("tollgate up ended before it was ready: %s", said.String())
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
+	return s, s.connect()
 }
 
-func (s *system) connect(ready []byte) error {
-	var r readyFile
-	if err := json.Unmarshal(ready, &r); err != nil {
-		return err
-	}
+func (s *system) connect() error {
+	r := &s.up.Ready
 	var err error
 	if s.database, err = url.Parse(r.DatabaseURL); err != nil {
 		return err
@@ -97,7 +57,7 @@ func (s *system) connect(ready []byte) error {
 			return fmt.Errorf("stop the node: %w", err)
 		}
 	}
-	c := &http.Client{Transport: &bearer{token: r.AdminToken, next: &http.Transport{MaxIdleConnsPerHost: 4}}, Timeout: time.Minute}
+	c := s.up.Client(4)
 	s.catalog = adminv1connect.NewCatalogServiceClient(c, r.AdminURL)
 	s.customers = adminv1connect.NewCustomerServiceClient(c, r.AdminURL)
 	s.license = adminv1connect.NewLicenseServiceClient(c, r.AdminURL)
@@ -105,30 +65,7 @@ func (s *system) connect(ready []byte) error {
 	return nil
 }
 
-type bearer struct {
-	token string
-	next  http.RoundTripper
-}
-
-func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+b.token)
-	return b.next.RoundTrip(r)
-}
-
-// stop ends the system, by force after 40 s.
-func (s *system) stop() error {
-	if s.cmd == nil {
-		return nil
-	}
-	_ = s.cmd.Process.Signal(syscall.SIGINT) // It may have ended.
-	select {
-	case <-s.done:
-		return nil
-	case <-time.After(40 * time.Second):
-		return errors.Join(errors.New("tollgate up did not stop"), s.cmd.Process.Kill())
-	}
-}
+func (s *system) stop() error { return s.up.Stop() }
 
 // sql runs statements, and returns what they select, a row a line and columns apart by |.
 func (s *system) sql(ctx context.Context, statements string) (string, error) {

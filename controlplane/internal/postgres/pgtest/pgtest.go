@@ -134,6 +134,22 @@ func execute(ctx context.Context, url, statement string) error {
 	return nil
 }
 
+// Waiting is how many sessions of a database wait for a lock.
+func Waiting(tb testing.TB, url string) int {
+	tb.Helper()
+	conn, err := pgx.Connect(tb.Context(), url)
+	if err != nil {
+		tb.Fatalf("pgtest: %v", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(tb.Context())) }() // It has only read.
+	n := 0
+	const waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+	if err := conn.QueryRow(tb.Context(), waiting).Scan(&n); err != nil {
+		tb.Fatalf("pgtest: count who waits: %v", err)
+	}
+	return n
+}
+
 // Open is a DB on a new database, closed when the test ends.
 func Open(tb testing.TB) *postgres.DB {
 	tb.Helper()

@@ -17,7 +17,8 @@ FROM lend_rate(@boot::text, @license::text, @rate_limit::text, @per_second::doub
                @waiting::bigint, @want::bigint, @nodes::bigint, @closed::bigint, @lives::double precision) f;
 
 -- name: LiveNodes :one
-SELECT count(*) FROM node WHERE last_seen > now() - interval '5 seconds';
+SELECT count(*) FROM node
+WHERE last_seen > now() - interval '5 seconds' AND NOT EXISTS (SELECT FROM blocked_node b WHERE b.node = node.name);
 
 -- name: DrawnIn :many
 SELECT grant_id, units FROM quota_draw

@@ -21,18 +21,23 @@ SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)::text;
 SELECT system_identifier::text FROM pg_control_system();
 
 -- name: ProvenHead :one
--- The newest epoch that a node has proved to enforce, and how many nodes are known.
+-- The newest epoch that a node has proved to enforce, and how many nodes are known, without those that are blocked.
 SELECT coalesce(n.proven_generation, 0)::bigint AS generation, coalesce(n.proven_number, 0)::bigint AS number,
-    coalesce(n.proven_hash, '')::bytea AS hash, (SELECT count(*) FROM node WHERE drained_at IS NULL) AS nodes
+    coalesce(n.proven_hash, '')::bytea AS hash, (
+        SELECT count(*) FROM node WHERE drained_at IS NULL AND NOT EXISTS (SELECT FROM blocked_node b WHERE b.node = node.name)
+    ) AS nodes
 FROM (VALUES (true)) AS one(row)
 LEFT JOIN LATERAL (
-    SELECT * FROM node ORDER BY node.proven_generation DESC, node.proven_number DESC LIMIT 1
+    SELECT * FROM node
+    WHERE NOT EXISTS (SELECT FROM blocked_node b WHERE b.node = node.name)
+    ORDER BY node.proven_generation DESC, node.proven_number DESC LIMIT 1
 ) n ON true;
 
 -- name: NodeAstray :one
 -- Whether a node that reports says that change sets lead it to another state than the one that was meant.
 SELECT EXISTS (
     SELECT FROM node WHERE refuses = 'hash' AND drained_at IS NULL AND last_seen > now() - interval '10 seconds'
+        AND NOT EXISTS (SELECT FROM blocked_node b WHERE b.node = node.name)
 );
 
 -- name: DrainedNode :one

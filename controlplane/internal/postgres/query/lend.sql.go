@@ -285,7 +285,8 @@ func (q *Queries) LendTerms(ctx context.Context, ids []string) ([]LendTermsRow, 
 }
 
 const liveNodes = `-- name: LiveNodes :one
-SELECT count(*) FROM node WHERE last_seen > now() - interval '5 seconds'
+SELECT count(*) FROM node
+WHERE last_seen > now() - interval '5 seconds' AND NOT EXISTS (SELECT FROM blocked_node b WHERE b.node = node.name)
 `
 
 func (q *Queries) LiveNodes(ctx context.Context) (int64, error) {

@@ -86,6 +86,15 @@ type AuditHead struct {
 	Hash      []byte
 }
 
+type BlockedNode struct {
+	Node      string
+	PublicKey []byte
+	NatsUser  string
+	Reason    string
+	BlockedBy string
+	BlockedAt time.Time
+}
+
 type BootHead struct {
 	Boot      string
 	Node      string
@@ -277,6 +286,16 @@ type Node struct {
 	ProvenHash       []byte
 	DrainedAt        *time.Time
 	Refuses          string
+	KeySet           int64
+}
+
+type NodeBlock struct {
+	Node      string
+	PublicKey []byte
+	NatsUser  string
+	Reason    string
+	BlockedBy string
+	BlockedAt time.Time
 }
 
 type NodeIdentity struct {

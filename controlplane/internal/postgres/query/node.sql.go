@@ -7,6 +7,7 @@ package query
 
 import (
 	"context"
+	"time"
 )
 
 const commitWithoutSync = `-- name: CommitWithoutSync :exec
@@ -24,6 +25,7 @@ SELECT count(*) AS total,
     count(*) FILTER (WHERE (epoch_generation, epoch_number) >= ($1::bigint, $2::bigint)) AS enforced
 FROM node
 WHERE drained_at IS NULL AND last_seen > now() - coalesce((SELECT block_after FROM fleet), '24 hours')
+    AND NOT EXISTS (SELECT FROM blocked_node b WHERE b.node = name)
 `
 
 type EnforcingNodesParams struct {
@@ -36,7 +38,7 @@ type EnforcingNodesRow struct {
 	Enforced int64
 }
 
-// Who has been silent for longer than rules may be old blocks by itself, and serves nothing any more.
+// Who has been silent for longer than rules may be old blocks by itself, and serves nothing any more. The word of a blocked node counts for nothing.
 func (q *Queries) EnforcingNodes(ctx context.Context, arg EnforcingNodesParams) (EnforcingNodesRow, error) {
 	row := q.db.QueryRow(ctx, enforcingNodes, arg.Generation, arg.Number)
 	var i EnforcingNodesRow
@@ -45,13 +47,18 @@ func (q *Queries) EnforcingNodes(ctx context.Context, arg EnforcingNodesParams) 
 }
 
 const nodes = `-- name: Nodes :many
-SELECT node.name, node.boot, node.version, node.epoch_generation, node.epoch_number, node.state, node.lag_ms, node.spool_bytes, node.proxy_rps, node.report, node.last_seen, node.proven_generation, node.proven_number, node.proven_hash, node.drained_at, node.refuses, extract(epoch FROM now() - last_seen)::double precision AS age
-FROM node ORDER BY name
+SELECT node.name, node.boot, node.version, node.epoch_generation, node.epoch_number, node.state, node.lag_ms, node.spool_bytes, node.proxy_rps, node.report, node.last_seen, node.proven_generation, node.proven_number, node.proven_hash, node.drained_at, node.refuses, node.key_set, extract(epoch FROM now() - last_seen)::double precision AS age,
+    coalesce(b.reason, '')::text AS block_reason, b.blocked_at, coalesce(b.nats_user, '')::text AS nats_user
+FROM node LEFT JOIN blocked_node b ON b.node = node.name
+ORDER BY name
 `
 
 type NodesRow struct {
-	Node Node
-	Age  float64
+	Node        Node
+	Age         float64
+	BlockReason string
+	BlockedAt   *time.Time
+	NatsUser    string
 }
 
 func (q *Queries) Nodes(ctx context.Context) ([]NodesRow, error) {
@@ -80,7 +87,11 @@ func (q *Queries) Nodes(ctx context.Context) ([]NodesRow, error) {
 			&i.Node.ProvenHash,
 			&i.Node.DrainedAt,
 			&i.Node.Refuses,
+			&i.Node.KeySet,
 			&i.Age,
+			&i.BlockReason,
+			&i.BlockedAt,
+			&i.NatsUser,
 		); err != nil {
 			return nil, err
 		}
@@ -94,16 +105,16 @@ func (q *Queries) Nodes(ctx context.Context) ([]NodesRow, error) {
 
 const saveNodes = `-- name: SaveNodes :exec
 INSERT INTO node AS n (name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, refuses, last_seen,
-    proven_generation, proven_number, proven_hash, drained_at)
+    proven_generation, proven_number, proven_hash, drained_at, key_set)
 SELECT r.name, r.boot, r.version, r.epoch_generation, r.epoch_number, r.state, r.lag_ms, r.spool_bytes, r.proxy_rps, r.report, r.refuses, now(),
-    r.proven_generation, r.proven_number, r.proven_hash, CASE WHEN r.drained THEN now() END
+    r.proven_generation, r.proven_number, r.proven_hash, CASE WHEN r.drained THEN now() END, r.key_set
 FROM (
     SELECT unnest($1::text[]) AS name, unnest($2::text[]) AS boot, unnest($3::text[]) AS version,
         unnest($4::bigint[]) AS epoch_generation, unnest($5::bigint[]) AS epoch_number,
         unnest($6::text[]) AS state, unnest($7::bigint[]) AS lag_ms, unnest($8::bigint[]) AS spool_bytes,
         unnest($9::double precision[]) AS proxy_rps, unnest($10::bigint[]) AS report, unnest($11::text[]) AS refuses,
         unnest($12::bigint[]) AS proven_generation, unnest($13::bigint[]) AS proven_number,
-        unnest($14::bytea[]) AS proven_hash, unnest($15::boolean[]) AS drained
+        unnest($14::bytea[]) AS proven_hash, unnest($15::boolean[]) AS drained, unnest($16::bigint[]) AS key_set
 ) r
 ORDER BY r.name
 ON CONFLICT (name) DO UPDATE
@@ -111,7 +122,7 @@ SET boot = excluded.boot, version = excluded.version, epoch_generation = exclude
     epoch_number = excluded.epoch_number, state = excluded.state, lag_ms = excluded.lag_ms,
     spool_bytes = excluded.spool_bytes, proxy_rps = excluded.proxy_rps, report = excluded.report, refuses = excluded.refuses,
     last_seen = excluded.last_seen, proven_generation = excluded.proven_generation, proven_number = excluded.proven_number,
-    proven_hash = excluded.proven_hash, drained_at = excluded.drained_at
+    proven_hash = excluded.proven_hash, drained_at = excluded.drained_at, key_set = excluded.key_set
 WHERE n.boot <> excluded.boot OR n.report < excluded.report
 `
 
@@ -131,6 +142,7 @@ type SaveNodesParams struct {
 	ProvenNumbers     []int64
 	ProvenHashes      [][]byte
 	Drained           []bool
+	KeySets           []int64
 }
 
 // In order of name, so that two control planes never wait for each other. A node that reports is back, unless it says that it has drained.
@@ -151,6 +163,7 @@ func (q *Queries) SaveNodes(ctx context.Context, arg SaveNodesParams) error {
 		arg.ProvenNumbers,
 		arg.ProvenHashes,
 		arg.Drained,
+		arg.KeySets,
 	)
 	return err
 }

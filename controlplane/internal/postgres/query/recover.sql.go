@@ -61,6 +61,7 @@ func (q *Queries) KeepPublisherState(ctx context.Context, arg KeepPublisherState
 const nodeAstray = `-- name: NodeAstray :one
 SELECT EXISTS (
     SELECT FROM node WHERE refuses = 'hash' AND drained_at IS NULL AND last_seen > now() - interval '10 seconds'
+        AND NOT EXISTS (SELECT FROM blocked_node b WHERE b.node = node.name)
 )
 `
 
@@ -94,10 +95,14 @@ func (q *Queries) OpenGeneration(ctx context.Context, arg OpenGenerationParams) 
 
 const provenHead = `-- name: ProvenHead :one
 SELECT coalesce(n.proven_generation, 0)::bigint AS generation, coalesce(n.proven_number, 0)::bigint AS number,
-    coalesce(n.proven_hash, '')::bytea AS hash, (SELECT count(*) FROM node WHERE drained_at IS NULL) AS nodes
+    coalesce(n.proven_hash, '')::bytea AS hash, (
+        SELECT count(*) FROM node WHERE drained_at IS NULL AND NOT EXISTS (SELECT FROM blocked_node b WHERE b.node = node.name)
+    ) AS nodes
 FROM (VALUES (true)) AS one(row)
 LEFT JOIN LATERAL (
-    SELECT name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, last_seen, proven_generation, proven_number, proven_hash, drained_at, refuses FROM node ORDER BY node.proven_generation DESC, node.proven_number DESC LIMIT 1
+    SELECT name, boot, version, epoch_generation, epoch_number, state, lag_ms, spool_bytes, proxy_rps, report, last_seen, proven_generation, proven_number, proven_hash, drained_at, refuses, key_set FROM node
+    WHERE NOT EXISTS (SELECT FROM blocked_node b WHERE b.node = node.name)
+    ORDER BY node.proven_generation DESC, node.proven_number DESC LIMIT 1
 ) n ON true
 `
 
@@ -108,7 +113,7 @@ type ProvenHeadRow struct {
 	Nodes      int64
 }
 
-// The newest epoch that a node has proved to enforce, and how many nodes are known.
+// The newest epoch that a node has proved to enforce, and how many nodes are known, without those that are blocked.
 func (q *Queries) ProvenHead(ctx context.Context) (ProvenHeadRow, error) {
 	row := q.db.QueryRow(ctx, provenHead)
 	var i ProvenHeadRow

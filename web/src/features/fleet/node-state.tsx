@@ -1,4 +1,4 @@
-import { CircleCheck, CircleHelp, Clock, EyeOff, OctagonX, Snowflake, TriangleAlert } from 'lucide-react'
+import { Ban, CircleCheck, CircleHelp, Clock, EyeOff, OctagonX, Snowflake, TriangleAlert } from 'lucide-react'
 import { Badge } from '@/components/badge'
 
 const states = {
@@ -8,6 +8,7 @@ const states = {
   block: { tone: 'bad', icon: OctagonX },
   frozen: { tone: 'bad', icon: Snowflake },
   silent: { tone: 'bad', icon: EyeOff },
+  blocked: { tone: 'bad', icon: Ban },
 } as const
 
 /** A node's state in the server's word. */

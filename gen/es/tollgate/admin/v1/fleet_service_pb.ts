@@ -23,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/fleet_service.proto.
  */
 export const file_tollgate_admin_v1_fleet_service: GenFile = /*@__PURE__*/
-  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLtAgoNRmxlZXRTZXR0aW5ncxIWCgVmbGVldBgBIAEoCUIHukgEcgIoQBIUCgNlbnYYAiABKAlCB7pIBHICKEASQQoLc3RhbGVfYWZ0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEkEKC2dyYWNlX2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIARJBCgtibG9ja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESQAoMbG9hbl9ob3Jpem9uGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESDAoEZXRhZxgHIAEoCRIVCg1vZmZsaW5lX3N0YXJ0GAggASgIIhkKF0dldEZsZWV0U2V0dGluZ3NSZXF1ZXN0Ik4KGEdldEZsZWV0U2V0dGluZ3NSZXNwb25zZRIyCghzZXR0aW5ncxgBIAEoCzIgLnRvbGxnYXRlLmFkbWluLnYxLkZsZWV0U2V0dGluZ3MiyAEKGlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0EjoKCHNldHRpbmdzGAEgASgLMiAudG9sbGdhdGUuYWRtaW4udjEuRmxlZXRTZXR0aW5nc0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ6ChtVcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2USMgoIc2V0dGluZ3MYASABKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5GbGVldFNldHRpbmdzEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giEgoQR2V0S2V5U2V0UmVxdWVzdCI/ChFHZXRLZXlTZXRSZXNwb25zZRIqCgdrZXlfc2V0GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuS2V5U2V0Im4KEFNldEtleVNldFJlcXVlc3QSGwoGc2lnbmVkGAEgASgMQgu6SAh6BhABGICAIBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCI/ChFTZXRLZXlTZXRSZXNwb25zZRIqCgdrZXlfc2V0GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuS2V5U2V0ImYKEExpc3ROb2Rlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8icAoRTGlzdE5vZGVzUmVzcG9uc2USJgoFbm9kZXMYASADKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5Ob2RlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIaChJwdWJsaXNoaW5nX3N0b3BwZWQYAyABKAkiawoQRHJhaW5Ob2RlUmVxdWVzdBIYCgRuYW1lGAEgASgJQgq6SAdyBSABKIABEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIjoKEURyYWluTm9kZVJlc3BvbnNlEiUKBG5vZGUYASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5Ob2RlImMKE1JlY292ZXJSdWxlc1JlcXVlc3QSDQoFZm9yY2UYASABKAgSJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgizQIKFFJlY292ZXJSdWxlc1Jlc3BvbnNlEg4KBm5lZWRlZBgBIAEoCBIqCghkYXRhYmFzZRgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEigKBnN0cmVhbRgDIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEioKCHNuYXBzaG90GAQgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSJwoFbm9kZXMYBSABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBIMCgRsb3N0GAYgASgDEjMKDGxvc3RfY2hhbmdlcxgHIAMoCzIdLnRvbGxnYXRlLmFkbWluLnYxLkxvc3RDaGFuZ2USJwoFZXBvY2gYCCABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBIOCgZyZWFzb24YCSABKAkiXQoKTG9zdENoYW5nZRIMCgRraW5kGAEgASgJEgoKAmlkGAIgASgJEicKBWVwb2NoGAMgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSDAoEd2hhdBgEIAEoCSJ4ChNXYWl0Rm9yRXBvY2hSZXF1ZXN0EicKBWVwb2NoGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSOAoHdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGIgIIPDIAIjcKFFdhaXRGb3JFcG9jaFJlc3BvbnNlEhAKCGVuZm9yY2VkGAEgASgFEg0KBXRvdGFsGAIgASgFItQBChZDcmVhdGVKb2luVG9rZW5SZXF1ZXN0EhUKBG5vZGUYASABKAlCB7pIBHICKEASGAoEdXNlcxgCIAEoBUIKukgHGgUYkE4oABI5CgN0dGwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEg8KB3JlcGxhY2UYBCABKAgSJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgiWwoXQ3JlYXRlSm9pblRva2VuUmVzcG9uc2USMAoKam9pbl90b2tlbhgBIAEoCzIcLnRvbGxnYXRlLmFkbWluLnYxLkpvaW5Ub2tlbhIOCgZzZWNyZXQYAiABKAkiUQoVTGlzdEpvaW5Ub2tlbnNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAyjQDyJkChZMaXN0Sm9pblRva2Vuc1Jlc3BvbnNlEjEKC2pvaW5fdG9rZW5zGAEgAygLMhwudG9sbGdhdGUuYWRtaW4udjEuSm9pblRva2VuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKFAQoWUmV2b2tlSm9pblRva2VuUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIEhUKBGV0YWcYDyABKAlCB7pIBHICKEAiSwoXUmV2b2tlSm9pblRva2VuUmVzcG9uc2USMAoKam9pbl90b2tlbhgBIAEoCzIcLnRvbGxnYXRlLmFkbWluLnYxLkpvaW5Ub2tlbjLpCwoMRmxlZXRTZXJ2aWNlEnAKCUxpc3ROb2RlcxIjLnRvbGxnYXRlLmFkbWluLnYxLkxpc3ROb2Rlc1JlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Tm9kZXNSZXNwb25zZSIYkAIBiLUYDoLT5JMCCxIJL3YxL25vZGVzEn0KCURyYWluTm9kZRIjLnRvbGxnYXRlLmFkbWluLnYxLkRyYWluTm9kZVJlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5EcmFpbk5vZGVSZXNwb25zZSIliLUYE4LT5JMCGzoBKiIWL3YxL25vZGVzL3tuYW1lfTpkcmFpbhKBAQoMUmVjb3ZlclJ1bGVzEiYudG9sbGdhdGUuYWRtaW4udjEuUmVjb3ZlclJ1bGVzUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLlJlY292ZXJSdWxlc1Jlc3BvbnNlIiCItRgTgtPkkwIWOgEqIhEvdjEvZmxlZXQ6cmVjb3ZlchKGAQoMV2FpdEZvckVwb2NoEiYudG9sbGdhdGUuYWRtaW4udjEuV2FpdEZvckVwb2NoUmVxdWVzdBonLnRvbGxnYXRlLmFkbWluLnYxLldhaXRGb3JFcG9jaFJlc3BvbnNlIiWQAgGItRgOgtPkkwIYEhYvdjEvbm9kZXM6d2FpdEZvckVwb2NoEo4BChBHZXRGbGVldFNldHRpbmdzEioudG9sbGdhdGUuYWRtaW4udjEuR2V0RmxlZXRTZXR0aW5nc1JlcXVlc3QaKy50b2xsZ2F0ZS5hZG1pbi52MS5HZXRGbGVldFNldHRpbmdzUmVzcG9uc2UiIZACAYi1GA6C0+STAhQSEi92MS9mbGVldC9zZXR0aW5ncxKeAQoTVXBkYXRlRmxlZXRTZXR0aW5ncxItLnRvbGxnYXRlLmFkbWluLnYxLlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0Gi4udG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlRmxlZXRTZXR0aW5nc1Jlc3BvbnNlIiiItRgTgtPkkwIeOghzZXR0aW5nczISL3YxL2ZsZWV0L3NldHRpbmdzEncKCUdldEtleVNldBIjLnRvbGxnYXRlLmFkbWluLnYxLkdldEtleVNldFJlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5HZXRLZXlTZXRSZXNwb25zZSIfkAIBiLUYDoLT5JMCEhIQL3YxL2ZsZWV0L2tleVNldBJ3CglTZXRLZXlTZXQSIy50b2xsZ2F0ZS5hZG1pbi52MS5TZXRLZXlTZXRSZXF1ZXN0GiQudG9sbGdhdGUuYWRtaW4udjEuU2V0S2V5U2V0UmVzcG9uc2UiH4i1GBOC0+STAhU6ASoaEC92MS9mbGVldC9rZXlTZXQSjQEKD0NyZWF0ZUpvaW5Ub2tlbhIpLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUpvaW5Ub2tlblJlcXVlc3QaKi50b2xsZ2F0ZS5hZG1pbi52MS5DcmVhdGVKb2luVG9rZW5SZXNwb25zZSIjiLUYE4LT5JMCGToBKiIUL3YxL2ZsZWV0L2pvaW5Ub2tlbnMSigEKDkxpc3RKb2luVG9rZW5zEigudG9sbGdhdGUuYWRtaW4udjEuTGlzdEpvaW5Ub2tlbnNSZXF1ZXN0GikudG9sbGdhdGUuYWRtaW4udjEuTGlzdEpvaW5Ub2tlbnNSZXNwb25zZSIjkAIBiLUYDoLT5JMCFhIUL3YxL2ZsZWV0L2pvaW5Ub2tlbnMSmQEKD1Jldm9rZUpvaW5Ub2tlbhIpLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZUpvaW5Ub2tlblJlcXVlc3QaKi50b2xsZ2F0ZS5hZG1pbi52MS5SZXZva2VKb2luVG9rZW5SZXNwb25zZSIviLUYE4LT5JMCJToBKiIgL3YxL2ZsZWV0L2pvaW5Ub2tlbnMve2lkfTpyZXZva2VCuwEKFWNvbS50b2xsZ2F0ZS5hZG1pbi52MUIRRmxlZXRTZXJ2aWNlUHJvdG9QAVopdG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2FkbWluL3YxO2FkbWludjGiAgNUQViqAhFUb2xsZ2F0ZS5BZG1pbi5WMcoCEVRvbGxnYXRlXEFkbWluXFYx4gIdVG9sbGdhdGVcQWRtaW5cVjFcR1BCTWV0YWRhdGHqAhNUb2xsZ2F0ZTo6QWRtaW46OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_join_token, file_tollgate_admin_v1_key_set, file_tollgate_admin_v1_node, file_tollgate_admin_v1_permission]);
+  fileDesc("CiV0b2xsZ2F0ZS9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLtAgoNRmxlZXRTZXR0aW5ncxIWCgVmbGVldBgBIAEoCUIHukgEcgIoQBIUCgNlbnYYAiABKAlCB7pIBHICKEASQQoLc3RhbGVfYWZ0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEkEKC2dyYWNlX2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIARJBCgtibG9ja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESQAoMbG9hbl9ob3Jpem9uGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESDAoEZXRhZxgHIAEoCRIVCg1vZmZsaW5lX3N0YXJ0GAggASgIIhkKF0dldEZsZWV0U2V0dGluZ3NSZXF1ZXN0Ik4KGEdldEZsZWV0U2V0dGluZ3NSZXNwb25zZRIyCghzZXR0aW5ncxgBIAEoCzIgLnRvbGxnYXRlLmFkbWluLnYxLkZsZWV0U2V0dGluZ3MiyAEKGlVwZGF0ZUZsZWV0U2V0dGluZ3NSZXF1ZXN0EjoKCHNldHRpbmdzGAEgASgLMiAudG9sbGdhdGUuYWRtaW4udjEuRmxlZXRTZXR0aW5nc0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCJ6ChtVcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2USMgoIc2V0dGluZ3MYASABKAsyIC50b2xsZ2F0ZS5hZG1pbi52MS5GbGVldFNldHRpbmdzEicKBWVwb2NoGAIgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2giEgoQR2V0S2V5U2V0UmVxdWVzdCI/ChFHZXRLZXlTZXRSZXNwb25zZRIqCgdrZXlfc2V0GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuS2V5U2V0Im4KEFNldEtleVNldFJlcXVlc3QSGwoGc2lnbmVkGAEgASgMQgu6SAh6BhABGICAIBImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCI/ChFTZXRLZXlTZXRSZXNwb25zZRIqCgdrZXlfc2V0GAEgASgLMhkudG9sbGdhdGUuYWRtaW4udjEuS2V5U2V0ImYKEExpc3ROb2Rlc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKNAPEhgKBmZpbHRlchgDIAEoCUIIukgFcgMo0A8icAoRTGlzdE5vZGVzUmVzcG9uc2USJgoFbm9kZXMYASADKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5Ob2RlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIaChJwdWJsaXNoaW5nX3N0b3BwZWQYAyABKAkiawoQRHJhaW5Ob2RlUmVxdWVzdBIYCgRuYW1lGAEgASgJQgq6SAdyBSABKIABEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIIjoKEURyYWluTm9kZVJlc3BvbnNlEiUKBG5vZGUYASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5Ob2RlIoUBChBCbG9ja05vZGVSZXF1ZXN0EhgKBG5hbWUYASABKAlCCrpIB3IFIAEogAESGAoGcmVhc29uGAIgASgJQgi6SAVyAyj0AxImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCI6ChFCbG9ja05vZGVSZXNwb25zZRIlCgRub2RlGAEgASgLMhcudG9sbGdhdGUuYWRtaW4udjEuTm9kZSJtChJVbmJsb2NrTm9kZVJlcXVlc3QSGAoEbmFtZRgBIAEoCUIKukgHcgUgASiAARImCgpyZXF1ZXN0X2lkGA0gASgJQhK6SA9yDSiAATIIXlsgLX5dKiQSFQoNdmFsaWRhdGVfb25seRgOIAEoCCI8ChNVbmJsb2NrTm9kZVJlc3BvbnNlEiUKBG5vZGUYASABKAsyFy50b2xsZ2F0ZS5hZG1pbi52MS5Ob2RlImMKE1JlY292ZXJSdWxlc1JlcXVlc3QSDQoFZm9yY2UYASABKAgSJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgizQIKFFJlY292ZXJSdWxlc1Jlc3BvbnNlEg4KBm5lZWRlZBgBIAEoCBIqCghkYXRhYmFzZRgCIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEigKBnN0cmVhbRgDIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEioKCHNuYXBzaG90GAQgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSJwoFbm9kZXMYBSABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBIMCgRsb3N0GAYgASgDEjMKDGxvc3RfY2hhbmdlcxgHIAMoCzIdLnRvbGxnYXRlLmFkbWluLnYxLkxvc3RDaGFuZ2USJwoFZXBvY2gYCCABKAsyGC50b2xsZ2F0ZS5hZG1pbi52MS5FcG9jaBIOCgZyZWFzb24YCSABKAkiXQoKTG9zdENoYW5nZRIMCgRraW5kGAEgASgJEgoKAmlkGAIgASgJEicKBWVwb2NoGAMgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSDAoEd2hhdBgEIAEoCSJ4ChNXYWl0Rm9yRXBvY2hSZXF1ZXN0EicKBWVwb2NoGAEgASgLMhgudG9sbGdhdGUuYWRtaW4udjEuRXBvY2gSOAoHdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGIgIIPDIAIjcKFFdhaXRGb3JFcG9jaFJlc3BvbnNlEhAKCGVuZm9yY2VkGAEgASgFEg0KBXRvdGFsGAIgASgFItQBChZDcmVhdGVKb2luVG9rZW5SZXF1ZXN0EhUKBG5vZGUYASABKAlCB7pIBHICKEASGAoEdXNlcxgCIAEoBUIKukgHGgUYkE4oABI5CgN0dGwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBEg8KB3JlcGxhY2UYBCABKAgSJgoKcmVxdWVzdF9pZBgNIAEoCUISukgPcg0ogAEyCF5bIC1+XSokEhUKDXZhbGlkYXRlX29ubHkYDiABKAgiWwoXQ3JlYXRlSm9pblRva2VuUmVzcG9uc2USMAoKam9pbl90b2tlbhgBIAEoCzIcLnRvbGxnYXRlLmFkbWluLnYxLkpvaW5Ub2tlbhIOCgZzZWNyZXQYAiABKAkiUQoVTGlzdEpvaW5Ub2tlbnNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAyjQDyJkChZMaXN0Sm9pblRva2Vuc1Jlc3BvbnNlEjEKC2pvaW5fdG9rZW5zGAEgAygLMhwudG9sbGdhdGUuYWRtaW4udjEuSm9pblRva2VuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKFAQoWUmV2b2tlSm9pblRva2VuUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQAShAEiYKCnJlcXVlc3RfaWQYDSABKAlCErpID3INKIABMgheWyAtfl0qJBIVCg12YWxpZGF0ZV9vbmx5GA4gASgIEhUKBGV0YWcYDyABKAlCB7pIBHICKEAiSwoXUmV2b2tlSm9pblRva2VuUmVzcG9uc2USMAoKam9pbl90b2tlbhgBIAEoCzIcLnRvbGxnYXRlLmFkbWluLnYxLkpvaW5Ub2tlbjLwDQoMRmxlZXRTZXJ2aWNlEnAKCUxpc3ROb2RlcxIjLnRvbGxnYXRlLmFkbWluLnYxLkxpc3ROb2Rlc1JlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Tm9kZXNSZXNwb25zZSIYkAIBiLUYDoLT5JMCCxIJL3YxL25vZGVzEn0KCURyYWluTm9kZRIjLnRvbGxnYXRlLmFkbWluLnYxLkRyYWluTm9kZVJlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5EcmFpbk5vZGVSZXNwb25zZSIliLUYE4LT5JMCGzoBKiIWL3YxL25vZGVzL3tuYW1lfTpkcmFpbhJ9CglCbG9ja05vZGUSIy50b2xsZ2F0ZS5hZG1pbi52MS5CbG9ja05vZGVSZXF1ZXN0GiQudG9sbGdhdGUuYWRtaW4udjEuQmxvY2tOb2RlUmVzcG9uc2UiJYi1GBOC0+STAhs6ASoiFi92MS9ub2Rlcy97bmFtZX06YmxvY2sShQEKC1VuYmxvY2tOb2RlEiUudG9sbGdhdGUuYWRtaW4udjEuVW5ibG9ja05vZGVSZXF1ZXN0GiYudG9sbGdhdGUuYWRtaW4udjEuVW5ibG9ja05vZGVSZXNwb25zZSIniLUYE4LT5JMCHToBKiIYL3YxL25vZGVzL3tuYW1lfTp1bmJsb2NrEoEBCgxSZWNvdmVyUnVsZXMSJi50b2xsZ2F0ZS5hZG1pbi52MS5SZWNvdmVyUnVsZXNSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuUmVjb3ZlclJ1bGVzUmVzcG9uc2UiIIi1GBOC0+STAhY6ASoiES92MS9mbGVldDpyZWNvdmVyEoYBCgxXYWl0Rm9yRXBvY2gSJi50b2xsZ2F0ZS5hZG1pbi52MS5XYWl0Rm9yRXBvY2hSZXF1ZXN0GicudG9sbGdhdGUuYWRtaW4udjEuV2FpdEZvckVwb2NoUmVzcG9uc2UiJZACAYi1GA6C0+STAhgSFi92MS9ub2Rlczp3YWl0Rm9yRXBvY2gSjgEKEEdldEZsZWV0U2V0dGluZ3MSKi50b2xsZ2F0ZS5hZG1pbi52MS5HZXRGbGVldFNldHRpbmdzUmVxdWVzdBorLnRvbGxnYXRlLmFkbWluLnYxLkdldEZsZWV0U2V0dGluZ3NSZXNwb25zZSIhkAIBiLUYDoLT5JMCFBISL3YxL2ZsZWV0L3NldHRpbmdzEp4BChNVcGRhdGVGbGVldFNldHRpbmdzEi0udG9sbGdhdGUuYWRtaW4udjEuVXBkYXRlRmxlZXRTZXR0aW5nc1JlcXVlc3QaLi50b2xsZ2F0ZS5hZG1pbi52MS5VcGRhdGVGbGVldFNldHRpbmdzUmVzcG9uc2UiKIi1GBOC0+STAh46CHNldHRpbmdzMhIvdjEvZmxlZXQvc2V0dGluZ3MSdwoJR2V0S2V5U2V0EiMudG9sbGdhdGUuYWRtaW4udjEuR2V0S2V5U2V0UmVxdWVzdBokLnRvbGxnYXRlLmFkbWluLnYxLkdldEtleVNldFJlc3BvbnNlIh+QAgGItRgOgtPkkwISEhAvdjEvZmxlZXQva2V5U2V0EncKCVNldEtleVNldBIjLnRvbGxnYXRlLmFkbWluLnYxLlNldEtleVNldFJlcXVlc3QaJC50b2xsZ2F0ZS5hZG1pbi52MS5TZXRLZXlTZXRSZXNwb25zZSIfiLUYE4LT5JMCFToBKhoQL3YxL2ZsZWV0L2tleVNldBKNAQoPQ3JlYXRlSm9pblRva2VuEikudG9sbGdhdGUuYWRtaW4udjEuQ3JlYXRlSm9pblRva2VuUmVxdWVzdBoqLnRvbGxnYXRlLmFkbWluLnYxLkNyZWF0ZUpvaW5Ub2tlblJlc3BvbnNlIiOItRgTgtPkkwIZOgEqIhQvdjEvZmxlZXQvam9pblRva2VucxKKAQoOTGlzdEpvaW5Ub2tlbnMSKC50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Sm9pblRva2Vuc1JlcXVlc3QaKS50b2xsZ2F0ZS5hZG1pbi52MS5MaXN0Sm9pblRva2Vuc1Jlc3BvbnNlIiOQAgGItRgOgtPkkwIWEhQvdjEvZmxlZXQvam9pblRva2VucxKZAQoPUmV2b2tlSm9pblRva2VuEikudG9sbGdhdGUuYWRtaW4udjEuUmV2b2tlSm9pblRva2VuUmVxdWVzdBoqLnRvbGxnYXRlLmFkbWluLnYxLlJldm9rZUpvaW5Ub2tlblJlc3BvbnNlIi+ItRgTgtPkkwIlOgEqIiAvdjEvZmxlZXQvam9pblRva2Vucy97aWR9OnJldm9rZUK7AQoVY29tLnRvbGxnYXRlLmFkbWluLnYxQhFGbGVldFNlcnZpY2VQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_tollgate_admin_v1_epoch, file_tollgate_admin_v1_join_token, file_tollgate_admin_v1_key_set, file_tollgate_admin_v1_node, file_tollgate_admin_v1_permission]);
 
 /**
  * FleetSettings hold for all nodes, which get them as signed rules.
@@ -378,6 +378,111 @@ export const DrainNodeResponseSchema: GenMessage<DrainNodeResponse> = /*@__PURE_
   messageDesc(file_tollgate_admin_v1_fleet_service, 12);
 
 /**
+ * @generated from message tollgate.admin.v1.BlockNodeRequest
+ */
+export type BlockNodeRequest = Message<"tollgate.admin.v1.BlockNodeRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Why: for whoever finds it blocked. The node is told, too.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.BlockNodeRequest.
+ * Use `create(BlockNodeRequestSchema)` to create a new message.
+ */
+export const BlockNodeRequestSchema: GenMessage<BlockNodeRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 13);
+
+/**
+ * @generated from message tollgate.admin.v1.BlockNodeResponse
+ */
+export type BlockNodeResponse = Message<"tollgate.admin.v1.BlockNodeResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Node node = 1;
+   */
+  node?: Node | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.BlockNodeResponse.
+ * Use `create(BlockNodeResponseSchema)` to create a new message.
+ */
+export const BlockNodeResponseSchema: GenMessage<BlockNodeResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 14);
+
+/**
+ * @generated from message tollgate.admin.v1.UnblockNodeRequest
+ */
+export type UnblockNodeRequest = Message<"tollgate.admin.v1.UnblockNodeRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Chosen by the caller: the same call again with the same id has one effect, and
+   * the same answer, for 24 hours.
+   *
+   * @generated from field: string request_id = 13;
+   */
+  requestId: string;
+
+  /**
+   * Checks everything and stores nothing.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.UnblockNodeRequest.
+ * Use `create(UnblockNodeRequestSchema)` to create a new message.
+ */
+export const UnblockNodeRequestSchema: GenMessage<UnblockNodeRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 15);
+
+/**
+ * @generated from message tollgate.admin.v1.UnblockNodeResponse
+ */
+export type UnblockNodeResponse = Message<"tollgate.admin.v1.UnblockNodeResponse"> & {
+  /**
+   * @generated from field: tollgate.admin.v1.Node node = 1;
+   */
+  node?: Node | undefined;
+};
+
+/**
+ * Describes the message tollgate.admin.v1.UnblockNodeResponse.
+ * Use `create(UnblockNodeResponseSchema)` to create a new message.
+ */
+export const UnblockNodeResponseSchema: GenMessage<UnblockNodeResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_admin_v1_fleet_service, 16);
+
+/**
  * @generated from message tollgate.admin.v1.RecoverRulesRequest
  */
 export type RecoverRulesRequest = Message<"tollgate.admin.v1.RecoverRulesRequest"> & {
@@ -410,7 +515,7 @@ export type RecoverRulesRequest = Message<"tollgate.admin.v1.RecoverRulesRequest
  * Use `create(RecoverRulesRequestSchema)` to create a new message.
  */
 export const RecoverRulesRequestSchema: GenMessage<RecoverRulesRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 13);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 17);
 
 /**
  * @generated from message tollgate.admin.v1.RecoverRulesResponse
@@ -481,7 +586,7 @@ export type RecoverRulesResponse = Message<"tollgate.admin.v1.RecoverRulesRespon
  * Use `create(RecoverRulesResponseSchema)` to create a new message.
  */
 export const RecoverRulesResponseSchema: GenMessage<RecoverRulesResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 14);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 18);
 
 /**
  * LostChange is an object that a lost epoch changed.
@@ -519,7 +624,7 @@ export type LostChange = Message<"tollgate.admin.v1.LostChange"> & {
  * Use `create(LostChangeSchema)` to create a new message.
  */
 export const LostChangeSchema: GenMessage<LostChange> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 15);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 19);
 
 /**
  * @generated from message tollgate.admin.v1.WaitForEpochRequest
@@ -545,7 +650,7 @@ export type WaitForEpochRequest = Message<"tollgate.admin.v1.WaitForEpochRequest
  * Use `create(WaitForEpochRequestSchema)` to create a new message.
  */
 export const WaitForEpochRequestSchema: GenMessage<WaitForEpochRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 16);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 20);
 
 /**
  * @generated from message tollgate.admin.v1.WaitForEpochResponse
@@ -567,7 +672,7 @@ export type WaitForEpochResponse = Message<"tollgate.admin.v1.WaitForEpochRespon
  * Use `create(WaitForEpochResponseSchema)` to create a new message.
  */
 export const WaitForEpochResponseSchema: GenMessage<WaitForEpochResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 17);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 21);
 
 /**
  * @generated from message tollgate.admin.v1.CreateJoinTokenRequest
@@ -623,7 +728,7 @@ export type CreateJoinTokenRequest = Message<"tollgate.admin.v1.CreateJoinTokenR
  * Use `create(CreateJoinTokenRequestSchema)` to create a new message.
  */
 export const CreateJoinTokenRequestSchema: GenMessage<CreateJoinTokenRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 18);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 22);
 
 /**
  * @generated from message tollgate.admin.v1.CreateJoinTokenResponse
@@ -647,7 +752,7 @@ export type CreateJoinTokenResponse = Message<"tollgate.admin.v1.CreateJoinToken
  * Use `create(CreateJoinTokenResponseSchema)` to create a new message.
  */
 export const CreateJoinTokenResponseSchema: GenMessage<CreateJoinTokenResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 19);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 23);
 
 /**
  * @generated from message tollgate.admin.v1.ListJoinTokensRequest
@@ -671,7 +776,7 @@ export type ListJoinTokensRequest = Message<"tollgate.admin.v1.ListJoinTokensReq
  * Use `create(ListJoinTokensRequestSchema)` to create a new message.
  */
 export const ListJoinTokensRequestSchema: GenMessage<ListJoinTokensRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 20);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 24);
 
 /**
  * @generated from message tollgate.admin.v1.ListJoinTokensResponse
@@ -695,7 +800,7 @@ export type ListJoinTokensResponse = Message<"tollgate.admin.v1.ListJoinTokensRe
  * Use `create(ListJoinTokensResponseSchema)` to create a new message.
  */
 export const ListJoinTokensResponseSchema: GenMessage<ListJoinTokensResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 21);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 25);
 
 /**
  * @generated from message tollgate.admin.v1.RevokeJoinTokenRequest
@@ -734,7 +839,7 @@ export type RevokeJoinTokenRequest = Message<"tollgate.admin.v1.RevokeJoinTokenR
  * Use `create(RevokeJoinTokenRequestSchema)` to create a new message.
  */
 export const RevokeJoinTokenRequestSchema: GenMessage<RevokeJoinTokenRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 22);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 26);
 
 /**
  * @generated from message tollgate.admin.v1.RevokeJoinTokenResponse
@@ -751,7 +856,7 @@ export type RevokeJoinTokenResponse = Message<"tollgate.admin.v1.RevokeJoinToken
  * Use `create(RevokeJoinTokenResponseSchema)` to create a new message.
  */
 export const RevokeJoinTokenResponseSchema: GenMessage<RevokeJoinTokenResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_admin_v1_fleet_service, 23);
+  messageDesc(file_tollgate_admin_v1_fleet_service, 27);
 
 /**
  * FleetService shows the nodes and what they enforce.
@@ -782,6 +887,30 @@ export const FleetService: GenService<{
     output: typeof DrainNodeResponseSchema;
   },
   /**
+   * Stops one node: it gets no loans, its certificate is not renewed, and what it sends
+   * is not taken until it is unblocked. It holds for the key that has the node's name,
+   * and for that key under any name; another one that takes the name over is not blocked.
+   * One that is blocked already stays as it is.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.BlockNode
+   */
+  blockNode: {
+    methodKind: "unary";
+    input: typeof BlockNodeRequestSchema;
+    output: typeof BlockNodeResponseSchema;
+  },
+  /**
+   * Takes a node back: it sends again what was not taken. One that is not blocked stays
+   * as it is, and keys that lost their name while they were blocked stay blocked.
+   *
+   * @generated from rpc tollgate.admin.v1.FleetService.UnblockNode
+   */
+  unblockNode: {
+    methodKind: "unary";
+    input: typeof UnblockNodeRequestSchema;
+    output: typeof UnblockNodeResponseSchema;
+  },
+  /**
    * After Postgres was restored to an earlier point: opens a generation above all that
    * nodes have, so that they follow the database again. Says what was found, and with
    * validate_only does no more. Where nothing is ahead of the database it does nothing.
@@ -795,8 +924,8 @@ export const FleetService: GenService<{
   },
   /**
    * Waits until every node enforces the epoch or a later one, or the timeout has passed,
-   * and says how many do. A silent node counts until it is drained, or has been silent
-   * for so long that it blocks by itself.
+   * and says how many do. A silent node counts until it is drained or blocked, or has
+   * been silent for so long that it blocks by itself.
    *
    * @generated from rpc tollgate.admin.v1.FleetService.WaitForEpoch
    */

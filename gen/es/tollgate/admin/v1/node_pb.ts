@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/admin/v1/node.proto.
  */
 export const file_tollgate_admin_v1_node: GenFile = /*@__PURE__*/
-  fileDesc("Chx0b2xsZ2F0ZS9hZG1pbi92MS9ub2RlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLjAQoETm9kZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEYm9vdBgDIAEoCRInCgVlcG9jaBgEIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEg0KBXN0YXRlGAUgASgJEg4KBmxhZ19tcxgGIAEoAxITCgtzcG9vbF9ieXRlcxgHIAEoAxIRCglwcm94eV9ycHMYCCABKAESLQoJbGFzdF9zZWVuGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdyZWZ1c2VzGBQgASgJQrMBChVjb20udG9sbGdhdGUuYWRtaW4udjFCCU5vZGVQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_tollgate_admin_v1_epoch]);
+  fileDesc("Chx0b2xsZ2F0ZS9hZG1pbi92MS9ub2RlLnByb3RvEhF0b2xsZ2F0ZS5hZG1pbi52MSLVAgoETm9kZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEYm9vdBgDIAEoCRInCgVlcG9jaBgEIAEoCzIYLnRvbGxnYXRlLmFkbWluLnYxLkVwb2NoEg0KBXN0YXRlGAUgASgJEg4KBmxhZ19tcxgGIAEoAxITCgtzcG9vbF9ieXRlcxgHIAEoAxIRCglwcm94eV9ycHMYCCABKAESLQoJbGFzdF9zZWVuGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdyZWZ1c2VzGBQgASgJEhQKDGJsb2NrX3JlYXNvbhgVIAEoCRIuCgpibG9ja190aW1lGBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgluYXRzX3VzZXIYFyABKAkSFwoPa2V5X3NldF92ZXJzaW9uGBggASgEQrMBChVjb20udG9sbGdhdGUuYWRtaW4udjFCCU5vZGVQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvYWRtaW4vdjE7YWRtaW52MaICA1RBWKoCEVRvbGxnYXRlLkFkbWluLlYxygIRVG9sbGdhdGVcQWRtaW5cVjHiAh1Ub2xsZ2F0ZVxBZG1pblxWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpBZG1pbjo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_tollgate_admin_v1_epoch]);
 
 /**
  * Node is a data-plane proxy as it last reported itself.
@@ -47,7 +47,7 @@ export type Node = Message<"tollgate.admin.v1.Node"> & {
   /**
    * `fresh`, `stale`, `grace`, `block`; `frozen` where it saw two contents of one epoch;
    * `silent` where it has not reported for 5 s; `drained` where it has stopped as it was
-   * told, or was drained by DrainNode.
+   * told, or was drained by DrainNode; `blocked` by BlockNode, whatever it reports.
    *
    * @generated from field: string state = 5;
    */
@@ -84,6 +84,34 @@ export type Node = Message<"tollgate.admin.v1.Node"> & {
    * @generated from field: string refuses = 20;
    */
   refuses: string;
+
+  /**
+   * Why it is blocked, and since when; unset where it is not.
+   *
+   * @generated from field: string block_reason = 21;
+   */
+  blockReason: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp block_time = 22;
+   */
+  blockTime?: Timestamp | undefined;
+
+  /**
+   * Of a blocked node that joined by a token: its user in NATS, `U…`, which is to be
+   * revoked there.
+   *
+   * @generated from field: string nats_user = 23;
+   */
+  natsUser: string;
+
+  /**
+   * The version of the key set that it goes by; 0 where it has none, or its release does
+   * not say.
+   *
+   * @generated from field: uint64 key_set_version = 24;
+   */
+  keySetVersion: bigint;
 };
 
 /**

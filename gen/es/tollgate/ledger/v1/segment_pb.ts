@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/ledger/v1/segment.proto.
  */
 export const file_tollgate_ledger_v1_segment: GenFile = /*@__PURE__*/
-  fileDesc("CiB0b2xsZ2F0ZS9sZWRnZXIvdjEvc2VnbWVudC5wcm90bxISdG9sbGdhdGUubGVkZ2VyLnYxIicKB1NlZ21lbnQSDgoGaGVhZGVyGAEgASgMEgwKBGJvZHkYAiABKAwi3QEKDVNlZ21lbnRIZWFkZXISDQoFZmxlZXQYASABKAkSDAoEbm9kZRgCIAEoCRIMCgRib290GAMgASgJEg4KBm51bWJlchgEIAEoBBIVCg1wcmV2aW91c19oYXNoGAUgASgMEi0KCXNlYWxlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZmlyc3Rfc2VxdWVuY2UYByABKAQSDwoHcmVjb3JkcxgIIAEoDRITCgtib2R5X3NoYTI1NhgJIAEoDBINCgVmaW5hbBgKIAEoCCI6CgtTZWdtZW50Qm9keRIrCgdyZWNvcmRzGAEgAygLMhoudG9sbGdhdGUubGVkZ2VyLnYxLlJlY29yZCJSCgdSZWNlaXB0Eg0KBWZsZWV0GAEgASgJEgwKBG5vZGUYAiABKAkSDAoEYm9vdBgDIAEoCRIOCgZudW1iZXIYBCABKAQSDAoEaGFzaBgFIAEoDEK9AQoWY29tLnRvbGxnYXRlLmxlZGdlci52MUIMU2VnbWVudFByb3RvUAFaK3RvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9sZWRnZXIvdjE7bGVkZ2VydjGiAgNUTFiqAhJUb2xsZ2F0ZS5MZWRnZXIuVjHKAhJUb2xsZ2F0ZVxMZWRnZXJcVjHiAh5Ub2xsZ2F0ZVxMZWRnZXJcVjFcR1BCTWV0YWRhdGHqAhRUb2xsZ2F0ZTo6TGVkZ2VyOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp, file_tollgate_ledger_v1_record]);
+  fileDesc("CiB0b2xsZ2F0ZS9sZWRnZXIvdjEvc2VnbWVudC5wcm90bxISdG9sbGdhdGUubGVkZ2VyLnYxIicKB1NlZ21lbnQSDgoGaGVhZGVyGAEgASgMEgwKBGJvZHkYAiABKAwi3QEKDVNlZ21lbnRIZWFkZXISDQoFZmxlZXQYASABKAkSDAoEbm9kZRgCIAEoCRIMCgRib290GAMgASgJEg4KBm51bWJlchgEIAEoBBIVCg1wcmV2aW91c19oYXNoGAUgASgMEi0KCXNlYWxlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZmlyc3Rfc2VxdWVuY2UYByABKAQSDwoHcmVjb3JkcxgIIAEoDRITCgtib2R5X3NoYTI1NhgJIAEoDBINCgVmaW5hbBgKIAEoCCI6CgtTZWdtZW50Qm9keRIrCgdyZWNvcmRzGAEgAygLMhoudG9sbGdhdGUubGVkZ2VyLnYxLlJlY29yZCJjCgdSZWNlaXB0Eg0KBWZsZWV0GAEgASgJEgwKBG5vZGUYAiABKAkSDAoEYm9vdBgDIAEoCRIOCgZudW1iZXIYBCABKAQSDAoEaGFzaBgFIAEoDBIPCgdibG9ja2VkGAYgASgJQr0BChZjb20udG9sbGdhdGUubGVkZ2VyLnYxQgxTZWdtZW50UHJvdG9QAVordG9sbGdhdGUvZ2VuL2dvL3RvbGxnYXRlL2xlZGdlci92MTtsZWRnZXJ2MaICA1RMWKoCElRvbGxnYXRlLkxlZGdlci5WMcoCElRvbGxnYXRlXExlZGdlclxWMeICHlRvbGxnYXRlXExlZGdlclxWMVxHUEJNZXRhZGF0YeoCFFRvbGxnYXRlOjpMZWRnZXI6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_tollgate_ledger_v1_record]);
 
 /**
  * Segment is a sealed piece of one boot's log, as sent on `tollgate.segments.<node>`.
@@ -172,6 +172,14 @@ export type Receipt = Message<"tollgate.ledger.v1.Receipt"> & {
    * @generated from field: bytes hash = 5;
    */
   hash: Uint8Array;
+
+  /**
+   * Why the node is blocked: what it sends is not taken, and this receipts nothing
+   * (number is 0). Empty: it is not blocked.
+   *
+   * @generated from field: string blocked = 6;
+   */
+  blocked: string;
 };
 
 /**

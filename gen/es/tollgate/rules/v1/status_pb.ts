@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/rules/v1/status.proto.
  */
 export const file_tollgate_rules_v1_status: GenFile = /*@__PURE__*/
-  fileDesc("Ch50b2xsZ2F0ZS9ydWxlcy92MS9zdGF0dXMucHJvdG8SEXRvbGxnYXRlLnJ1bGVzLnYxIuUBCgpOb2RlU3RhdHVzEgwKBG5vZGUYASABKAkSDAoEYm9vdBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEhIKCmdlbmVyYXRpb24YBCABKAQSDgoGbnVtYmVyGAUgASgEEg0KBXN0YXRlGAYgASgJEg4KBmxhZ19tcxgHIAEoAxITCgtzcG9vbF9ieXRlcxgIIAEoAxIRCglwcm94eV9ycHMYCSABKAESDgoGcmVwb3J0GAogASgEEg0KBXByb29mGAsgASgMEg8KB2RyYWluZWQYDCABKAgSDwoHcmVmdXNlcxgUIAEoCUK1AQoVY29tLnRvbGxnYXRlLnJ1bGVzLnYxQgtTdGF0dXNQcm90b1ABWil0b2xsZ2F0ZS9nZW4vZ28vdG9sbGdhdGUvcnVsZXMvdjE7cnVsZXN2MaICA1RSWKoCEVRvbGxnYXRlLlJ1bGVzLlYxygIRVG9sbGdhdGVcUnVsZXNcVjHiAh1Ub2xsZ2F0ZVxSdWxlc1xWMVxHUEJNZXRhZGF0YeoCE1RvbGxnYXRlOjpSdWxlczo6VjFiBnByb3RvMw");
+  fileDesc("Ch50b2xsZ2F0ZS9ydWxlcy92MS9zdGF0dXMucHJvdG8SEXRvbGxnYXRlLnJ1bGVzLnYxIvYBCgpOb2RlU3RhdHVzEgwKBG5vZGUYASABKAkSDAoEYm9vdBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEhIKCmdlbmVyYXRpb24YBCABKAQSDgoGbnVtYmVyGAUgASgEEg0KBXN0YXRlGAYgASgJEg4KBmxhZ19tcxgHIAEoAxITCgtzcG9vbF9ieXRlcxgIIAEoAxIRCglwcm94eV9ycHMYCSABKAESDgoGcmVwb3J0GAogASgEEg0KBXByb29mGAsgASgMEg8KB2RyYWluZWQYDCABKAgSDwoHcmVmdXNlcxgUIAEoCRIPCgdrZXlfc2V0GBUgASgEQrUBChVjb20udG9sbGdhdGUucnVsZXMudjFCC1N0YXR1c1Byb3RvUAFaKXRvbGxnYXRlL2dlbi9nby90b2xsZ2F0ZS9ydWxlcy92MTtydWxlc3YxogIDVFJYqgIRVG9sbGdhdGUuUnVsZXMuVjHKAhFUb2xsZ2F0ZVxSdWxlc1xWMeICHVRvbGxnYXRlXFJ1bGVzXFYxXEdQQk1ldGFkYXRh6gITVG9sbGdhdGU6OlJ1bGVzOjpWMWIGcHJvdG8z");
 
 /**
  * NodeStatus is what a node says of itself on `tollgate.fleet.<node>`: each second,
@@ -97,6 +97,13 @@ export type NodeStatus = Message<"tollgate.rules.v1.NodeStatus"> & {
    * @generated from field: string refuses = 20;
    */
   refuses: string;
+
+  /**
+   * The version of the key set that it goes by; 0: it has none.
+   *
+   * @generated from field: uint64 key_set = 21;
+   */
+  keySet: bigint;
 };
 
 /**

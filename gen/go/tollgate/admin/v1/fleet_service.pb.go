@@ -759,6 +759,229 @@ func (x *DrainNodeResponse) GetNode() *Node {
 	return nil
 }
 
+type BlockNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Why: for whoever finds it blocked. The node is told, too.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BlockNodeRequest) Reset() {
+	*x = BlockNodeRequest{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BlockNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BlockNodeRequest) ProtoMessage() {}
+
+func (x *BlockNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BlockNodeRequest.ProtoReflect.Descriptor instead.
+func (*BlockNodeRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *BlockNodeRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *BlockNodeRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *BlockNodeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *BlockNodeRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type BlockNodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          *Node                  `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BlockNodeResponse) Reset() {
+	*x = BlockNodeResponse{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BlockNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BlockNodeResponse) ProtoMessage() {}
+
+func (x *BlockNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BlockNodeResponse.ProtoReflect.Descriptor instead.
+func (*BlockNodeResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *BlockNodeResponse) GetNode() *Node {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+type UnblockNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Chosen by the caller: the same call again with the same id has one effect, and
+	// the same answer, for 24 hours.
+	RequestId string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnblockNodeRequest) Reset() {
+	*x = UnblockNodeRequest{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnblockNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnblockNodeRequest) ProtoMessage() {}
+
+func (x *UnblockNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnblockNodeRequest.ProtoReflect.Descriptor instead.
+func (*UnblockNodeRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *UnblockNodeRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *UnblockNodeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UnblockNodeRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type UnblockNodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          *Node                  `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnblockNodeResponse) Reset() {
+	*x = UnblockNodeResponse{}
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnblockNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnblockNodeResponse) ProtoMessage() {}
+
+func (x *UnblockNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnblockNodeResponse.ProtoReflect.Descriptor instead.
+func (*UnblockNodeResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *UnblockNodeResponse) GetNode() *Node {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
 type RecoverRulesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Opens a generation even where nothing is ahead of the database: nodes that froze
@@ -775,7 +998,7 @@ type RecoverRulesRequest struct {
 
 func (x *RecoverRulesRequest) Reset() {
 	*x = RecoverRulesRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[13]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +1010,7 @@ func (x *RecoverRulesRequest) String() string {
 func (*RecoverRulesRequest) ProtoMessage() {}
 
 func (x *RecoverRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[13]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +1023,7 @@ func (x *RecoverRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecoverRulesRequest.ProtoReflect.Descriptor instead.
 func (*RecoverRulesRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RecoverRulesRequest) GetForce() bool {
@@ -849,7 +1072,7 @@ type RecoverRulesResponse struct {
 
 func (x *RecoverRulesResponse) Reset() {
 	*x = RecoverRulesResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[14]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -861,7 +1084,7 @@ func (x *RecoverRulesResponse) String() string {
 func (*RecoverRulesResponse) ProtoMessage() {}
 
 func (x *RecoverRulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[14]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -874,7 +1097,7 @@ func (x *RecoverRulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecoverRulesResponse.ProtoReflect.Descriptor instead.
 func (*RecoverRulesResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{14}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RecoverRulesResponse) GetNeeded() bool {
@@ -955,7 +1178,7 @@ type LostChange struct {
 
 func (x *LostChange) Reset() {
 	*x = LostChange{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[15]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +1190,7 @@ func (x *LostChange) String() string {
 func (*LostChange) ProtoMessage() {}
 
 func (x *LostChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[15]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,7 +1203,7 @@ func (x *LostChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LostChange.ProtoReflect.Descriptor instead.
 func (*LostChange) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{15}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LostChange) GetKind() string {
@@ -1023,7 +1246,7 @@ type WaitForEpochRequest struct {
 
 func (x *WaitForEpochRequest) Reset() {
 	*x = WaitForEpochRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[16]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1035,7 +1258,7 @@ func (x *WaitForEpochRequest) String() string {
 func (*WaitForEpochRequest) ProtoMessage() {}
 
 func (x *WaitForEpochRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[16]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1048,7 +1271,7 @@ func (x *WaitForEpochRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitForEpochRequest.ProtoReflect.Descriptor instead.
 func (*WaitForEpochRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{16}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WaitForEpochRequest) GetEpoch() *Epoch {
@@ -1075,7 +1298,7 @@ type WaitForEpochResponse struct {
 
 func (x *WaitForEpochResponse) Reset() {
 	*x = WaitForEpochResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[17]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1087,7 +1310,7 @@ func (x *WaitForEpochResponse) String() string {
 func (*WaitForEpochResponse) ProtoMessage() {}
 
 func (x *WaitForEpochResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[17]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1100,7 +1323,7 @@ func (x *WaitForEpochResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitForEpochResponse.ProtoReflect.Descriptor instead.
 func (*WaitForEpochResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{17}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WaitForEpochResponse) GetEnforced() int32 {
@@ -1139,7 +1362,7 @@ type CreateJoinTokenRequest struct {
 
 func (x *CreateJoinTokenRequest) Reset() {
 	*x = CreateJoinTokenRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[18]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1374,7 @@ func (x *CreateJoinTokenRequest) String() string {
 func (*CreateJoinTokenRequest) ProtoMessage() {}
 
 func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[18]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1387,7 @@ func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{18}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CreateJoinTokenRequest) GetNode() string {
@@ -1220,7 +1443,7 @@ type CreateJoinTokenResponse struct {
 
 func (x *CreateJoinTokenResponse) Reset() {
 	*x = CreateJoinTokenResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[19]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1455,7 @@ func (x *CreateJoinTokenResponse) String() string {
 func (*CreateJoinTokenResponse) ProtoMessage() {}
 
 func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[19]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1468,7 @@ func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{19}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CreateJoinTokenResponse) GetJoinToken() *JoinToken {
@@ -1273,7 +1496,7 @@ type ListJoinTokensRequest struct {
 
 func (x *ListJoinTokensRequest) Reset() {
 	*x = ListJoinTokensRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[20]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1285,7 +1508,7 @@ func (x *ListJoinTokensRequest) String() string {
 func (*ListJoinTokensRequest) ProtoMessage() {}
 
 func (x *ListJoinTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[20]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1298,7 +1521,7 @@ func (x *ListJoinTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJoinTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListJoinTokensRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{20}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListJoinTokensRequest) GetPageSize() int32 {
@@ -1326,7 +1549,7 @@ type ListJoinTokensResponse struct {
 
 func (x *ListJoinTokensResponse) Reset() {
 	*x = ListJoinTokensResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[21]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1561,7 @@ func (x *ListJoinTokensResponse) String() string {
 func (*ListJoinTokensResponse) ProtoMessage() {}
 
 func (x *ListJoinTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[21]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1574,7 @@ func (x *ListJoinTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJoinTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListJoinTokensResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{21}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListJoinTokensResponse) GetJoinTokens() []*JoinToken {
@@ -1384,7 +1607,7 @@ type RevokeJoinTokenRequest struct {
 
 func (x *RevokeJoinTokenRequest) Reset() {
 	*x = RevokeJoinTokenRequest{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[22]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1396,7 +1619,7 @@ func (x *RevokeJoinTokenRequest) String() string {
 func (*RevokeJoinTokenRequest) ProtoMessage() {}
 
 func (x *RevokeJoinTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[22]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1409,7 +1632,7 @@ func (x *RevokeJoinTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeJoinTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeJoinTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{22}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RevokeJoinTokenRequest) GetId() string {
@@ -1449,7 +1672,7 @@ type RevokeJoinTokenResponse struct {
 
 func (x *RevokeJoinTokenResponse) Reset() {
 	*x = RevokeJoinTokenResponse{}
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[23]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1461,7 +1684,7 @@ func (x *RevokeJoinTokenResponse) String() string {
 func (*RevokeJoinTokenResponse) ProtoMessage() {}
 
 func (x *RevokeJoinTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[23]
+	mi := &file_tollgate_admin_v1_fleet_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1474,7 +1697,7 @@ func (x *RevokeJoinTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeJoinTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeJoinTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{23}
+	return file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RevokeJoinTokenResponse) GetJoinToken() *JoinToken {
@@ -1540,6 +1763,23 @@ const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"@\n" +
 	"\x11DrainNodeResponse\x12+\n" +
+	"\x04node\x18\x01 \x01(\v2\x17.tollgate.admin.v1.NodeR\x04node\"\xac\x01\n" +
+	"\x10BlockNodeRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x01R\x04name\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xf4\x03R\x06reason\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"@\n" +
+	"\x11BlockNodeResponse\x12+\n" +
+	"\x04node\x18\x01 \x01(\v2\x17.tollgate.admin.v1.NodeR\x04node\"\x8c\x01\n" +
+	"\x12UnblockNodeRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x01R\x04name\x121\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tB\x12\xbaH\x0fr\r(\x80\x012\b^[ -~]*$R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"B\n" +
+	"\x13UnblockNodeResponse\x12+\n" +
 	"\x04node\x18\x01 \x01(\v2\x17.tollgate.admin.v1.NodeR\x04node\"\x83\x01\n" +
 	"\x13RecoverRulesRequest\x12\x14\n" +
 	"\x05force\x18\x01 \x01(\bR\x05force\x121\n" +
@@ -1597,10 +1837,12 @@ const file_tollgate_admin_v1_fleet_service_proto_rawDesc = "" +
 	"\x04etag\x18\x0f \x01(\tB\a\xbaH\x04r\x02(@R\x04etag\"V\n" +
 	"\x17RevokeJoinTokenResponse\x12;\n" +
 	"\n" +
-	"join_token\x18\x01 \x01(\v2\x1c.tollgate.admin.v1.JoinTokenR\tjoinToken2\xe9\v\n" +
+	"join_token\x18\x01 \x01(\v2\x1c.tollgate.admin.v1.JoinTokenR\tjoinToken2\xf0\r\n" +
 	"\fFleetService\x12p\n" +
 	"\tListNodes\x12#.tollgate.admin.v1.ListNodesRequest\x1a$.tollgate.admin.v1.ListNodesResponse\"\x18\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\v\x12\t/v1/nodes\x90\x02\x01\x12}\n" +
-	"\tDrainNode\x12#.tollgate.admin.v1.DrainNodeRequest\x1a$.tollgate.admin.v1.DrainNodeResponse\"%\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/nodes/{name}:drain\x12\x81\x01\n" +
+	"\tDrainNode\x12#.tollgate.admin.v1.DrainNodeRequest\x1a$.tollgate.admin.v1.DrainNodeResponse\"%\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/nodes/{name}:drain\x12}\n" +
+	"\tBlockNode\x12#.tollgate.admin.v1.BlockNodeRequest\x1a$.tollgate.admin.v1.BlockNodeResponse\"%\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/nodes/{name}:block\x12\x85\x01\n" +
+	"\vUnblockNode\x12%.tollgate.admin.v1.UnblockNodeRequest\x1a&.tollgate.admin.v1.UnblockNodeResponse\"'\x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/nodes/{name}:unblock\x12\x81\x01\n" +
 	"\fRecoverRules\x12&.tollgate.admin.v1.RecoverRulesRequest\x1a'.tollgate.admin.v1.RecoverRulesResponse\" \x88\xb5\x18\x13\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/fleet:recover\x12\x86\x01\n" +
 	"\fWaitForEpoch\x12&.tollgate.admin.v1.WaitForEpochRequest\x1a'.tollgate.admin.v1.WaitForEpochResponse\"%\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/nodes:waitForEpoch\x90\x02\x01\x12\x8e\x01\n" +
 	"\x10GetFleetSettings\x12*.tollgate.admin.v1.GetFleetSettingsRequest\x1a+.tollgate.admin.v1.GetFleetSettingsResponse\"!\x88\xb5\x18\x0e\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/fleet/settings\x90\x02\x01\x12\x9e\x01\n" +
@@ -1624,7 +1866,7 @@ func file_tollgate_admin_v1_fleet_service_proto_rawDescGZIP() []byte {
 	return file_tollgate_admin_v1_fleet_service_proto_rawDescData
 }
 
-var file_tollgate_admin_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_tollgate_admin_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_tollgate_admin_v1_fleet_service_proto_goTypes = []any{
 	(*FleetSettings)(nil),               // 0: tollgate.admin.v1.FleetSettings
 	(*GetFleetSettingsRequest)(nil),     // 1: tollgate.admin.v1.GetFleetSettingsRequest
@@ -1639,78 +1881,88 @@ var file_tollgate_admin_v1_fleet_service_proto_goTypes = []any{
 	(*ListNodesResponse)(nil),           // 10: tollgate.admin.v1.ListNodesResponse
 	(*DrainNodeRequest)(nil),            // 11: tollgate.admin.v1.DrainNodeRequest
 	(*DrainNodeResponse)(nil),           // 12: tollgate.admin.v1.DrainNodeResponse
-	(*RecoverRulesRequest)(nil),         // 13: tollgate.admin.v1.RecoverRulesRequest
-	(*RecoverRulesResponse)(nil),        // 14: tollgate.admin.v1.RecoverRulesResponse
-	(*LostChange)(nil),                  // 15: tollgate.admin.v1.LostChange
-	(*WaitForEpochRequest)(nil),         // 16: tollgate.admin.v1.WaitForEpochRequest
-	(*WaitForEpochResponse)(nil),        // 17: tollgate.admin.v1.WaitForEpochResponse
-	(*CreateJoinTokenRequest)(nil),      // 18: tollgate.admin.v1.CreateJoinTokenRequest
-	(*CreateJoinTokenResponse)(nil),     // 19: tollgate.admin.v1.CreateJoinTokenResponse
-	(*ListJoinTokensRequest)(nil),       // 20: tollgate.admin.v1.ListJoinTokensRequest
-	(*ListJoinTokensResponse)(nil),      // 21: tollgate.admin.v1.ListJoinTokensResponse
-	(*RevokeJoinTokenRequest)(nil),      // 22: tollgate.admin.v1.RevokeJoinTokenRequest
-	(*RevokeJoinTokenResponse)(nil),     // 23: tollgate.admin.v1.RevokeJoinTokenResponse
-	(*durationpb.Duration)(nil),         // 24: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),       // 25: google.protobuf.FieldMask
-	(*Epoch)(nil),                       // 26: tollgate.admin.v1.Epoch
-	(*KeySet)(nil),                      // 27: tollgate.admin.v1.KeySet
-	(*Node)(nil),                        // 28: tollgate.admin.v1.Node
-	(*JoinToken)(nil),                   // 29: tollgate.admin.v1.JoinToken
+	(*BlockNodeRequest)(nil),            // 13: tollgate.admin.v1.BlockNodeRequest
+	(*BlockNodeResponse)(nil),           // 14: tollgate.admin.v1.BlockNodeResponse
+	(*UnblockNodeRequest)(nil),          // 15: tollgate.admin.v1.UnblockNodeRequest
+	(*UnblockNodeResponse)(nil),         // 16: tollgate.admin.v1.UnblockNodeResponse
+	(*RecoverRulesRequest)(nil),         // 17: tollgate.admin.v1.RecoverRulesRequest
+	(*RecoverRulesResponse)(nil),        // 18: tollgate.admin.v1.RecoverRulesResponse
+	(*LostChange)(nil),                  // 19: tollgate.admin.v1.LostChange
+	(*WaitForEpochRequest)(nil),         // 20: tollgate.admin.v1.WaitForEpochRequest
+	(*WaitForEpochResponse)(nil),        // 21: tollgate.admin.v1.WaitForEpochResponse
+	(*CreateJoinTokenRequest)(nil),      // 22: tollgate.admin.v1.CreateJoinTokenRequest
+	(*CreateJoinTokenResponse)(nil),     // 23: tollgate.admin.v1.CreateJoinTokenResponse
+	(*ListJoinTokensRequest)(nil),       // 24: tollgate.admin.v1.ListJoinTokensRequest
+	(*ListJoinTokensResponse)(nil),      // 25: tollgate.admin.v1.ListJoinTokensResponse
+	(*RevokeJoinTokenRequest)(nil),      // 26: tollgate.admin.v1.RevokeJoinTokenRequest
+	(*RevokeJoinTokenResponse)(nil),     // 27: tollgate.admin.v1.RevokeJoinTokenResponse
+	(*durationpb.Duration)(nil),         // 28: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),       // 29: google.protobuf.FieldMask
+	(*Epoch)(nil),                       // 30: tollgate.admin.v1.Epoch
+	(*KeySet)(nil),                      // 31: tollgate.admin.v1.KeySet
+	(*Node)(nil),                        // 32: tollgate.admin.v1.Node
+	(*JoinToken)(nil),                   // 33: tollgate.admin.v1.JoinToken
 }
 var file_tollgate_admin_v1_fleet_service_proto_depIdxs = []int32{
-	24, // 0: tollgate.admin.v1.FleetSettings.stale_after:type_name -> google.protobuf.Duration
-	24, // 1: tollgate.admin.v1.FleetSettings.grace_after:type_name -> google.protobuf.Duration
-	24, // 2: tollgate.admin.v1.FleetSettings.block_after:type_name -> google.protobuf.Duration
-	24, // 3: tollgate.admin.v1.FleetSettings.loan_horizon:type_name -> google.protobuf.Duration
+	28, // 0: tollgate.admin.v1.FleetSettings.stale_after:type_name -> google.protobuf.Duration
+	28, // 1: tollgate.admin.v1.FleetSettings.grace_after:type_name -> google.protobuf.Duration
+	28, // 2: tollgate.admin.v1.FleetSettings.block_after:type_name -> google.protobuf.Duration
+	28, // 3: tollgate.admin.v1.FleetSettings.loan_horizon:type_name -> google.protobuf.Duration
 	0,  // 4: tollgate.admin.v1.GetFleetSettingsResponse.settings:type_name -> tollgate.admin.v1.FleetSettings
 	0,  // 5: tollgate.admin.v1.UpdateFleetSettingsRequest.settings:type_name -> tollgate.admin.v1.FleetSettings
-	25, // 6: tollgate.admin.v1.UpdateFleetSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	29, // 6: tollgate.admin.v1.UpdateFleetSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
 	0,  // 7: tollgate.admin.v1.UpdateFleetSettingsResponse.settings:type_name -> tollgate.admin.v1.FleetSettings
-	26, // 8: tollgate.admin.v1.UpdateFleetSettingsResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	27, // 9: tollgate.admin.v1.GetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
-	27, // 10: tollgate.admin.v1.SetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
-	28, // 11: tollgate.admin.v1.ListNodesResponse.nodes:type_name -> tollgate.admin.v1.Node
-	28, // 12: tollgate.admin.v1.DrainNodeResponse.node:type_name -> tollgate.admin.v1.Node
-	26, // 13: tollgate.admin.v1.RecoverRulesResponse.database:type_name -> tollgate.admin.v1.Epoch
-	26, // 14: tollgate.admin.v1.RecoverRulesResponse.stream:type_name -> tollgate.admin.v1.Epoch
-	26, // 15: tollgate.admin.v1.RecoverRulesResponse.snapshot:type_name -> tollgate.admin.v1.Epoch
-	26, // 16: tollgate.admin.v1.RecoverRulesResponse.nodes:type_name -> tollgate.admin.v1.Epoch
-	15, // 17: tollgate.admin.v1.RecoverRulesResponse.lost_changes:type_name -> tollgate.admin.v1.LostChange
-	26, // 18: tollgate.admin.v1.RecoverRulesResponse.epoch:type_name -> tollgate.admin.v1.Epoch
-	26, // 19: tollgate.admin.v1.LostChange.epoch:type_name -> tollgate.admin.v1.Epoch
-	26, // 20: tollgate.admin.v1.WaitForEpochRequest.epoch:type_name -> tollgate.admin.v1.Epoch
-	24, // 21: tollgate.admin.v1.WaitForEpochRequest.timeout:type_name -> google.protobuf.Duration
-	24, // 22: tollgate.admin.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
-	29, // 23: tollgate.admin.v1.CreateJoinTokenResponse.join_token:type_name -> tollgate.admin.v1.JoinToken
-	29, // 24: tollgate.admin.v1.ListJoinTokensResponse.join_tokens:type_name -> tollgate.admin.v1.JoinToken
-	29, // 25: tollgate.admin.v1.RevokeJoinTokenResponse.join_token:type_name -> tollgate.admin.v1.JoinToken
-	9,  // 26: tollgate.admin.v1.FleetService.ListNodes:input_type -> tollgate.admin.v1.ListNodesRequest
-	11, // 27: tollgate.admin.v1.FleetService.DrainNode:input_type -> tollgate.admin.v1.DrainNodeRequest
-	13, // 28: tollgate.admin.v1.FleetService.RecoverRules:input_type -> tollgate.admin.v1.RecoverRulesRequest
-	16, // 29: tollgate.admin.v1.FleetService.WaitForEpoch:input_type -> tollgate.admin.v1.WaitForEpochRequest
-	1,  // 30: tollgate.admin.v1.FleetService.GetFleetSettings:input_type -> tollgate.admin.v1.GetFleetSettingsRequest
-	3,  // 31: tollgate.admin.v1.FleetService.UpdateFleetSettings:input_type -> tollgate.admin.v1.UpdateFleetSettingsRequest
-	5,  // 32: tollgate.admin.v1.FleetService.GetKeySet:input_type -> tollgate.admin.v1.GetKeySetRequest
-	7,  // 33: tollgate.admin.v1.FleetService.SetKeySet:input_type -> tollgate.admin.v1.SetKeySetRequest
-	18, // 34: tollgate.admin.v1.FleetService.CreateJoinToken:input_type -> tollgate.admin.v1.CreateJoinTokenRequest
-	20, // 35: tollgate.admin.v1.FleetService.ListJoinTokens:input_type -> tollgate.admin.v1.ListJoinTokensRequest
-	22, // 36: tollgate.admin.v1.FleetService.RevokeJoinToken:input_type -> tollgate.admin.v1.RevokeJoinTokenRequest
-	10, // 37: tollgate.admin.v1.FleetService.ListNodes:output_type -> tollgate.admin.v1.ListNodesResponse
-	12, // 38: tollgate.admin.v1.FleetService.DrainNode:output_type -> tollgate.admin.v1.DrainNodeResponse
-	14, // 39: tollgate.admin.v1.FleetService.RecoverRules:output_type -> tollgate.admin.v1.RecoverRulesResponse
-	17, // 40: tollgate.admin.v1.FleetService.WaitForEpoch:output_type -> tollgate.admin.v1.WaitForEpochResponse
-	2,  // 41: tollgate.admin.v1.FleetService.GetFleetSettings:output_type -> tollgate.admin.v1.GetFleetSettingsResponse
-	4,  // 42: tollgate.admin.v1.FleetService.UpdateFleetSettings:output_type -> tollgate.admin.v1.UpdateFleetSettingsResponse
-	6,  // 43: tollgate.admin.v1.FleetService.GetKeySet:output_type -> tollgate.admin.v1.GetKeySetResponse
-	8,  // 44: tollgate.admin.v1.FleetService.SetKeySet:output_type -> tollgate.admin.v1.SetKeySetResponse
-	19, // 45: tollgate.admin.v1.FleetService.CreateJoinToken:output_type -> tollgate.admin.v1.CreateJoinTokenResponse
-	21, // 46: tollgate.admin.v1.FleetService.ListJoinTokens:output_type -> tollgate.admin.v1.ListJoinTokensResponse
-	23, // 47: tollgate.admin.v1.FleetService.RevokeJoinToken:output_type -> tollgate.admin.v1.RevokeJoinTokenResponse
-	37, // [37:48] is the sub-list for method output_type
-	26, // [26:37] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	30, // 8: tollgate.admin.v1.UpdateFleetSettingsResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	31, // 9: tollgate.admin.v1.GetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
+	31, // 10: tollgate.admin.v1.SetKeySetResponse.key_set:type_name -> tollgate.admin.v1.KeySet
+	32, // 11: tollgate.admin.v1.ListNodesResponse.nodes:type_name -> tollgate.admin.v1.Node
+	32, // 12: tollgate.admin.v1.DrainNodeResponse.node:type_name -> tollgate.admin.v1.Node
+	32, // 13: tollgate.admin.v1.BlockNodeResponse.node:type_name -> tollgate.admin.v1.Node
+	32, // 14: tollgate.admin.v1.UnblockNodeResponse.node:type_name -> tollgate.admin.v1.Node
+	30, // 15: tollgate.admin.v1.RecoverRulesResponse.database:type_name -> tollgate.admin.v1.Epoch
+	30, // 16: tollgate.admin.v1.RecoverRulesResponse.stream:type_name -> tollgate.admin.v1.Epoch
+	30, // 17: tollgate.admin.v1.RecoverRulesResponse.snapshot:type_name -> tollgate.admin.v1.Epoch
+	30, // 18: tollgate.admin.v1.RecoverRulesResponse.nodes:type_name -> tollgate.admin.v1.Epoch
+	19, // 19: tollgate.admin.v1.RecoverRulesResponse.lost_changes:type_name -> tollgate.admin.v1.LostChange
+	30, // 20: tollgate.admin.v1.RecoverRulesResponse.epoch:type_name -> tollgate.admin.v1.Epoch
+	30, // 21: tollgate.admin.v1.LostChange.epoch:type_name -> tollgate.admin.v1.Epoch
+	30, // 22: tollgate.admin.v1.WaitForEpochRequest.epoch:type_name -> tollgate.admin.v1.Epoch
+	28, // 23: tollgate.admin.v1.WaitForEpochRequest.timeout:type_name -> google.protobuf.Duration
+	28, // 24: tollgate.admin.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
+	33, // 25: tollgate.admin.v1.CreateJoinTokenResponse.join_token:type_name -> tollgate.admin.v1.JoinToken
+	33, // 26: tollgate.admin.v1.ListJoinTokensResponse.join_tokens:type_name -> tollgate.admin.v1.JoinToken
+	33, // 27: tollgate.admin.v1.RevokeJoinTokenResponse.join_token:type_name -> tollgate.admin.v1.JoinToken
+	9,  // 28: tollgate.admin.v1.FleetService.ListNodes:input_type -> tollgate.admin.v1.ListNodesRequest
+	11, // 29: tollgate.admin.v1.FleetService.DrainNode:input_type -> tollgate.admin.v1.DrainNodeRequest
+	13, // 30: tollgate.admin.v1.FleetService.BlockNode:input_type -> tollgate.admin.v1.BlockNodeRequest
+	15, // 31: tollgate.admin.v1.FleetService.UnblockNode:input_type -> tollgate.admin.v1.UnblockNodeRequest
+	17, // 32: tollgate.admin.v1.FleetService.RecoverRules:input_type -> tollgate.admin.v1.RecoverRulesRequest
+	20, // 33: tollgate.admin.v1.FleetService.WaitForEpoch:input_type -> tollgate.admin.v1.WaitForEpochRequest
+	1,  // 34: tollgate.admin.v1.FleetService.GetFleetSettings:input_type -> tollgate.admin.v1.GetFleetSettingsRequest
+	3,  // 35: tollgate.admin.v1.FleetService.UpdateFleetSettings:input_type -> tollgate.admin.v1.UpdateFleetSettingsRequest
+	5,  // 36: tollgate.admin.v1.FleetService.GetKeySet:input_type -> tollgate.admin.v1.GetKeySetRequest
+	7,  // 37: tollgate.admin.v1.FleetService.SetKeySet:input_type -> tollgate.admin.v1.SetKeySetRequest
+	22, // 38: tollgate.admin.v1.FleetService.CreateJoinToken:input_type -> tollgate.admin.v1.CreateJoinTokenRequest
+	24, // 39: tollgate.admin.v1.FleetService.ListJoinTokens:input_type -> tollgate.admin.v1.ListJoinTokensRequest
+	26, // 40: tollgate.admin.v1.FleetService.RevokeJoinToken:input_type -> tollgate.admin.v1.RevokeJoinTokenRequest
+	10, // 41: tollgate.admin.v1.FleetService.ListNodes:output_type -> tollgate.admin.v1.ListNodesResponse
+	12, // 42: tollgate.admin.v1.FleetService.DrainNode:output_type -> tollgate.admin.v1.DrainNodeResponse
+	14, // 43: tollgate.admin.v1.FleetService.BlockNode:output_type -> tollgate.admin.v1.BlockNodeResponse
+	16, // 44: tollgate.admin.v1.FleetService.UnblockNode:output_type -> tollgate.admin.v1.UnblockNodeResponse
+	18, // 45: tollgate.admin.v1.FleetService.RecoverRules:output_type -> tollgate.admin.v1.RecoverRulesResponse
+	21, // 46: tollgate.admin.v1.FleetService.WaitForEpoch:output_type -> tollgate.admin.v1.WaitForEpochResponse
+	2,  // 47: tollgate.admin.v1.FleetService.GetFleetSettings:output_type -> tollgate.admin.v1.GetFleetSettingsResponse
+	4,  // 48: tollgate.admin.v1.FleetService.UpdateFleetSettings:output_type -> tollgate.admin.v1.UpdateFleetSettingsResponse
+	6,  // 49: tollgate.admin.v1.FleetService.GetKeySet:output_type -> tollgate.admin.v1.GetKeySetResponse
+	8,  // 50: tollgate.admin.v1.FleetService.SetKeySet:output_type -> tollgate.admin.v1.SetKeySetResponse
+	23, // 51: tollgate.admin.v1.FleetService.CreateJoinToken:output_type -> tollgate.admin.v1.CreateJoinTokenResponse
+	25, // 52: tollgate.admin.v1.FleetService.ListJoinTokens:output_type -> tollgate.admin.v1.ListJoinTokensResponse
+	27, // 53: tollgate.admin.v1.FleetService.RevokeJoinToken:output_type -> tollgate.admin.v1.RevokeJoinTokenResponse
+	41, // [41:54] is the sub-list for method output_type
+	28, // [28:41] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_fleet_service_proto_init() }
@@ -1729,7 +1981,7 @@ func file_tollgate_admin_v1_fleet_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_admin_v1_fleet_service_proto_rawDesc), len(file_tollgate_admin_v1_fleet_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,7 +32,7 @@ type Node struct {
 	Epoch *Epoch `protobuf:"bytes,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// `fresh`, `stale`, `grace`, `block`; `frozen` where it saw two contents of one epoch;
 	// `silent` where it has not reported for 5 s; `drained` where it has stopped as it was
-	// told, or was drained by DrainNode.
+	// told, or was drained by DrainNode; `blocked` by BlockNode, whatever it reports.
 	State string `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
 	// Age of the last fresh heartbeat.
 	LagMs int64 `protobuf:"varint,6,opt,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`
@@ -42,7 +42,16 @@ type Node struct {
 	LastSeen   *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_seen,json=lastSeen,proto3" json:"last_seen,omitempty"`
 	// Why it does not enforce rules that it was sent: `needs`, `guard`, `fork` or another
 	// reason of `tollgate_rules_rejected_total`; empty where it has none left to take.
-	Refuses       string `protobuf:"bytes,20,opt,name=refuses,proto3" json:"refuses,omitempty"`
+	Refuses string `protobuf:"bytes,20,opt,name=refuses,proto3" json:"refuses,omitempty"`
+	// Why it is blocked, and since when; unset where it is not.
+	BlockReason string                 `protobuf:"bytes,21,opt,name=block_reason,json=blockReason,proto3" json:"block_reason,omitempty"`
+	BlockTime   *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=block_time,json=blockTime,proto3" json:"block_time,omitempty"`
+	// Of a blocked node that joined by a token: its user in NATS, `U…`, which is to be
+	// revoked there.
+	NatsUser string `protobuf:"bytes,23,opt,name=nats_user,json=natsUser,proto3" json:"nats_user,omitempty"`
+	// The version of the key set that it goes by; 0 where it has none, or its release does
+	// not say.
+	KeySetVersion uint64 `protobuf:"varint,24,opt,name=key_set_version,json=keySetVersion,proto3" json:"key_set_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -147,11 +156,39 @@ func (x *Node) GetRefuses() string {
 	return ""
 }
 
+func (x *Node) GetBlockReason() string {
+	if x != nil {
+		return x.BlockReason
+	}
+	return ""
+}
+
+func (x *Node) GetBlockTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BlockTime
+	}
+	return nil
+}
+
+func (x *Node) GetNatsUser() string {
+	if x != nil {
+		return x.NatsUser
+	}
+	return ""
+}
+
+func (x *Node) GetKeySetVersion() uint64 {
+	if x != nil {
+		return x.KeySetVersion
+	}
+	return 0
+}
+
 var File_tollgate_admin_v1_node_proto protoreflect.FileDescriptor
 
 const file_tollgate_admin_v1_node_proto_rawDesc = "" +
 	"\n" +
-	"\x1ctollgate/admin/v1/node.proto\x12\x11tollgate.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtollgate/admin/v1/epoch.proto\"\xb6\x02\n" +
+	"\x1ctollgate/admin/v1/node.proto\x12\x11tollgate.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtollgate/admin/v1/epoch.proto\"\xd9\x03\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -163,7 +200,12 @@ const file_tollgate_admin_v1_node_proto_rawDesc = "" +
 	"spoolBytes\x12\x1b\n" +
 	"\tproxy_rps\x18\b \x01(\x01R\bproxyRps\x127\n" +
 	"\tlast_seen\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\blastSeen\x12\x18\n" +
-	"\arefuses\x18\x14 \x01(\tR\arefusesB\xb3\x01\n" +
+	"\arefuses\x18\x14 \x01(\tR\arefuses\x12!\n" +
+	"\fblock_reason\x18\x15 \x01(\tR\vblockReason\x129\n" +
+	"\n" +
+	"block_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\tblockTime\x12\x1b\n" +
+	"\tnats_user\x18\x17 \x01(\tR\bnatsUser\x12&\n" +
+	"\x0fkey_set_version\x18\x18 \x01(\x04R\rkeySetVersionB\xb3\x01\n" +
 	"\x15com.tollgate.admin.v1B\tNodeProtoP\x01Z)tollgate/gen/go/tollgate/admin/v1;adminv1\xa2\x02\x03TAX\xaa\x02\x11Tollgate.Admin.V1\xca\x02\x11Tollgate\\Admin\\V1\xe2\x02\x1dTollgate\\Admin\\V1\\GPBMetadata\xea\x02\x13Tollgate::Admin::V1b\x06proto3"
 
 var (
@@ -187,11 +229,12 @@ var file_tollgate_admin_v1_node_proto_goTypes = []any{
 var file_tollgate_admin_v1_node_proto_depIdxs = []int32{
 	1, // 0: tollgate.admin.v1.Node.epoch:type_name -> tollgate.admin.v1.Epoch
 	2, // 1: tollgate.admin.v1.Node.last_seen:type_name -> google.protobuf.Timestamp
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2, // 2: tollgate.admin.v1.Node.block_time:type_name -> google.protobuf.Timestamp
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_admin_v1_node_proto_init() }

@@ -256,7 +256,10 @@ type Receipt struct {
 	// 0: none yet.
 	Number uint64 `protobuf:"varint,4,opt,name=number,proto3" json:"number,omitempty"`
 	// SHA-256 of the header payload of segment `number`.
-	Hash          []byte `protobuf:"bytes,5,opt,name=hash,proto3" json:"hash,omitempty"`
+	Hash []byte `protobuf:"bytes,5,opt,name=hash,proto3" json:"hash,omitempty"`
+	// Why the node is blocked: what it sends is not taken, and this receipts nothing
+	// (number is 0). Empty: it is not blocked.
+	Blocked       string `protobuf:"bytes,6,opt,name=blocked,proto3" json:"blocked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -326,6 +329,13 @@ func (x *Receipt) GetHash() []byte {
 	return nil
 }
 
+func (x *Receipt) GetBlocked() string {
+	if x != nil {
+		return x.Blocked
+	}
+	return ""
+}
+
 var File_tollgate_ledger_v1_segment_proto protoreflect.FileDescriptor
 
 const file_tollgate_ledger_v1_segment_proto_rawDesc = "" +
@@ -348,13 +358,14 @@ const file_tollgate_ledger_v1_segment_proto_rawDesc = "" +
 	"\x05final\x18\n" +
 	" \x01(\bR\x05final\"C\n" +
 	"\vSegmentBody\x124\n" +
-	"\arecords\x18\x01 \x03(\v2\x1a.tollgate.ledger.v1.RecordR\arecords\"s\n" +
+	"\arecords\x18\x01 \x03(\v2\x1a.tollgate.ledger.v1.RecordR\arecords\"\x8d\x01\n" +
 	"\aReceipt\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x12\n" +
 	"\x04boot\x18\x03 \x01(\tR\x04boot\x12\x16\n" +
 	"\x06number\x18\x04 \x01(\x04R\x06number\x12\x12\n" +
-	"\x04hash\x18\x05 \x01(\fR\x04hashB\xbd\x01\n" +
+	"\x04hash\x18\x05 \x01(\fR\x04hash\x12\x18\n" +
+	"\ablocked\x18\x06 \x01(\tR\ablockedB\xbd\x01\n" +
 	"\x16com.tollgate.ledger.v1B\fSegmentProtoP\x01Z+tollgate/gen/go/tollgate/ledger/v1;ledgerv1\xa2\x02\x03TLX\xaa\x02\x12Tollgate.Ledger.V1\xca\x02\x12Tollgate\\Ledger\\V1\xe2\x02\x1eTollgate\\Ledger\\V1\\GPBMetadata\xea\x02\x14Tollgate::Ledger::V1b\x06proto3"
 
 var (

@@ -200,8 +200,10 @@ func (x *LendRequest) GetAsks() []*Ask {
 
 type LendResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One for each ask, in order.
-	Loans         []*Loan `protobuf:"bytes,1,rep,name=loans,proto3" json:"loans,omitempty"`
+	// One for each ask, in order; none where the node is blocked.
+	Loans []*Loan `protobuf:"bytes,1,rep,name=loans,proto3" json:"loans,omitempty"`
+	// Why the node is blocked; empty: it is not.
+	Blocked       string `protobuf:"bytes,2,opt,name=blocked,proto3" json:"blocked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -241,6 +243,13 @@ func (x *LendResponse) GetLoans() []*Loan {
 		return x.Loans
 	}
 	return nil
+}
+
+func (x *LendResponse) GetBlocked() string {
+	if x != nil {
+		return x.Blocked
+	}
+	return ""
 }
 
 type LoanKey struct {
@@ -554,9 +563,10 @@ const file_tollgate_lend_v1_lend_proto_rawDesc = "" +
 	"\vLendRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04boot\x18\x02 \x01(\tR\x04boot\x12)\n" +
-	"\x04asks\x18\x03 \x03(\v2\x15.tollgate.lend.v1.AskR\x04asks\"<\n" +
+	"\x04asks\x18\x03 \x03(\v2\x15.tollgate.lend.v1.AskR\x04asks\"V\n" +
 	"\fLendResponse\x12,\n" +
-	"\x05loans\x18\x01 \x03(\v2\x16.tollgate.lend.v1.LoanR\x05loans\"\xda\x01\n" +
+	"\x05loans\x18\x01 \x03(\v2\x16.tollgate.lend.v1.LoanR\x05loans\x12\x18\n" +
+	"\ablocked\x18\x02 \x01(\tR\ablocked\"\xda\x01\n" +
 	"\aLoanKey\x12.\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1a.tollgate.lend.v1.LoanKindR\x04kind\x12\x18\n" +
 	"\alicense\x18\x02 \x01(\tR\alicense\x12\x14\n" +

@@ -45,7 +45,9 @@ type NodeStatus struct {
 	Drained bool `protobuf:"varint,12,opt,name=drained,proto3" json:"drained,omitempty"`
 	// Why rules that it was sent are not enforced: `needs`, `guard`, `fork` and the other
 	// reasons of tollgate_rules_rejected_total; empty where none are left to take.
-	Refuses       string `protobuf:"bytes,20,opt,name=refuses,proto3" json:"refuses,omitempty"`
+	Refuses string `protobuf:"bytes,20,opt,name=refuses,proto3" json:"refuses,omitempty"`
+	// The version of the key set that it goes by; 0: it has none.
+	KeySet        uint64 `protobuf:"varint,21,opt,name=key_set,json=keySet,proto3" json:"key_set,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -171,11 +173,18 @@ func (x *NodeStatus) GetRefuses() string {
 	return ""
 }
 
+func (x *NodeStatus) GetKeySet() uint64 {
+	if x != nil {
+		return x.KeySet
+	}
+	return 0
+}
+
 var File_tollgate_rules_v1_status_proto protoreflect.FileDescriptor
 
 const file_tollgate_rules_v1_status_proto_rawDesc = "" +
 	"\n" +
-	"\x1etollgate/rules/v1/status.proto\x12\x11tollgate.rules.v1\"\xd3\x02\n" +
+	"\x1etollgate/rules/v1/status.proto\x12\x11tollgate.rules.v1\"\xec\x02\n" +
 	"\n" +
 	"NodeStatus\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
@@ -194,7 +203,8 @@ const file_tollgate_rules_v1_status_proto_rawDesc = "" +
 	" \x01(\x04R\x06report\x12\x14\n" +
 	"\x05proof\x18\v \x01(\fR\x05proof\x12\x18\n" +
 	"\adrained\x18\f \x01(\bR\adrained\x12\x18\n" +
-	"\arefuses\x18\x14 \x01(\tR\arefusesB\xb5\x01\n" +
+	"\arefuses\x18\x14 \x01(\tR\arefuses\x12\x17\n" +
+	"\akey_set\x18\x15 \x01(\x04R\x06keySetB\xb5\x01\n" +
 	"\x15com.tollgate.rules.v1B\vStatusProtoP\x01Z)tollgate/gen/go/tollgate/rules/v1;rulesv1\xa2\x02\x03TRX\xaa\x02\x11Tollgate.Rules.V1\xca\x02\x11Tollgate\\Rules\\V1\xe2\x02\x1dTollgate\\Rules\\V1\\GPBMetadata\xea\x02\x13Tollgate::Rules::V1b\x06proto3"
 
 var (

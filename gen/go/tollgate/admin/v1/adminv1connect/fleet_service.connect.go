@@ -37,6 +37,11 @@ const (
 	FleetServiceListNodesProcedure = "/tollgate.admin.v1.FleetService/ListNodes"
 	// FleetServiceDrainNodeProcedure is the fully-qualified name of the FleetService's DrainNode RPC.
 	FleetServiceDrainNodeProcedure = "/tollgate.admin.v1.FleetService/DrainNode"
+	// FleetServiceBlockNodeProcedure is the fully-qualified name of the FleetService's BlockNode RPC.
+	FleetServiceBlockNodeProcedure = "/tollgate.admin.v1.FleetService/BlockNode"
+	// FleetServiceUnblockNodeProcedure is the fully-qualified name of the FleetService's UnblockNode
+	// RPC.
+	FleetServiceUnblockNodeProcedure = "/tollgate.admin.v1.FleetService/UnblockNode"
 	// FleetServiceRecoverRulesProcedure is the fully-qualified name of the FleetService's RecoverRules
 	// RPC.
 	FleetServiceRecoverRulesProcedure = "/tollgate.admin.v1.FleetService/RecoverRules"
@@ -72,13 +77,21 @@ type FleetServiceClient interface {
 	// and could not say so. Refused while it still reports. A node that reports again is
 	// back.
 	DrainNode(context.Context, *v1.DrainNodeRequest) (*v1.DrainNodeResponse, error)
+	// Stops one node: it gets no loans, its certificate is not renewed, and what it sends
+	// is not taken until it is unblocked. It holds for the key that has the node's name,
+	// and for that key under any name; another one that takes the name over is not blocked.
+	// One that is blocked already stays as it is.
+	BlockNode(context.Context, *v1.BlockNodeRequest) (*v1.BlockNodeResponse, error)
+	// Takes a node back: it sends again what was not taken. One that is not blocked stays
+	// as it is, and keys that lost their name while they were blocked stay blocked.
+	UnblockNode(context.Context, *v1.UnblockNodeRequest) (*v1.UnblockNodeResponse, error)
 	// After Postgres was restored to an earlier point: opens a generation above all that
 	// nodes have, so that they follow the database again. Says what was found, and with
 	// validate_only does no more. Where nothing is ahead of the database it does nothing.
 	RecoverRules(context.Context, *v1.RecoverRulesRequest) (*v1.RecoverRulesResponse, error)
 	// Waits until every node enforces the epoch or a later one, or the timeout has passed,
-	// and says how many do. A silent node counts until it is drained, or has been silent
-	// for so long that it blocks by itself.
+	// and says how many do. A silent node counts until it is drained or blocked, or has
+	// been silent for so long that it blocks by itself.
 	WaitForEpoch(context.Context, *v1.WaitForEpochRequest) (*v1.WaitForEpochResponse, error)
 	// Shows what holds for the whole fleet.
 	GetFleetSettings(context.Context, *v1.GetFleetSettingsRequest) (*v1.GetFleetSettingsResponse, error)
@@ -120,6 +133,18 @@ func NewFleetServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			httpClient,
 			baseURL+FleetServiceDrainNodeProcedure,
 			connect.WithSchema(fleetServiceMethods.ByName("DrainNode")),
+			connect.WithClientOptions(opts...),
+		),
+		blockNode: connect.NewClient[v1.BlockNodeRequest, v1.BlockNodeResponse](
+			httpClient,
+			baseURL+FleetServiceBlockNodeProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("BlockNode")),
+			connect.WithClientOptions(opts...),
+		),
+		unblockNode: connect.NewClient[v1.UnblockNodeRequest, v1.UnblockNodeResponse](
+			httpClient,
+			baseURL+FleetServiceUnblockNodeProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("UnblockNode")),
 			connect.WithClientOptions(opts...),
 		),
 		recoverRules: connect.NewClient[v1.RecoverRulesRequest, v1.RecoverRulesResponse](
@@ -187,6 +212,8 @@ func NewFleetServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 type fleetServiceClient struct {
 	listNodes           *connect.Client[v1.ListNodesRequest, v1.ListNodesResponse]
 	drainNode           *connect.Client[v1.DrainNodeRequest, v1.DrainNodeResponse]
+	blockNode           *connect.Client[v1.BlockNodeRequest, v1.BlockNodeResponse]
+	unblockNode         *connect.Client[v1.UnblockNodeRequest, v1.UnblockNodeResponse]
 	recoverRules        *connect.Client[v1.RecoverRulesRequest, v1.RecoverRulesResponse]
 	waitForEpoch        *connect.Client[v1.WaitForEpochRequest, v1.WaitForEpochResponse]
 	getFleetSettings    *connect.Client[v1.GetFleetSettingsRequest, v1.GetFleetSettingsResponse]
@@ -210,6 +237,24 @@ func (c *fleetServiceClient) ListNodes(ctx context.Context, req *v1.ListNodesReq
 // DrainNode calls tollgate.admin.v1.FleetService.DrainNode.
 func (c *fleetServiceClient) DrainNode(ctx context.Context, req *v1.DrainNodeRequest) (*v1.DrainNodeResponse, error) {
 	response, err := c.drainNode.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// BlockNode calls tollgate.admin.v1.FleetService.BlockNode.
+func (c *fleetServiceClient) BlockNode(ctx context.Context, req *v1.BlockNodeRequest) (*v1.BlockNodeResponse, error) {
+	response, err := c.blockNode.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UnblockNode calls tollgate.admin.v1.FleetService.UnblockNode.
+func (c *fleetServiceClient) UnblockNode(ctx context.Context, req *v1.UnblockNodeRequest) (*v1.UnblockNodeResponse, error) {
+	response, err := c.unblockNode.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -305,13 +350,21 @@ type FleetServiceHandler interface {
 	// and could not say so. Refused while it still reports. A node that reports again is
 	// back.
 	DrainNode(context.Context, *v1.DrainNodeRequest) (*v1.DrainNodeResponse, error)
+	// Stops one node: it gets no loans, its certificate is not renewed, and what it sends
+	// is not taken until it is unblocked. It holds for the key that has the node's name,
+	// and for that key under any name; another one that takes the name over is not blocked.
+	// One that is blocked already stays as it is.
+	BlockNode(context.Context, *v1.BlockNodeRequest) (*v1.BlockNodeResponse, error)
+	// Takes a node back: it sends again what was not taken. One that is not blocked stays
+	// as it is, and keys that lost their name while they were blocked stay blocked.
+	UnblockNode(context.Context, *v1.UnblockNodeRequest) (*v1.UnblockNodeResponse, error)
 	// After Postgres was restored to an earlier point: opens a generation above all that
 	// nodes have, so that they follow the database again. Says what was found, and with
 	// validate_only does no more. Where nothing is ahead of the database it does nothing.
 	RecoverRules(context.Context, *v1.RecoverRulesRequest) (*v1.RecoverRulesResponse, error)
 	// Waits until every node enforces the epoch or a later one, or the timeout has passed,
-	// and says how many do. A silent node counts until it is drained, or has been silent
-	// for so long that it blocks by itself.
+	// and says how many do. A silent node counts until it is drained or blocked, or has
+	// been silent for so long that it blocks by itself.
 	WaitForEpoch(context.Context, *v1.WaitForEpochRequest) (*v1.WaitForEpochResponse, error)
 	// Shows what holds for the whole fleet.
 	GetFleetSettings(context.Context, *v1.GetFleetSettingsRequest) (*v1.GetFleetSettingsResponse, error)
@@ -349,6 +402,18 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 		FleetServiceDrainNodeProcedure,
 		svc.DrainNode,
 		connect.WithSchema(fleetServiceMethods.ByName("DrainNode")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceBlockNodeHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceBlockNodeProcedure,
+		svc.BlockNode,
+		connect.WithSchema(fleetServiceMethods.ByName("BlockNode")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceUnblockNodeHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceUnblockNodeProcedure,
+		svc.UnblockNode,
+		connect.WithSchema(fleetServiceMethods.ByName("UnblockNode")),
 		connect.WithHandlerOptions(opts...),
 	)
 	fleetServiceRecoverRulesHandler := connect.NewUnaryHandlerSimple(
@@ -415,6 +480,10 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 			fleetServiceListNodesHandler.ServeHTTP(w, r)
 		case FleetServiceDrainNodeProcedure:
 			fleetServiceDrainNodeHandler.ServeHTTP(w, r)
+		case FleetServiceBlockNodeProcedure:
+			fleetServiceBlockNodeHandler.ServeHTTP(w, r)
+		case FleetServiceUnblockNodeProcedure:
+			fleetServiceUnblockNodeHandler.ServeHTTP(w, r)
 		case FleetServiceRecoverRulesProcedure:
 			fleetServiceRecoverRulesHandler.ServeHTTP(w, r)
 		case FleetServiceWaitForEpochProcedure:
@@ -448,6 +517,14 @@ func (UnimplementedFleetServiceHandler) ListNodes(context.Context, *v1.ListNodes
 
 func (UnimplementedFleetServiceHandler) DrainNode(context.Context, *v1.DrainNodeRequest) (*v1.DrainNodeResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.FleetService.DrainNode is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) BlockNode(context.Context, *v1.BlockNodeRequest) (*v1.BlockNodeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.FleetService.BlockNode is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) UnblockNode(context.Context, *v1.UnblockNodeRequest) (*v1.UnblockNodeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.admin.v1.FleetService.UnblockNode is not implemented"))
 }
 
 func (UnimplementedFleetServiceHandler) RecoverRules(context.Context, *v1.RecoverRulesRequest) (*v1.RecoverRulesResponse, error) {
