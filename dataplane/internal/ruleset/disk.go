@@ -332,9 +332,14 @@ func (f *Follower) shorten(ctx context.Context, stranded bool) error {
 				return nil
 			}
 		}
-		err = chunks(ctx, f.source, name, m, func(i int, chunk []byte) error { c.chunk(i, chunk); return c.err })
-		if err != nil {
-			return err
+		for i := range m.GetChunkSha256() {
+			chunk, err := chunk(ctx, f.source, name, m, i)
+			if err != nil {
+				return err
+			}
+			if c.chunk(i, chunk); c.err != nil {
+				return c.err
+			}
 		}
 		if err := c.end(raw); err != nil {
 			return err
