@@ -22,7 +22,7 @@ const (
 	fan      = 1 << fanBits
 	// maxRecords is how many records a leaf has before it is divided: what a change of one record copies. Two leaves that have no more than
 	// minRecords together become one.
-	maxRecords = 1024
+	maxRecords = 640
 	minRecords = maxRecords / 4
 )
 
@@ -213,7 +213,7 @@ func (p *page) end(heads []byte) []byte {
 	o := p.open
 	size := len(o.heads) * headSize
 	off := uint32(size)
-	heads = heads[:0]
+	heads = slices.Grow(heads[:0], size)
 	var rares []rarePlace
 	if len(o.rare) > 0 {
 		rares = make([]rarePlace, 0, len(o.rare))
