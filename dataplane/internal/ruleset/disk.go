@@ -218,6 +218,7 @@ type snapshotCopy struct {
 	k    *kept
 	at   decision.Epoch
 	name string
+	mu   sync.Mutex
 	err  error
 }
 
@@ -236,10 +237,22 @@ func (c *snapshotCopy) release() {
 	}
 }
 
+// chunk may be called by several goroutines. After an error nothing more is written.
 func (c *snapshotCopy) chunk(i int, chunk []byte) {
-	if c.k != nil && c.err == nil {
-		c.err = c.k.disk.Put(c.name+"."+strconv.Itoa(i), chunk)
+	if c.k == nil || c.failed() != nil {
+		return
 	}
+	if err := c.k.disk.Put(c.name+"."+strconv.Itoa(i), chunk); err != nil {
+		c.mu.Lock()
+		c.err = err
+		c.mu.Unlock()
+	}
+}
+
+func (c *snapshotCopy) failed() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
 }
 
 // end makes the copy what the disk begins with.

@@ -4,7 +4,8 @@
 //
 // One goroutine does it, so change sets are applied one at a time. A session begins with the newest snapshot that verifies, if one is
 // newer than what is enforced and needed, and goes on with the rules stream. A change set is applied whole or not at all: it
-// is built aside, and one pointer is swapped. What cannot be applied is counted by its reason, and leaves the state as it is;
+// is built aside, and one pointer is swapped. A snapshot's chunks are fetched, compared with the manifest and decoded by several goroutines, a few chunks
+// ahead of the one that applies them in order (chunk.go), and written to disk by others; all of them have ended before it is enforced. What cannot be applied is counted by its reason, and leaves the state as it is;
 // following goes on.
 //
 //	signature  it was not signed by a rules key of the newest key set, or cannot be read as a signed message at all
@@ -42,7 +43,7 @@
 // # Restarts
 //
 // Where there is a Disk, a snapshot and each change set is durable before it is enforced, but for those of a stream's past, which are with the next
-// one. A new process begins with what is there, verified like anything else, and dropped whole where it does not fit together or ends before where
+// one. A new process begins with what is there, verified like anything else, and dropped whole where it does not fit together, where a chunk is not what its manifest says, or where it ends before where
 // the last process said that it left. The last heartbeat that counted is there, too, with its age: no older one counts again, and a clock that was set
 // back makes it no younger. After a process that
 // ended as it should, the rules are as old as it says, and the node serves by them as their age allows. After any other end it may be that more

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 
@@ -99,6 +100,9 @@ func (f *Follower) manifest(ctx context.Context, from Snapshots, name string) (r
 	return raw, m, nil
 }
 
+// writers is how many chunks are on their way to the disk at once.
+const writers = 4
+
 // takeSnapshot applies one snapshot, and keeps it.
 func (f *Follower) takeSnapshot(ctx context.Context, from Snapshots, name string) error {
 	raw, m, err := f.manifest(ctx, from, name)
@@ -114,14 +118,16 @@ func (f *Follower) takeSnapshot(ctx context.Context, from Snapshots, name string
 	}
 	copied := f.copySnapshot(at)
 	defer copied.release()
-	// The disk is slow where each write has to be durable: it works beside.
-	toDisk, onDisk := make(chan part, chunksAhead), make(chan struct{})
-	go func() {
-		defer close(onDisk)
-		for p := range toDisk {
-			copied.chunk(p.i, p.chunk)
-		}
-	}()
+	// The disk is slow where each write has to be durable: it works beside, and waits for several at once.
+	toDisk := make(chan part, chunksAhead)
+	var writing sync.WaitGroup
+	for range writers {
+		writing.Go(func() {
+			for p := range toDisk {
+				copied.chunk(p.i, p.chunk)
+			}
+		})
+	}
 	edit := decision.Edit(nil)
 	err = f.parts(ctx, from, name, m, func(p part) error {
 		edit.Take(p.many)
@@ -134,7 +140,7 @@ func (f *Follower) takeSnapshot(ctx context.Context, from Snapshots, name string
 		return nil
 	})
 	close(toDisk)
-	<-onDisk
+	writing.Wait()
 	if err != nil {
 		return err
 	}
