@@ -115,16 +115,15 @@ func TestI6_BatchesAddUpToTheStateOfWhatIsLeft(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	h := newHistory(seed)
-	var s *decision.State
 	for round := range 12 {
 		h.licenses = []int{3, 100, 1500, 4000}[round%4]
-		h.model, s = model{}, nil
-		s = h.apply(t, s, 4*h.licenses, 2)
+		h.model = model{}
+		s := h.apply(t, nil, 4*h.licenses, 2)
 		before := model{}
 		for n, k := range h.model {
 			before[n] = k
 		}
-		s = h.apply(t, s, h.licenses, 5)
+		h.apply(t, s, h.licenses, 5)
 		calls := h.model.calls(h.Rand, before)
 		if round%2 == 0 {
 			slices.SortStableFunc(calls, func(a, b told) int { return cmp.Compare(a.kind, b.kind) })

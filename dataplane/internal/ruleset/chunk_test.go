@@ -93,7 +93,7 @@ func TestAhead_TheFirstErrorEndsIt(t *testing.T) {
 			if under.Load() != 0 {
 				t.Errorf("%d are left behind", under.Load())
 			}
-			if tt.want == broken && yielded != 7 || tt.want == stopped && yielded != 8 {
+			if tt.get != nil && yielded != 7 || tt.get == nil && tt.yield != nil && yielded != 8 {
 				t.Errorf("%d were handed over", yielded)
 			}
 		})
