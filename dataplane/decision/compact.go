@@ -150,21 +150,24 @@ func credentialID(record string) ident {
 }
 
 // importedHash is where a credential's record has its place in the table of imported ones; false where it has none, or is empty.
-func importedHash(record []byte) (hash uint32, is bool) {
-	if len(record) == 0 {
-		return 0, false
+func importedHash(record string) (hash uint32, id ident, is bool) {
+	// The bits of a credential are few, and take one byte.
+	if len(record) == 0 || record[len(Digest{})]&isImported == 0 {
+		return 0, ident{}, false
 	}
 	var c Credential
-	readCredential(&c, string(record))
-	return hashOf(c.Hash[:]), c.Imported
+	id, _ = readCredential(&c, record)
+	return hashOf(c.Hash[:]), id, true
 }
 
-func appendCustomer(b []byte, d Digest, c *Customer, zone int) []byte {
+// appendCustomer leaves the zone to appendZone: its place is another one in each state.
+func appendCustomer(b []byte, d Digest, c *Customer) []byte {
 	b = append(b, d[:]...)
 	b = appendText(b, c.ID)
-	b = appendText(b, c.ExternalID)
-	return binary.AppendUvarint(b, uint64(zone))
+	return appendText(b, c.ExternalID)
 }
+
+func appendZone(b []byte, place int) []byte { return binary.AppendUvarint(b, uint64(place)) }
 
 func readCustomer(c *Customer, record string, zones []*time.Location) {
 	r := reader(record[len(Digest{}):])

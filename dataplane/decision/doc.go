@@ -10,7 +10,8 @@
 //
 // Customers, licences and credentials, of which there may be millions, lie in persistent tables of pages (table.go): the collector finds few pointers
 // there, and a change copies one page and the way to it, never the whole. Everything else lies in maps. An Editor lets changes of tables wait, and makes them in
-// order of their pages (batch.go), in pages of its own (draft.go). Texts that are read out of a State are parts of its pages.
+// order of their pages (batch.go), in pages of its own (draft.go). A table in which nothing lies yet is built of many changes at once (stage.go), by all
+// processors: the one place where this package starts goroutines, which end before the call does. Texts that are read out of a State are parts of its pages.
 //
 // A State keeps the sum of its records' digests, so that two ways to the same records can be told to have led there.
 //

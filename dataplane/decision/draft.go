@@ -10,6 +10,7 @@ type draft struct {
 	came int
 	// trail is the way that was gone last.
 	trail trail
+	heads []byte // Memory that is used again.
 }
 
 // maxCame bounds what lies in open pages, which take more memory than closed ones.
@@ -218,7 +219,7 @@ func (p *page) size() int {
 func (d *draft) end() {
 	for _, p := range d.opened {
 		if p.open != nil {
-			p.end()
+			d.heads = p.end(d.heads)
 		}
 	}
 	d.opened, d.came, d.trail = nil, 0, trail{}

@@ -15,8 +15,12 @@ type Editor struct {
 	cloned          map[string]bool
 	draft           *draft
 	digest          Digest // Of the record that is set next.
-	// Changes of tables that wait.
-	customers, licenses, credentials batch
+	// waiting are changes of tables.
+	waiting Batch
+	// bulk: there are many of them, and tables in which nothing lies yet are built from stages.
+	bulk    bool
+	stages  [kinds]*stage
+	scratch []byte
 }
 
 // Edit starts from s; nil starts from nothing.
@@ -169,86 +173,117 @@ func (e *Editor) RemoveTerm(key string) {
 
 // SetCustomer adds or replaces a customer. Of what lies in tables the editor keeps no pointer to v.
 func (e *Editor) SetCustomer(v *Customer) {
-	b := &e.customers
-	at := len(b.bytes)
-	b.bytes = appendCustomer(b.bytes, e.digest, v, placeOf(&e.next.zones, v.Zone))
-	b.set(identOf(v.ID), at, nil, e.digest)
-	e.waits(b)
+	e.waiting.Of(e.digest).SetCustomer(v)
+	e.waits()
 }
 
 // RemoveCustomer removes a customer.
 func (e *Editor) RemoveCustomer(id string) {
-	e.customers.remove(identOf(id))
-	e.waits(&e.customers)
+	e.waiting.RemoveCustomer(id)
+	e.waits()
 }
 
 // SetLicense adds or replaces a licence.
 func (e *Editor) SetLicense(v *License) {
-	b := &e.licenses
-	at := len(b.bytes)
-	b.bytes = appendLicense(b.bytes, e.digest, v)
-	b.set(identOf(v.ID), at, rareOf(v), e.digest)
-	e.waits(b)
+	e.waiting.Of(e.digest).SetLicense(v)
+	e.waits()
 }
 
 // RemoveLicense removes a licence.
 func (e *Editor) RemoveLicense(id string) {
-	e.licenses.remove(identOf(id))
-	e.waits(&e.licenses)
+	e.waiting.RemoveLicense(id)
+	e.waits()
 }
 
 // SetCredential adds or replaces a credential.
 func (e *Editor) SetCredential(v *Credential) {
-	b := &e.credentials
-	at := len(b.bytes)
-	b.bytes = appendCredential(b.bytes, e.digest, v)
-	b.set(identOf(v.ID), at, nil, e.digest)
-	e.waits(b)
+	e.waiting.Of(e.digest).SetCredential(v)
+	e.waits()
 }
 
 // RemoveCredential removes a credential.
 func (e *Editor) RemoveCredential(id string) {
-	e.credentials.remove(identOf(id))
-	e.waits(&e.credentials)
+	e.waiting.RemoveCredential(id)
+	e.waits()
 }
 
 // waits makes what waits where it is much.
-func (e *Editor) waits(b *batch) {
+func (e *Editor) waits() {
 	e.digest = Digest{}
-	if b.full() {
-		e.make()
+	if e.waiting.full() {
+		e.bulk = true
+		e.make(&e.waiting)
 	}
 }
 
-// make makes all changes of tables that wait.
-func (e *Editor) make() {
-	sum := func(w *waiting, _ []byte, old string) {
-		e.next.sum = e.next.sum.Minus(digestOf(old)).Plus(w.digest)
+// Take makes a batch's changes, as if each had been told to the editor now, and leaves the batch empty. A state that is built from nothing is
+// built best by it.
+func (e *Editor) Take(b *Batch) {
+	e.bulk = true
+	e.make(&e.waiting)
+	e.make(b)
+}
+
+// make makes a batch's changes, and empties it.
+func (e *Editor) make(b *Batch) {
+	if len(b.changes) == 0 {
+		return
 	}
-	e.customers.make(e.draft, &e.next.customers, customerID, sum)
-	e.licenses.make(e.draft, &e.next.licenses, licenseID, sum)
-	e.credentials.make(e.draft, &e.next.credentials, credentialID, func(w *waiting, record []byte, old string) {
-		sum(w, record, old)
-		if hash, is := importedHash([]byte(old)); is {
-			e.draft.remove(&e.next.imported, hash, isIdent(w.id))
+	staged := e.stage(b)
+	for k := range ofImported {
+		if !staged[k] {
+			e.change(b, k)
 		}
-		if hash, is := importedHash(record); is {
-			e.draft.put(&e.next.imported, hash, appendIdent(nil, w.id), nil, isIdent(w.id))
+	}
+	b.empty()
+}
+
+// table is that of a kind in the next state.
+func (e *Editor) table(k kind) *table {
+	return [kinds]*table{&e.next.customers, &e.next.licenses, &e.next.credentials, &e.next.imported}[k]
+}
+
+// change makes a batch's changes of one table, page by page.
+func (e *Editor) change(b *Batch, k kind) {
+	t := e.table(k)
+	var id ident
+	is := func(record string) bool { return k.id(record) == id }
+	for _, o := range b.inOrder(k) {
+		c := &b.changes[uint32(o)]
+		var record []byte
+		var old string
+		if c.gone {
+			r := reader(b.bytes[c.at : c.at+c.n])
+			id = r.ident()
+			old = e.draft.remove(t, c.hash, is)
+		} else {
+			var r *rare
+			record, r = b.record(c, &e.next.zones, &e.scratch)
+			id = k.id(string(record))
+			old = e.draft.put(t, c.hash, record, r, is)
 		}
-	})
+		e.next.sum = e.next.sum.Minus(digestOf(old)).Plus(digestOf(string(record)))
+		if k != ofCredential {
+			continue
+		}
+		if hash, id, is := importedHash(old); is {
+			e.draft.remove(&e.next.imported, hash, isIdent(id))
+		}
+		if hash, id, is := importedHash(string(record)); is {
+			e.draft.put(&e.next.imported, hash, appendIdent(nil, id), nil, isIdent(id))
+		}
+	}
 }
 
 func isIdent(id ident) func(record string) bool {
-	return func(record string) bool {
-		r := reader(record)
-		return r.ident() == id
-	}
+	return func(record string) bool { return ofImported.id(record) == id }
 }
 
 // Build is the state at epoch. It fails, and says at which object, where a route's pattern cannot be
 // read or two routes tie. A reference to an object that is not there is no failure: it denies when it is followed.
 func (e *Editor) Build(epoch Epoch) (*State, error) {
-	e.make()
+	e.make(&e.waiting)
+	e.settle()
 	// What is in the state is nobody's to change: whoever edits on copies it.
 	e.draft.end()
 	e.draft = &draft{}

@@ -328,7 +328,7 @@ func TestEditor_ChangeNeverCopiesTheWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if copied, all := s.NewPages(next); copied > 4 || all < many/512 {
+		if copied, all := s.NewPages(next); copied > 4 || all < many/640 {
 			t.Fatalf("%d of %d pages were copied", copied, all)
 		}
 	}

@@ -22,7 +22,7 @@ const (
 	fan      = 1 << fanBits
 	// maxRecords is how many records a leaf has before it is divided: what a change of one record copies. Two leaves that have no more than
 	// minRecords together become one.
-	maxRecords = 512
+	maxRecords = 640
 	minRecords = maxRecords / 4
 )
 
@@ -208,46 +208,76 @@ func (p *page) take(q *page, from, to int) {
 	}
 }
 
-// end closes a leaf: its records are put together anew, in as much memory as they need.
-func (p *page) end() {
+// end closes a leaf: its records are put together anew, in as much memory as they need. heads is memory that is used again.
+func (p *page) end(heads []byte) []byte {
 	o := p.open
 	size := len(o.heads) * headSize
-	for _, h := range o.heads {
-		size += int(h.n)
-	}
-	var b strings.Builder
-	b.Grow(size)
-	off := uint32(len(o.heads) * headSize)
-	var head [headSize]byte
+	off := uint32(size)
+	heads = slices.Grow(heads[:0], size)
 	var rares []rarePlace
 	if len(o.rare) > 0 {
 		rares = make([]rarePlace, 0, len(o.rare))
 	}
 	for _, h := range o.heads {
-		binary.LittleEndian.PutUint32(head[:], h.hash)
-		binary.LittleEndian.PutUint32(head[4:], off)
-		_, _ = b.Write(head[:])
-		if r := o.rare[h.at]; r != nil {
-			rares = append(rares, rarePlace{off, *r})
+		size += int(h.n)
+		heads = binary.LittleEndian.AppendUint32(heads, h.hash)
+		heads = binary.LittleEndian.AppendUint32(heads, off)
+		if len(o.rare) > 0 {
+			if r := o.rare[h.at]; r != nil {
+				rares = append(rares, rarePlace{off, *r})
+			}
 		}
 		off += h.n
 	}
+	var b strings.Builder
+	b.Grow(size)
+	_, _ = b.Write(heads)
 	for i := 0; i < len(o.heads); {
-		h := o.heads[i]
-		i++
-		if h.at&cameBit != 0 {
-			at := h.at &^ cameBit
-			_, _ = b.Write(o.came[at : at+h.n])
-			continue
+		// Most lie one after another already.
+		from, to := o.heads[i].at, o.heads[i].at
+		for ; i < len(o.heads) && o.heads[i].at == to; i++ {
+			to += o.heads[i].n
 		}
-		// Nearly all lie as they will: they are copied by the run.
-		end := h.at + h.n
-		for ; i < len(o.heads) && o.heads[i].at == end; i++ {
-			end += o.heads[i].n
+		if from&cameBit != 0 {
+			_, _ = b.Write(o.came[from&^cameBit : to&^cameBit])
+		} else {
+			_, _ = b.WriteString(p.data[from:to])
 		}
-		_, _ = b.WriteString(p.data[h.at:end])
 	}
-	p.n, p.data, p.rare, p.open = len(o.heads), b.String(), rares, nil
+	p.n, p.data, p.rare, p.open = len(o.heads), b.String(), together(rares), nil
+	return heads
+}
+
+// together is what is rare of a leaf's records, in few pieces for the collector to follow.
+func together(rares []rarePlace) []rarePlace {
+	if len(rares) == 0 {
+		return nil
+	}
+	var phases, overrides, addOns, grants int
+	for i := range rares {
+		r := &rares[i].of
+		phases, overrides, addOns, grants = phases+len(r.next), overrides+len(r.overrides), addOns+len(r.addOns), grants+len(r.grants)
+	}
+	all := rare{make([]Phase, 0, phases), make([]Override, 0, overrides), make([]Attachment, 0, addOns), make([]Grant, 0, grants)}
+	rares = slices.Clone(rares)
+	for i := range rares {
+		r := &rares[i].of
+		r.next, all.next = moved(r.next, all.next)
+		r.overrides, all.overrides = moved(r.overrides, all.overrides)
+		r.addOns, all.addOns = moved(r.addOns, all.addOns)
+		r.grants, all.grants = moved(r.grants, all.grants)
+	}
+	return rares
+}
+
+// moved appends few to all, which has room for them, and returns them as a part of that; nil where there are none.
+func moved[T any](few, all []T) (part, more []T) {
+	if len(few) == 0 {
+		return nil, all
+	}
+	n := len(all)
+	all = append(all, few...)
+	return all[n:len(all):len(all)], all
 }
 
 // each calls f for each record, in no order.

@@ -16,7 +16,7 @@
 //
 // # Order
 //
-// A chunk is durable before its manifest is, and a manifest before what is older is dropped; so there is always one whole snapshot, with the change
+// All chunks and their names are durable before their manifest is, and a manifest before what is older is dropped; so there is always one whole snapshot, with the change
 // sets that follow on it. Chunks without a manifest are of a copy that broke off, and count for nothing. A torn frame at the log's end is cut off: it was not enforced, for a change set is durable before that.
 //
 // # Failure

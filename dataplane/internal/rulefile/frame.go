@@ -45,17 +45,22 @@ func newBox(key []byte) (box, error) {
 	return box{aead}, err
 }
 
-// frame is a payload as it is written to the file of that name.
-func (b box) frame(file string, payload []byte) []byte {
+// sealed is what is written of a payload to the file of that name, behind the header.
+func (b box) sealed(file string, payload []byte) (header [frameHeader]byte, body []byte) {
 	if b.aead != nil {
 		nonce := make([]byte, b.aead.NonceSize(), b.aead.NonceSize()+len(payload)+b.aead.Overhead())
 		_, _ = rand.Read(nonce) // Never fails.
 		payload = b.aead.Seal(nonce, nonce, payload, []byte(file))
 	}
-	out := make([]byte, frameHeader, frameHeader+len(payload))
-	binary.LittleEndian.PutUint32(out, uint32(len(payload)))
-	binary.LittleEndian.PutUint32(out[4:], crc32.Checksum(payload, castagnoli))
-	return append(out, payload...)
+	binary.LittleEndian.PutUint32(header[:], uint32(len(payload)))
+	binary.LittleEndian.PutUint32(header[4:], crc32.Checksum(payload, castagnoli))
+	return header, payload
+}
+
+// frame is a payload as it is written to the file of that name, in one piece.
+func (b box) frame(file string, payload []byte) []byte {
+	header, body := b.sealed(file, payload)
+	return append(append(make([]byte, 0, frameHeader+len(body)), header[:]...), body...)
 }
 
 // next reads a frame, and returns its payload and how many bytes it took. io.EOF at the end; errTorn where what is left is no frame.

@@ -54,10 +54,20 @@ func (s *Store) Snapshot(_ context.Context, name string) ([]byte, error) {
 	return s.readFile(name)
 }
 
-// Put keeps one object of a snapshot: it is on disk when Put returns. The manifest comes last.
+// Put keeps one object of a snapshot. The manifest comes last: when Put returns of it, the whole is on disk. To make each chunk's name durable by itself
+// would be to wait for the disk twice as often.
 func (s *Store) Put(name string, object []byte) error {
 	if epochNamed(name) == (decision.Epoch{}) || strings.ContainsRune(name, filepath.Separator) {
 		return fmt.Errorf("%q is no snapshot's object", name)
+	}
+	if !isManifest(name) {
+		if err := s.replaceFile(name, object, true); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+		return nil
+	}
+	if err := syncDir(s.dir); err != nil {
+		return fmt.Errorf("write the chunks of %s: %w", name, err)
 	}
 	return s.writeFile(name, object, true)
 }

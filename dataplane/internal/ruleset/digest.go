@@ -35,24 +35,6 @@ func digests(message []byte, records protowire.Number, many int) ([]decision.Dig
 	return all, err
 }
 
-// apart takes a chunk's records apart.
-func apart(chunk []byte) ([]encoded, error) {
-	var all []encoded
-	text := string(chunk)
-	err := fields(chunk, func(number protowire.Number, kind protowire.Type, value []byte) error {
-		if number != chunkRecords || kind != protowire.BytesType {
-			return nil
-		}
-		record, _ := protowire.ConsumeBytes(value)
-		d, err := digestOf(record)
-		// A part of a slice reaches to where the whole one's memory ends.
-		begin := cap(chunk) - cap(record)
-		all = append(all, encoded{record, text[begin : begin+len(record)], d})
-		return err
-	})
-	return all, err
-}
-
 // digestOf is a record's, over the bytes as they came.
 func digestOf(record []byte) (d decision.Digest, err error) {
 	is, err := optional(record)

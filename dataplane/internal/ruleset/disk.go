@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -219,49 +218,6 @@ func (f *Follower) diskDid(err error) {
 	f.metrics.kept.Set(kept)
 }
 
-// snapshotCopy is a snapshot on its way to the disk. The zero one goes nowhere.
-type snapshotCopy struct {
-	k    *kept
-	at   decision.Epoch
-	name string
-	err  error
-}
-
-// copySnapshot begins a copy; end it or not, release it.
-func (f *Follower) copySnapshot(at decision.Epoch) *snapshotCopy {
-	if f.disk.disk == nil || f.disk.restoring {
-		return &snapshotCopy{}
-	}
-	f.disk.copying.Lock()
-	return &snapshotCopy{k: &f.disk, at: at, name: fmt.Sprintf("%d.%020d", at.Generation, at.Number)}
-}
-
-func (c *snapshotCopy) release() {
-	if c.k != nil {
-		c.k.copying.Unlock()
-	}
-}
-
-func (c *snapshotCopy) chunk(i int, chunk []byte) {
-	if c.k != nil && c.err == nil {
-		c.err = c.k.disk.Put(c.name+"."+strconv.Itoa(i), chunk)
-	}
-}
-
-// end makes the copy what the disk begins with.
-func (c *snapshotCopy) end(manifest []byte) error {
-	if c.k == nil {
-		return nil
-	}
-	if c.err == nil {
-		c.err = c.k.disk.Put(c.name, manifest)
-	}
-	if c.err == nil {
-		c.err = c.k.disk.Begin(c.at)
-	}
-	return c.err
-}
-
 // How often the disk is looked after, and when the log of change sets is long enough for a newer snapshot to take its place.
 const (
 	keepEvery    = time.Second
@@ -338,9 +294,14 @@ func (f *Follower) shorten(ctx context.Context, stranded bool) error {
 				return nil
 			}
 		}
-		err = chunks(ctx, f.source, name, m, func(i int, chunk []byte) error { c.chunk(i, chunk); return c.err })
-		if err != nil {
-			return err
+		for i := range m.GetChunkSha256() {
+			chunk, err := chunk(ctx, f.source, name, m, i)
+			if err != nil {
+				return err
+			}
+			if c.chunk(i, chunk); c.err != nil {
+				return c.err
+			}
 		}
 		if err := c.end(raw); err != nil {
 			return err

@@ -4,7 +4,8 @@
 //
 // One goroutine does it, so change sets are verified and built one at a time, each on the one before. A session begins with the newest snapshot that verifies, if one is
 // newer than what is enforced and needed, and goes on with the rules stream. A change set is applied whole or not at all: it
-// is built aside, and one pointer is swapped. What cannot be applied is counted by its reason, and leaves the state as it is;
+// is built aside, and one pointer is swapped. A snapshot's chunks are fetched, compared with the manifest and decoded by several goroutines, a few chunks
+// ahead of the one that applies them in order (chunk.go), and written to disk by others; all of them have ended before it is enforced. What cannot be applied is counted by its reason, and leaves the state as it is;
 // following goes on.
 //
 // What was built waits for the disk, while the next is built: all that waits when the disk is free becomes durable at once, and its last state
@@ -46,10 +47,9 @@
 // # Restarts
 //
 // Where there is a Disk, a snapshot and each change set is durable before it is enforced, but for those of a stream's past, which are with the next
-// batch. A new process begins with what is there, verified like anything else, and dropped whole where it does not fit together or ends before where
-// the last process said that it left. The last heartbeat that counted is there, too, with its age: no older one counts again, and a clock that was set
-// back makes it no younger. After a process that
-// ended as it should, the rules are as old as it says, and the node serves by them as their age allows. After any other end it may be that more
+// batch. A new process begins with what is there, verified like anything else, and dropped whole where it does not fit together, where a chunk is not
+// what its manifest says, or where it ends before where the last process said that it left. The last heartbeat that counted is there, too, with its age:
+// no older one counts again, and a clock that was set back makes it no younger. After a process that ended as it should, the rules are as old as it says, and the node serves by them as their age allows. After any other end it may be that more
 // was enforced than is left, on a disk that its host has rolled back: the node waits for one heartbeat, unless the fleet's settings allow an offline start, and
 // the disk's last heartbeat names no epoch that is not there any more.
 // Where its rules were dropped, as a full disk's are, the disk still says up to which epoch they were enforced, and no heartbeat of an older one counts.

@@ -97,7 +97,7 @@ func (e *enforced) epoch() decision.Epoch {
 func New(cfg Config) (*Follower, error) {
 	f := &Follower{
 		source: cfg.Source, verifier: cfg.Verifier, log: cfg.Logger, clock: cfg.Clock, confirmed: cfg.Confirmed, disk: kept{disk: cfg.Disk, froze: make(chan struct{}, 1)},
-		wake: make(chan struct{}, 1), zones: zones{}, capabilities: capabilities, known: map[uint64][]byte{}, refused: map[string]bool{}, logged: map[string]time.Time{},
+		wake: make(chan struct{}, 1), capabilities: capabilities, known: map[uint64][]byte{}, refused: map[string]bool{}, logged: map[string]time.Time{},
 	}
 	f.disk.early.over = cfg.Disk == nil
 	f.batch.moved.L = &f.batch.mu

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	_ "time/tzdata" // Periods are cut in customers' zones, on machines without a zone database, too.
 
@@ -15,29 +17,98 @@ import (
 	rulesv1 "tollgate/gen/go/tollgate/rules/v1"
 )
 
-// zones are those already loaded, so that customers of one zone share it. Used by the following goroutine only.
-type zones map[string]*time.Location
+// zones are those already loaded, so that customers of one zone share it. Used by all goroutines that read records.
+type zones struct {
+	loaded atomic.Pointer[map[string]*time.Location] // Never changed: a zone that is new is put into a copy.
+}
 
-func (z zones) load(name string) (*time.Location, error) {
+// known is a zone that was loaded before; nil: it was not.
+func (z *zones) known(name string) *time.Location {
+	if m := z.loaded.Load(); m != nil {
+		return (*m)[name]
+	}
+	return nil
+}
+
+func (z *zones) load(name string) (*time.Location, error) {
 	if name == "" {
 		return time.UTC, nil
-	}
-	if l := z[name]; l != nil {
-		return l, nil
 	}
 	if name == "Local" {
 		return nil, errors.New(`time zone "Local" is not the same everywhere`)
 	}
-	l, err := time.LoadLocation(name)
-	if err != nil {
-		return nil, fmt.Errorf("time zone: %w", err)
+	for {
+		if l := z.known(name); l != nil {
+			return l, nil
+		}
+		l, err := time.LoadLocation(name)
+		if err != nil {
+			return nil, fmt.Errorf("time zone: %w", err)
+		}
+		m, next := z.loaded.Load(), map[string]*time.Location{name: l}
+		if m != nil {
+			maps.Copy(next, *m)
+		}
+		if z.loaded.CompareAndSwap(m, &next) {
+			return l, nil
+		}
 	}
-	z[name] = l
-	return l, nil
+}
+
+// tables take what there may be millions of: an Editor does, and a Batch.
+type tables interface {
+	SetCustomer(v *decision.Customer)
+	RemoveCustomer(id string)
+	SetLicense(v *decision.License)
+	RemoveLicense(id string)
+	SetCredential(v *decision.Credential)
+	RemoveCredential(id string)
+}
+
+// setMany puts a record into t, if it is of a kind of which there may be millions; false: it is of another.
+func (z *zones) setMany(t tables, r *rulesv1.Record) (is bool, err error) {
+	switch v := r.GetValue().(type) {
+	case *rulesv1.Record_Customer:
+		zone, err := z.load(v.Customer.GetTimeZone())
+		if err != nil {
+			// Its periods cannot be told: that is for it alone to suffer.
+			zone = decision.UnknownZone
+		}
+		t.SetCustomer(&decision.Customer{ID: v.Customer.GetId(), ExternalID: v.Customer.GetExternalId(), Zone: zone})
+	case *rulesv1.Record_License:
+		l, err := license(v.License)
+		if err != nil {
+			return true, err
+		}
+		t.SetLicense(l)
+	case *rulesv1.Record_Credential:
+		c, err := credential(v.Credential)
+		if err != nil {
+			return true, err
+		}
+		t.SetCredential(c)
+	case *rulesv1.Record_Removal:
+		switch id := v.Removal.GetId(); v.Removal.GetKind() {
+		case rulesv1.Kind_KIND_CUSTOMER:
+			t.RemoveCustomer(id)
+		case rulesv1.Kind_KIND_LICENSE:
+			t.RemoveLicense(id)
+		case rulesv1.Kind_KIND_CREDENTIAL:
+			t.RemoveCredential(id)
+		default:
+			return false, nil
+		}
+	default:
+		return false, nil
+	}
+	return true, nil
 }
 
 // set puts one record into e.
-func (z zones) set(e *decision.Editor, r *rulesv1.Record) error {
+func (z *zones) set(e *decision.Editor, r *rulesv1.Record) error {
+	if is, err := z.setMany(e, r); is {
+		return err
+	}
 	switch v := r.GetValue().(type) {
 	case *rulesv1.Record_Removal:
 		return remove(e, v.Removal)
@@ -74,25 +145,6 @@ func (z zones) set(e *decision.Editor, r *rulesv1.Record) error {
 			return err
 		}
 		e.SetAddOn(a)
-	case *rulesv1.Record_Customer:
-		zone, err := z.load(v.Customer.GetTimeZone())
-		if err != nil {
-			// Its periods cannot be told: that is for it alone to suffer.
-			zone = decision.UnknownZone
-		}
-		e.SetCustomer(&decision.Customer{ID: v.Customer.GetId(), ExternalID: v.Customer.GetExternalId(), Zone: zone})
-	case *rulesv1.Record_License:
-		l, err := license(v.License)
-		if err != nil {
-			return err
-		}
-		e.SetLicense(l)
-	case *rulesv1.Record_Credential:
-		c, err := credential(v.Credential)
-		if err != nil {
-			return err
-		}
-		e.SetCredential(c)
 	case *rulesv1.Record_Term:
 		t, err := term(v.Term)
 		if err != nil {
@@ -125,12 +177,6 @@ func remove(e *decision.Editor, r *rulesv1.Removal) error {
 		e.RemovePlanVersion(plan, uint32(n))
 	case rulesv1.Kind_KIND_ADD_ON:
 		e.RemoveAddOn(id)
-	case rulesv1.Kind_KIND_CUSTOMER:
-		e.RemoveCustomer(id)
-	case rulesv1.Kind_KIND_LICENSE:
-		e.RemoveLicense(id)
-	case rulesv1.Kind_KIND_CREDENTIAL:
-		e.RemoveCredential(id)
 	case rulesv1.Kind_KIND_TERM:
 		e.RemoveTerm(id)
 	case rulesv1.Kind_KIND_UNSPECIFIED:

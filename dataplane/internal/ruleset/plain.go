@@ -19,8 +19,8 @@ const (
 	recordCredential = 10
 )
 
-// plain puts an encoded record into e, if it is one; false: nothing was done. Texts of e may be parts of record.
-func (z zones) plain(e *decision.Editor, record string) bool {
+// plain puts an encoded record into b, if it is one; false: nothing was done.
+func (z *zones) plain(b *decision.Batch, record string) bool {
 	w := wire(record)
 	number, kind, ok := w.tag()
 	if !ok || kind != wireBytes {
@@ -32,16 +32,16 @@ func (z zones) plain(e *decision.Editor, record string) bool {
 	}
 	switch number {
 	case recordCustomer:
-		return z.plainCustomer(e, value)
+		return z.plainCustomer(b, value)
 	case recordLicense:
-		return plainLicense(e, value)
+		return plainLicense(b, value)
 	case recordCredential:
-		return plainCredential(e, value)
+		return plainCredential(b, value)
 	}
 	return false
 }
 
-func (z zones) plainCustomer(e *decision.Editor, w wire) bool {
+func (z *zones) plainCustomer(b *decision.Batch, w wire) bool {
 	var c decision.Customer
 	var zone string
 	c.Zone = time.UTC
@@ -59,18 +59,18 @@ func (z zones) plainCustomer(e *decision.Editor, w wire) bool {
 		}
 	}
 	if zone != "" {
-		if c.Zone = z[zone]; c.Zone == nil {
+		if c.Zone = z.known(zone); c.Zone == nil {
 			return false
 		}
 	}
 	if f.bad {
 		return false
 	}
-	e.SetCustomer(&c)
+	b.SetCustomer(&c)
 	return true
 }
 
-func plainLicense(e *decision.Editor, w wire) bool {
+func plainLicense(b *decision.Batch, w wire) bool {
 	var l decision.License
 	f := fieldsOf(w)
 	for f.next() {
@@ -109,11 +109,11 @@ func plainLicense(e *decision.Editor, w wire) bool {
 	if l.Anchor.IsZero() {
 		l.Anchor = l.StartsAt
 	}
-	e.SetLicense(&l)
+	b.SetLicense(&l)
 	return true
 }
 
-func plainCredential(e *decision.Editor, w wire) bool {
+func plainCredential(b *decision.Batch, w wire) bool {
 	var c decision.Credential
 	hashed := 0
 	f := fieldsOf(w)
@@ -140,7 +140,7 @@ func plainCredential(e *decision.Editor, w wire) bool {
 	if f.bad || hashed != len(c.Hash) {
 		return false
 	}
-	e.SetCredential(&c)
+	b.SetCredential(&c)
 	return true
 }
 

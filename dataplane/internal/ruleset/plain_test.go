@@ -70,7 +70,7 @@ func TestPlain_MeansWhatMappingSays(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	o := odd{rand.New(rand.NewPCG(seed, 1))}
-	z := zones{}
+	z := &zones{}
 	if _, err := z.load("Asia/Tokyo"); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,12 @@ func TestPlain_MeansWhatMappingSays(t *testing.T) {
 			}
 		}
 		plain := false
-		got, _ := built(t, func(e *decision.Editor) error { plain = z.plain(e, string(raw)); return nil })
+		got, _ := built(t, func(e *decision.Editor) error {
+			b := &decision.Batch{}
+			plain = z.plain(b, string(raw))
+			e.Take(b)
+			return nil
+		})
 		if !plain {
 			others++
 			continue

@@ -11,7 +11,7 @@ import (
 type Snapshots interface {
 	// Snapshots are the names of all objects of all snapshots, in no order. It blocks on the network, or the disk.
 	Snapshots(ctx context.Context) ([]string, error)
-	// Snapshot is one object. It blocks like Snapshots, and fails where there is no such object.
+	// Snapshot is one object. It blocks like Snapshots, and fails where there is no such object. Calls may run concurrently.
 	Snapshot(ctx context.Context, name string) ([]byte, error)
 }
 
@@ -27,7 +27,7 @@ type Source interface {
 // Disk keeps what is enforced over a restart. It believes nothing and verifies nothing. Its methods block on the disk.
 type Disk interface {
 	Snapshots
-	// Put keeps one object of a snapshot: durable on return. The manifest comes last.
+	// Put keeps one object of a snapshot. The manifest comes last: with it all of them are durable on return. Calls for chunks may run concurrently.
 	Put(name string, object []byte) error
 	// Begin drops what is older than a snapshot that was put whole.
 	Begin(at decision.Epoch) error

@@ -1,14 +1,13 @@
 package ruleset
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 
@@ -101,82 +100,8 @@ func (f *Follower) manifest(ctx context.Context, from Snapshots, name string) (r
 	return raw, m, nil
 }
 
-// chunks hands over what a manifest is of, each as the manifest says.
-func chunks(ctx context.Context, from Snapshots, name string, m *rulesv1.SnapshotManifest, yield func(i int, chunk []byte) error) error {
-	for i, want := range m.GetChunkSha256() {
-		chunk, err := from.Snapshot(ctx, name+"."+strconv.Itoa(i))
-		if err != nil {
-			return err
-		}
-		if sum := sha256.Sum256(chunk); !slices.Equal(sum[:], want) {
-			return &refusal{refusedHash, fmt.Errorf("chunk %d is not what the manifest says", i)}
-		}
-		if err := yield(i, chunk); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// part is a chunk, its records apart. text is the chunk's bytes again: texts of the state are copied out of it once.
-type part struct {
-	i       int
-	chunk   []byte
-	records []encoded
-}
-
-// encoded is a record, and its digest.
-type encoded struct {
-	raw    []byte
-	text   string
-	digest decision.Digest
-}
-
-// put puts a record into e.
-func (f *Follower) put(e *decision.Editor, r *encoded) error {
-	if f.zones.plain(e.Of(r.digest), r.text) {
-		return nil
-	}
-	m := &rulesv1.Record{}
-	if err := proto.Unmarshal(r.raw, m); err != nil {
-		return err
-	}
-	return f.set(e.Of(r.digest), m)
-}
-
-// partsAhead is how many chunks are read and decoded while one is applied: enough to keep another core busy, and few enough to hold.
-const partsAhead = 2
-
-// parts hands over a snapshot's chunks, decoded ahead.
-func parts(ctx context.Context, from Snapshots, name string, m *rulesv1.SnapshotManifest, yield func(part) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	ready, failed := make(chan part, partsAhead), make(chan error, 1)
-	go func() {
-		defer close(ready)
-		failed <- chunks(ctx, from, name, m, func(i int, chunk []byte) error {
-			records, err := apart(chunk)
-			if err != nil {
-				return &refusal{refusedMalformed, fmt.Errorf("chunk %d: %w", i, err)}
-			}
-			select {
-			case ready <- part{i, chunk, records}:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		})
-	}()
-	var err error
-	for p := range ready {
-		if err == nil {
-			if err = yield(p); err != nil {
-				cancel()
-			}
-		}
-	}
-	cancel()
-	return cmp.Or(err, <-failed)
-}
+// writers is how many chunks are on their way to the disk at once.
+const writers = 4
 
 // takeSnapshot applies one snapshot, and keeps it.
 func (f *Follower) takeSnapshot(ctx context.Context, from Snapshots, name string) error {
@@ -193,26 +118,29 @@ func (f *Follower) takeSnapshot(ctx context.Context, from Snapshots, name string
 	}
 	copied := f.copySnapshot(at)
 	defer copied.release()
-	// The disk is slow where each write has to be durable: it works beside.
-	toDisk, onDisk := make(chan part, partsAhead), make(chan struct{})
-	go func() {
-		defer close(onDisk)
-		for p := range toDisk {
-			copied.chunk(p.i, p.chunk)
-		}
-	}()
+	// The disk is slow where each write has to be durable: it works beside, and waits for several at once.
+	toDisk := make(chan part, chunksAhead)
+	var writing sync.WaitGroup
+	for range writers {
+		writing.Go(func() {
+			for p := range toDisk {
+				copied.chunk(p.i, p.chunk)
+			}
+		})
+	}
 	edit := decision.Edit(nil)
-	err = parts(ctx, from, name, m, func(p part) error {
-		for j := range p.records {
-			if err := f.put(edit, &p.records[j]); err != nil {
-				return &refusal{reasonOf(err), fmt.Errorf("chunk %d, record %d: %w", p.i, j, err)}
+	err = f.parts(ctx, from, name, m, func(p part) error {
+		edit.Take(p.many)
+		for _, r := range p.few {
+			if err := f.set(edit.Of(r.digest), r.record); err != nil {
+				return &refusal{reasonOf(err), fmt.Errorf("chunk %d, record %d: %w", p.i, r.j, err)}
 			}
 		}
 		toDisk <- p
 		return nil
 	})
 	close(toDisk)
-	<-onDisk
+	writing.Wait()
 	if err != nil {
 		return err
 	}

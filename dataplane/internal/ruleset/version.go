@@ -38,9 +38,14 @@ func reasonOf(err error) string {
 
 // set puts one record into e. One that is optional, and that only a newer version can read, is passed over.
 func (f *Follower) set(e *decision.Editor, r *rulesv1.Record) error {
+	return f.met(r, func() error { return f.zones.set(e, r) })
+}
+
+// met sets a record whose needs are met. It may be called by many goroutines.
+func (f *Follower) met(r *rulesv1.Record, set func() error) error {
 	err := f.unmet(r.GetNeeds())
 	if err == nil {
-		err = f.zones.set(e, r)
+		err = set()
 	}
 	if errors.Is(err, errNeeds) && r.GetOptional() {
 		return nil
