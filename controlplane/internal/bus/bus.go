@@ -87,7 +87,7 @@ func Connect(cfg Config, logger *slog.Logger) (*Bus, error) {
 		stop()
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
-	if b.js, err = jetstream.New(b.nc, jetstream.WithDefaultTimeout(2*time.Second)); err != nil {
+	if b.js, err = jetstream.New(b.nc, jetstream.WithDefaultTimeout(2*time.Second), jetstream.WithPublishAsyncTimeout(ackWithin)); err != nil {
 		stop()
 		b.nc.Close()
 		return nil, fmt.Errorf("use JetStream: %w", err)

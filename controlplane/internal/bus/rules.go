@@ -72,7 +72,7 @@ func (b *Bus) PublishRules(ctx context.Context, epochs []string, data [][]byte, 
 	return appended, conflict, nil
 }
 
-// ackWithin is how long one acknowledgement is waited for.
+// ackWithin is how long one acknowledgement is waited for. What the client has waited for in vain it forgets: it takes no more than some at once.
 const ackWithin = 2 * time.Second
 
 // appendRules sends all messages before it waits for the first acknowledgement. A sequence alone would not keep them together: were the first refused

@@ -62,13 +62,7 @@ const (
 // listener is the node that hears the answer at a message's reply subject, and nobody else.
 func listener(m *nats.Msg) string {
 	if strings.HasPrefix(m.Reply, mapped) {
-		var of struct {
-			Name string `json:"name_tag"`
-		}
-		if err := json.Unmarshal([]byte(m.Header.Get(asker)), &of); err != nil {
-			return ""
-		}
-		return of.Name
+		return said(m)
 	}
 	inbox, ok := strings.CutPrefix(m.Reply, inboxes)
 	if !ok {
@@ -79,6 +73,22 @@ func listener(m *nats.Msg) string {
 		return ""
 	}
 	return node
+}
+
+// said is the node that the server says has asked. A client may write such a header itself, with line ends that the server passes over and a reader of
+// headers stops at. So the server's line has to be all that there is: what is read, written again, has to be as long as what came.
+func said(m *nats.Msg) string {
+	if len(m.Header) != 1 || len(m.Header.Values(asker)) != 1 {
+		return ""
+	}
+	again := nats.Msg{Subject: m.Subject, Reply: m.Reply, Header: m.Header, Data: m.Data}
+	var of struct {
+		Name string `json:"name_tag"`
+	}
+	if err := json.Unmarshal([]byte(m.Header.Get(asker)), &of); err != nil || again.Size() != m.Size() {
+		return ""
+	}
+	return of.Name
 }
 
 // answer goes nowhere but to an inbox. NATS doesn't ask whether a node may publish at the subject that it names for its answer, and this process may

@@ -84,6 +84,10 @@ func mapError(ctx context.Context, log *slog.Logger, procedure string, req proto
 		return connect.NewError(connect.CodeCanceled, errors.New("the caller went away"))
 	case isAway(err):
 		log.WarnContext(ctx, "database away", "procedure", procedure, "request_id", requestID(ctx), "error", err)
+		if mayBeWritten(err) {
+			return connect.NewError(connect.CodeUnavailable, errors.New("the database went away before it said whether this was written: "+
+				"ask again with the same request_id, which has one effect, or look. Requests through the proxies go on"))
+		}
 		return connect.NewError(connect.CodeUnavailable,
 			errors.New("the database cannot be reached, so nothing was read or written: try again. Requests through the proxies go on"))
 	default:
@@ -147,4 +151,10 @@ func isAway(err error) bool {
 	}
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, context.DeadlineExceeded)
+}
+
+// mayBeWritten reports whether a write was lost sight of as it was to be made final.
+func mayBeWritten(err error) bool {
+	var m interface{ MayBeWritten() bool }
+	return errors.As(err, &m) && m.MayBeWritten()
 }

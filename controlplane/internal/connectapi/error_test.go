@@ -148,3 +148,22 @@ func TestPathIn_IsThePathOfTheRequest(t *testing.T) {
 		}
 	}
 }
+
+// away is a database that went away as a write was to be made final, or before.
+type away struct {
+	error
+	written bool
+}
+
+func (a away) Unwrap() error      { return a.error }
+func (a away) MayBeWritten() bool { return a.written }
+
+func TestMapError_SaysWhereAWriteMayHaveHappened(t *testing.T) {
+	t.Parallel()
+	for written, want := range map[bool]string{false: "nothing was read or written", true: "same request_id"} {
+		err := mapError(t.Context(), slog.New(slog.DiscardHandler), "/x", nil, away{io.ErrUnexpectedEOF, written})
+		if connect.CodeOf(err) != connect.CodeUnavailable || !strings.Contains(err.Error(), want) {
+			t.Errorf("may be written %t: %v", written, err)
+		}
+	}
+}

@@ -119,7 +119,7 @@ func (db *DB) inTx(ctx context.Context, o pgx.TxOptions, f func(pgx.Tx) error) e
 			return conflicted(err) || lost(err), err
 		}
 		if err := tx.Commit(ctx); err != nil {
-			return conflicted(err), fmt.Errorf("commit: %w", err)
+			return conflicted(err), unknown(fmt.Errorf("commit: %w", err))
 		}
 		return false, nil
 	})

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -61,7 +62,8 @@ type lateError struct {
 func (e *lateError) Error() string { return e.what + ": " + e.err.Error() }
 
 func (e *lateError) Unwrap() error {
-	if conflicted(e.err) || lost(e.err) {
+	var said *pgconn.PgError
+	if !errors.As(e.err, &said) || conflicted(e.err) || lost(e.err) {
 		return e.err
 	}
 	return nil
@@ -276,8 +278,11 @@ func (p *pipeline) commit(ctx context.Context) (retry bool, err error) {
 		return false, nil
 	}
 	answers, err := p.send(ctx, &pgx.QueuedQuery{SQL: "commit"})
-	if err != nil {
-		return conflicted(err) || p.conn == nil && lost(err), err
+	switch {
+	case err != nil && p.conn == nil: // Nothing was sent.
+		return conflicted(err) || lost(err), err
+	case err != nil:
+		return conflicted(err), unknown(err)
 	}
 	tag, err := answers.Exec()
 	if closing := answers.Close(); err == nil {
@@ -287,9 +292,30 @@ func (p *pipeline) commit(ctx context.Context) (retry bool, err error) {
 		err = pgx.ErrTxCommitRollback
 	}
 	if err != nil {
-		return conflicted(err), fmt.Errorf("commit: %w", err)
+		return conflicted(err), unknown(fmt.Errorf("commit: %w", err))
 	}
 	return false, nil
+}
+
+// unknownError is that of a commit of which the answer did not come.
+type unknownError struct{ error }
+
+func (e unknownError) Unwrap() error { return e.error }
+
+// MayBeWritten reports that the transaction may have happened.
+func (unknownError) MayBeWritten() bool { return true }
+
+// unknown says of an error of a commit that was sent whether that may have happened: the server did not say that it has not.
+func unknown(err error) error {
+	cause := err
+	if late, ok := errors.AsType[*lateError](err); ok {
+		cause = late.err
+	}
+	var said *pgconn.PgError
+	if errors.As(cause, &said) && !lost(cause) || errors.Is(err, pgx.ErrTxCommitRollback) {
+		return err
+	}
+	return unknownError{err}
 }
 
 // end rolls back what was not committed, and gives the connection back.

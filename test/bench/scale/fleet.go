@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -194,7 +195,9 @@ func (f *fleet) publish(ctx context.Context, n int) (size int, err error) {
 	var chunk []byte
 	flush := func() error {
 		sum := sha256.Sum256(chunk)
-		_, err := store.PutBytes(ctx, fmt.Sprintf("%s.%d", name, len(m.GetChunkSha256())), chunk)
+		// As a control plane does.
+		meta := jetstream.ObjectMeta{Name: fmt.Sprintf("%s.%d", name, len(m.GetChunkSha256())), Opts: &jetstream.ObjectMetaOptions{ChunkSize: 512 << 10}}
+		_, err := store.Put(ctx, meta, bytes.NewReader(chunk))
 		m.ChunkSha256 = append(m.ChunkSha256, sum[:])
 		size += len(chunk)
 		chunk = chunk[:0]
